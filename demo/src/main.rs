@@ -1,0 +1,3 @@
+//! Tidegate in front of one of the systems, with one command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a Rust app uses to run well behind Tidegate.

@@ -1,0 +1,1 @@
+//! Every metric name, log line and outcome of Tidegate.

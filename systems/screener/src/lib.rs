@@ -1,0 +1,1 @@
+//! A stock screener, complete, to run behind Tidegate.

@@ -1,0 +1,1 @@
+//! One binary in front of a web app: balances, retries, watches.

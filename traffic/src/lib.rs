@@ -1,0 +1,1 @@
+//! Routing, balancing, health, retries and client identity as decisions without IO.

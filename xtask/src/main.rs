@@ -1,0 +1,3 @@
+//! setup, test, tidy, docs and bench of the Tidegate workspace.
+
+fn main() {}
