@@ -1,0 +1,191 @@
+//! Every reason to answer a client without the upstream's answer, in one enum.
+//!
+//! The pipeline returns a [`Refusal`]; one match in the proxy turns it into a response; `signals`
+//! counts it under [`Refusal::code`]. A new reason is a new variant here and nowhere else.
+
+use wire::Malformed;
+
+/// Why a request is answered by Tidegate itself with an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Refusal {
+    /// The request breaks HTTP's framing rules (RFC 9112) or one of the wire limits.
+    Malformed(Malformed),
+    /// No route matches host and path.
+    NoRoute,
+    /// A route matches host and path, none of them this method (RFC 9110 section 15.5.6).
+    MethodNotAllowed,
+    /// CONNECT: Tidegate is a gateway and opens no tunnels to places that clients name.
+    ConnectRefused,
+    /// `Expect` names something else than `100-continue` (RFC 9110 section 10.1.1).
+    ExpectationUnknown,
+    /// The body is longer than the route allows.
+    BodyTooLarge,
+    /// The head did not arrive within its deadline.
+    HeadTimeout,
+    /// The body stopped arriving, or arrives more slowly than the least rate.
+    BodyTimeout,
+    /// The listener holds as many connections as it may.
+    TooManyConnections,
+    /// This client holds as many connections as one client may.
+    TooManyClientConnections,
+    /// The upstream has no endpoint at all (every name resolved to nothing, or all drained).
+    NoEndpoint,
+    /// Every endpoint of the upstream is down or ejected, longer than the configured hold.
+    AllEndpointsDown,
+    /// No endpoint accepted a connection.
+    ConnectFailed,
+    /// No connection to an endpoint within the connect timeout.
+    ConnectTimeout,
+    /// The endpoint did not begin its response in time.
+    ResponseTimeout,
+    /// The endpoint closed or reset the connection before its response head was complete.
+    ResponseClosed,
+    /// The endpoint's response breaks HTTP's framing rules or one of the wire limits.
+    ResponseMalformed(Malformed),
+    /// The endpoint switched protocols without being asked, or to another protocol than asked for.
+    UpgradeUnasked,
+    /// Tidegate is shutting down and takes no new work.
+    Draining,
+}
+
+impl Refusal {
+    /// One of each variant, for reference pages and metrics; nested reasons are given once.
+    pub const ALL: [Self; 19] = [
+        Self::Malformed(Malformed::BadTarget),
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::ConnectRefused,
+        Self::ExpectationUnknown,
+        Self::BodyTooLarge,
+        Self::HeadTimeout,
+        Self::BodyTimeout,
+        Self::TooManyConnections,
+        Self::TooManyClientConnections,
+        Self::NoEndpoint,
+        Self::AllEndpointsDown,
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::ResponseTimeout,
+        Self::ResponseClosed,
+        Self::ResponseMalformed(Malformed::BadStatus),
+        Self::UpgradeUnasked,
+        Self::Draining,
+    ];
+
+    /// Dense number of the variant, below `Refusal::ALL.len()`.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Malformed(_) => 0,
+            Self::NoRoute => 1,
+            Self::MethodNotAllowed => 2,
+            Self::ConnectRefused => 3,
+            Self::ExpectationUnknown => 4,
+            Self::BodyTooLarge => 5,
+            Self::HeadTimeout => 6,
+            Self::BodyTimeout => 7,
+            Self::TooManyConnections => 8,
+            Self::TooManyClientConnections => 9,
+            Self::NoEndpoint => 10,
+            Self::AllEndpointsDown => 11,
+            Self::ConnectFailed => 12,
+            Self::ConnectTimeout => 13,
+            Self::ResponseTimeout => 14,
+            Self::ResponseClosed => 15,
+            Self::ResponseMalformed(_) => 16,
+            Self::UpgradeUnasked => 17,
+            Self::Draining => 18,
+        }
+    }
+
+    /// The word for logs, metrics and the `code` member of problem+json.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::ConnectRefused => "connect_refused",
+            Self::ExpectationUnknown => "expectation_unknown",
+            Self::BodyTooLarge => "body_too_large",
+            Self::HeadTimeout => "head_timeout",
+            Self::BodyTimeout => "body_timeout",
+            Self::TooManyConnections => "too_many_connections",
+            Self::TooManyClientConnections => "too_many_client_connections",
+            Self::NoEndpoint => "no_endpoint",
+            Self::AllEndpointsDown => "all_endpoints_down",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ResponseTimeout => "response_timeout",
+            Self::ResponseClosed => "response_closed",
+            Self::ResponseMalformed(_) => "response_malformed",
+            Self::UpgradeUnasked => "upgrade_unasked",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The nested reason, where there is one: which framing rule was broken.
+    pub const fn detail(self) -> Option<Malformed> {
+        match self {
+            Self::Malformed(reason) | Self::ResponseMalformed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// HTTP status that the client is answered with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Malformed(reason) => reason.status(),
+            Self::NoRoute => 404,
+            Self::MethodNotAllowed => 405,
+            Self::ConnectRefused => 501,
+            Self::ExpectationUnknown => 417,
+            Self::BodyTooLarge => 413,
+            Self::HeadTimeout | Self::BodyTimeout => 408,
+            Self::TooManyClientConnections => 429,
+            Self::TooManyConnections | Self::NoEndpoint | Self::AllEndpointsDown | Self::Draining => 503,
+            Self::ConnectFailed | Self::ResponseClosed | Self::ResponseMalformed(_) | Self::UpgradeUnasked => 502,
+            Self::ConnectTimeout | Self::ResponseTimeout => 504,
+        }
+    }
+
+    /// One sentence for the person who meets the refusal; gives nothing of the inside away.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Malformed(reason) => reason.what(),
+            Self::NoRoute => "nothing is served under this address",
+            Self::MethodNotAllowed => "this address does not take that method",
+            Self::ConnectRefused => "this server opens no tunnels",
+            Self::ExpectationUnknown => "the only expectation this server meets is 100-continue",
+            Self::BodyTooLarge => "the request body is longer than this address takes",
+            Self::HeadTimeout => "the request head took too long to arrive",
+            Self::BodyTimeout => "the request body took too long to arrive",
+            Self::TooManyConnections => "the server holds as many connections as it can",
+            Self::TooManyClientConnections => "too many connections from this client",
+            Self::NoEndpoint | Self::AllEndpointsDown => "the application is not available at the moment",
+            Self::ConnectFailed => "the application could not be reached",
+            Self::ConnectTimeout => "the application could not be reached in time",
+            Self::ResponseTimeout => "the application took too long to answer",
+            Self::ResponseClosed => "the application closed the connection before it answered",
+            Self::ResponseMalformed(_) | Self::UpgradeUnasked => "the application sent an answer that is not valid HTTP",
+            Self::Draining => "the server is shutting down",
+        }
+    }
+
+    /// Whether `Retry-After` makes sense: our load or a passing fault, not the request's own.
+    pub fn is_passing(self) -> bool {
+        matches!(self.status(), 429 | 502 | 503 | 504)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_stands_at_its_index_with_a_code_of_its_own() {
+        for (index, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal.index(), index);
+            assert!(Refusal::ALL.iter().filter(|other| other.code() == refusal.code()).count() == 1);
+            assert!((400..600).contains(&refusal.status()), "{refusal:?}");
+        }
+    }
+}
