@@ -35,13 +35,11 @@ pub(crate) fn of_request(buf: &[u8], headers: &Headers, version: Version) -> Res
         return Err(Malformed::LengthConflict);
     }
     let length = length.value.of(buf);
-    match decimal(length) {
-        Some(length) => Ok(Framing::Length(length)),
-        None if length.contains(&b',') && list(length).all(|member| decimal(member).is_some()) => {
-            Err(Malformed::LengthConflict)
-        }
-        None => Err(Malformed::LengthInvalid),
-    }
+    decimal(length).map(Framing::Length).ok_or_else(|| {
+        let all_plain =
+            length.split(|&byte| byte == b',').all(|member| decimal(member.trim_ascii()).is_some());
+        if all_plain { Malformed::LengthConflict } else { Malformed::LengthInvalid }
+    })
 }
 
 /// The framing of a response to a request with `method`.
