@@ -142,7 +142,10 @@ impl Refusal {
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::TooManyClientConnections => 429,
             Self::TooManyConnections | Self::NoEndpoint | Self::AllEndpointsDown | Self::Draining => 503,
-            Self::ConnectFailed | Self::ResponseClosed | Self::ResponseMalformed(_) | Self::UpgradeUnasked => 502,
+            Self::ConnectFailed
+            | Self::ResponseClosed
+            | Self::ResponseMalformed(_)
+            | Self::UpgradeUnasked => 502,
             Self::ConnectTimeout | Self::ResponseTimeout => 504,
         }
     }
@@ -165,7 +168,9 @@ impl Refusal {
             Self::ConnectTimeout => "the application could not be reached in time",
             Self::ResponseTimeout => "the application took too long to answer",
             Self::ResponseClosed => "the application closed the connection before it answered",
-            Self::ResponseMalformed(_) | Self::UpgradeUnasked => "the application sent an answer that is not valid HTTP",
+            Self::ResponseMalformed(_) | Self::UpgradeUnasked => {
+                "the application sent an answer that is not valid HTTP"
+            }
             Self::Draining => "the server is shutting down",
         }
     }
