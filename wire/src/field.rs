@@ -99,7 +99,7 @@ impl Field {
             return Self::Other;
         }
         let field = TABLE[slot(name)];
-        if name.eq_ignore_ascii_case(field.name().as_bytes()) { field } else { Self::Other }
+        if is_spelling_of(name, field.name().as_bytes()) { field } else { Self::Other }
     }
 
     /// The name in lower case; empty for [`Field::Other`].
@@ -134,6 +134,27 @@ impl Field {
     pub(crate) const fn bit(self) -> u64 {
         1 << self as u8
     }
+}
+
+/// Whether `sent` is `name` in some case. `name` is in lower case and holds nothing but letters, digits and `-`,
+/// of which only letters have bit 6; so a word of eight bytes is compared at once, forgiving bit 5 just there.
+#[inline]
+fn is_spelling_of(sent: &[u8], name: &[u8]) -> bool {
+    const BIT_6: u64 = 0x4040_4040_4040_4040;
+    let same_word = |sent: &[u8; 8], name: &[u8; 8]| {
+        let (sent, name) = (u64::from_ne_bytes(*sent), u64::from_ne_bytes(*name));
+        (sent ^ name) & !((name & BIT_6) >> 1) == 0
+    };
+    if sent.len() != name.len() {
+        return false;
+    }
+    // The last word may overlap the one before it, which is cheaper than looking at single bytes.
+    let (Some(sent_last), Some(name_last)) = (sent.last_chunk(), name.last_chunk()) else {
+        return sent.eq_ignore_ascii_case(name);
+    };
+    let (sent_words, name_words) = (sent.as_chunks().0, name.as_chunks().0);
+    same_word(sent_last, name_last)
+        && sent_words.iter().zip(name_words).all(|(sent, name)| same_word(sent, name))
 }
 
 const SLOTS_LOG2: u32 = 9;
@@ -171,6 +192,21 @@ mod tests {
         for &field in &Field::ALL[1..] {
             assert_eq!(Field::classify(field.name().as_bytes()), field);
             assert_eq!(Field::classify(field.name().to_ascii_uppercase().as_bytes()), field);
+        }
+    }
+
+    #[test]
+    fn only_a_change_of_case_is_forgiven() {
+        for &field in &Field::ALL[1..] {
+            let name = field.name().as_bytes();
+            for at in 0..name.len() {
+                for byte in 0..=u8::MAX {
+                    let mut sent = name.to_vec();
+                    sent[at] = byte;
+                    let same = byte.to_ascii_lowercase() == name[at];
+                    assert_eq!(Field::classify(&sent) == field, same, "{}", sent.escape_ascii());
+                }
+            }
         }
     }
 

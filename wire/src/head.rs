@@ -2,7 +2,7 @@
 //! what it refused.
 //!
 //! The tokeniser (httparse) finds the parts of a head quickly and says little about why it stopped. So the
-//! common path asks it first and only a refused head is walked again, line by line, to find the name of the
+//! usual path asks it first and only a refused head is walked again, line by line, to find the name of the
 //! first thing wrong with it.
 
 use core::mem::MaybeUninit;
