@@ -100,3 +100,35 @@ pub struct Times {
     /// From the request sent to the response's head, the last try.
     pub wait: Duration,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A plain request that ran to its end.
+    pub(crate) fn finished() -> Finished<'static> {
+        Finished {
+            who: Who::Complete,
+            stage: Stage::Done,
+            route: None,
+            upstream: None,
+            endpoint: None,
+            status: 200,
+            refusal: None,
+            tries: 1,
+            reused: true,
+            received_bytes: 0,
+            sent_bytes: 1_200,
+            times: Times::default(),
+            client: None,
+            method: b"GET",
+            target: b"/x?y=1",
+            host: b"example.com",
+            version: 11,
+            referer: b"",
+            user_agent: b"",
+            request_id: b"",
+            trace_id: b"",
+        }
+    }
+}

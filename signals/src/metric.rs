@@ -1,0 +1,224 @@
+//! Every metric: its name, type, labels, what it says and what to do about it. No other place spells a metric's name.
+
+/// How a metric's samples are to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Only grows; restarts at zero with the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by upper bound (`_bucket`), with `_sum` and `_count`.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the text format.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($variant:ident = $name:literal $kind:ident [$($label:literal),*] $help:literal, $advice:literal;)+) => {
+        /// Every metric that Tidegate gives out, in the order of the page.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Metric {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl Metric {
+            /// Every one, in the order of the enum.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its name on `/metrics`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// How its samples are to be read.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
+            }
+
+            /// Names of its labels, in the order of its samples; a histogram has `le` beside them.
+            pub const fn labels(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &[$($label),*],)+ }
+            }
+
+            /// What it says.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)+ }
+            }
+
+            /// What to do about it.
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$variant => $advice,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    BuildInfo = "tidegate_build_info" Gauge ["version"]
+        "Always 1; the label says which version runs.",
+        "Several versions at once mean a rollout that did not finish.";
+
+    Requests = "tidegate_requests_total" Counter ["route", "class"]
+        "Finished requests by route and class of the status sent; class none means that nothing was sent, route (none) that none was chosen.",
+        "The rate is the load; the share of 5xx is the error rate to alert on. A rise of (none) is mostly scanners or a wrong host name.";
+    RequestSeconds = "tidegate_request_duration_seconds" Histogram ["route"]
+        "Time from the last byte of a request's head to the last byte of its response; a tunnel's ends with the tunnel.",
+        "When it grows, compare it with tidegate_upstream_wait_seconds: the same growth there is the app, otherwise look for slow clients and large bodies.";
+    ReceivedBytes = "tidegate_request_body_bytes_total" Counter ["route"]
+        "Bytes of request bodies received, without framing.",
+        "A route that grows alone is an upload; bound it with the route's body limit.";
+    SentBytes = "tidegate_response_bytes_total" Counter ["route"]
+        "Bytes sent to clients, heads included.",
+        "Near the network's capacity, look at the routes with the largest share.";
+    Ends = "tidegate_request_ends_total" Counter ["who", "stage"]
+        "Finished requests by who ended them and how far they had come.",
+        "client/deliver is people leaving or a slow page; endpoint/wait is an app that dies or hangs; tidegate/* is a refusal, see tidegate_refusals_total.";
+    Refusals = "tidegate_refusals_total" Counter ["code"]
+        "Requests that Tidegate answered with an error by itself, by reason.",
+        "The reference of refusals says for each code what it means and which setting is behind it.";
+    Malformed = "tidegate_malformed_total" Counter ["side", "detail"]
+        "Messages that break HTTP's framing rules or a limit, by side (request or response) and rule.",
+        "On the request side mostly scanners; one detail that rises alone may be a real client, or an attempt to smuggle requests. On the response side the app has a bug.";
+
+    ConnectionsOpen = "tidegate_connections_open" Gauge []
+        "Client connections that are open now.",
+        "Near the connection limit, raise it or shorten the idle timeout.";
+    Connections = "tidegate_connections_total" Counter []
+        "Client connections accepted.",
+        "As many as requests means that clients do not keep connections alive: look at whatever stands in front.";
+    ConnectionsRefused = "tidegate_connections_refused_total" Counter ["code"]
+        "Client connections turned away before any request, by reason.",
+        "too_many_client_connections is one client; too_many_connections is the whole process and needs a higher limit or another instance.";
+    TunnelsOpen = "tidegate_tunnels_open" Gauge []
+        "Upgraded connections (WebSockets and others) that are open now.",
+        "A drop at once is an app that restarted, or a tunnel timeout that is too short.";
+    Tunnels = "tidegate_tunnels_total" Counter []
+        "Upgraded connections opened.",
+        "A high rate against few open tunnels means that clients reconnect in a loop.";
+
+    UpstreamRequests = "tidegate_upstream_requests_total" Counter ["upstream", "class"]
+        "Finished requests by upstream and class of the status sent to the client.",
+        "Compare upstreams to find the one behind an error rate.";
+    UpstreamWaitSeconds = "tidegate_upstream_wait_seconds" Histogram ["upstream"]
+        "Time from the request sent to the response's head, the last try: how long the app thinks.",
+        "When it grows with the load, the app needs more instances or fewer queries per page.";
+    UpstreamConnectSeconds = "tidegate_upstream_connect_seconds" Histogram ["upstream"]
+        "Time to connect to an endpoint, where a new connection was made.",
+        "More than a few milliseconds in one data centre means a full accept queue: the app accepts too slowly.";
+    UpstreamHeldSeconds = "tidegate_upstream_held_seconds" Histogram ["upstream"]
+        "Time that requests waited while every endpoint was down.",
+        "Any count means that the upstream was gone for a while; see tidegate_endpoint_ejections_total for why.";
+    UpstreamConnections = "tidegate_upstream_connections_total" Counter ["upstream", "origin"]
+        "Tries by whether they went over a new or a reused connection.",
+        "A large share of new means that the app closes connections early or the pool is too small.";
+    UpstreamConnectionsClosed = "tidegate_upstream_connections_closed_total" Counter ["upstream", "reason"]
+        "Connections to endpoints that were closed, by reason.",
+        "Look here when the share of new connections is high.";
+    Retries = "tidegate_upstream_retries_total" Counter ["upstream", "reason"]
+        "Tries after the first, by what had failed.",
+        "A constant rate hides an endpoint that fails now and then: see tidegate_endpoint_failures_total.";
+    RetriesRefused = "tidegate_upstream_retries_refused_total" Counter ["upstream", "reason"]
+        "Failed tries that were not repeated, by reason.",
+        "budget means that so much fails that retries would make it worse: mend the upstream.";
+    Resolutions = "tidegate_upstream_resolutions_total" Counter ["upstream", "result"]
+        "Lookups of names among the upstream's endpoints, by result (answered or failed).",
+        "After a failed lookup the addresses known before stay in use; if it goes on, check the resolver.";
+
+    EndpointRequests = "tidegate_endpoint_requests_total" Counter ["upstream", "endpoint", "class"]
+        "Finished requests by the endpoint that was tried last and class of the status sent to the client.",
+        "Rates that differ against the weights show an endpoint that is slow, new or out.";
+    EndpointFailures = "tidegate_endpoint_failures_total" Counter ["upstream", "endpoint", "reason"]
+        "Tries that failed, by reason, whatever became of the request.",
+        "One endpoint alone is a bad instance; all of them together are the app or what it depends on.";
+    EndpointEjections = "tidegate_endpoint_ejections_total" Counter ["upstream", "endpoint", "reason"]
+        "How often the endpoint was taken out, by reason.",
+        "The reason says whether probes or live traffic found it wanting.";
+    EndpointReturns = "tidegate_endpoint_returns_total" Counter ["upstream", "endpoint"]
+        "How often the endpoint was let back in.",
+        "Many ejections and returns are flapping: raise the probe's rise and fall, or mend the endpoint.";
+    EndpointProbes = "tidegate_endpoint_probes_total" Counter ["upstream", "endpoint", "result"]
+        "Active checks of the endpoint by result (passed or failed).",
+        "Failures without an ejection mean a check that is near its timeout.";
+    EndpointInFlight = "tidegate_endpoint_requests_in_flight" Gauge ["upstream", "endpoint"]
+        "Requests that are at the endpoint now, all threads together.",
+        "One endpoint well above the others is slow or stuck.";
+    EndpointAvailable = "tidegate_endpoint_available" Gauge ["upstream", "endpoint"]
+        "1 when the endpoint takes new requests, otherwise 0.",
+        "Alert when the sum by upstream falls below what carries the load.";
+    EndpointState = "tidegate_endpoint_state" Gauge ["upstream", "endpoint", "state"]
+        "Always 1; the label says which state the endpoint is in.",
+        "The status command of the command line says why.";
+    EndpointWeight = "tidegate_endpoint_weight" Gauge ["upstream", "endpoint"]
+        "Configured share of the traffic against the other endpoints.",
+        "0 takes no traffic.";
+    EndpointEwmaSeconds = "tidegate_endpoint_ewma_seconds" Gauge ["upstream", "endpoint"]
+        "Exponentially weighted mean of the endpoint's response times, where the balance policy keeps one.",
+        "It is what the policy decides by; an endpoint well above the others gets less.";
+
+    Reloads = "tidegate_reloads_total" Counter ["result"]
+        "Attempts to load the configuration anew, by result.",
+        "refused means that the file on disk is bad while the old one stays in force: run the check command.";
+    ReloadGood = "tidegate_last_reload_successful" Gauge []
+        "1 unless the last attempt to load the configuration was refused.",
+        "Alert on 0: the next restart would fail.";
+    ConfiguredSeconds = "tidegate_config_applied_timestamp_seconds" Gauge []
+        "When the running configuration was put into force, in seconds since 1970.",
+        "Older than the last deployment means that the reload did not happen.";
+    LogLines = "tidegate_access_log_lines_total" Counter ["fate"]
+        "Access log lines by fate: written, sampled out, dropped (the writer fell behind), failed (the disk or pipe did).",
+        "dropped or failed above zero means that the log is not complete; traffic is not held up.";
+    NamesTurnedAway = "tidegate_names_turned_away_total" Counter ["kind"]
+        "Names of routes, upstreams or endpoints that found no place of their own and are counted as (other).",
+        "Above zero the counters by name are not complete; see the bounds in the table of limits.";
+
+    ProcessCpu = "process_cpu_seconds_total" Counter []
+        "User and system CPU time spent, in seconds.",
+        "Near the number of threads per second, add an instance.";
+    ProcessMemory = "process_resident_memory_bytes" Gauge []
+        "Resident memory.",
+        "Divide by tidegate_connections_open before worrying.";
+    ProcessFds = "process_open_fds" Gauge []
+        "Open file descriptors.",
+        "Each client connection and each endpoint connection is one.";
+    ProcessMaxFds = "process_max_fds" Gauge []
+        "Most file descriptors that the process may open.",
+        "Raise the limit well before process_open_fds comes near.";
+    ProcessStart = "process_start_time_seconds" Gauge []
+        "When the process began, in seconds since 1970.",
+        "A change is a restart.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_the_format() {
+        let mut names = std::collections::HashSet::new();
+        for &metric in Metric::ALL {
+            let name = metric.name();
+            assert!(names.insert(name), "{name} is given twice");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert_eq!(metric.kind() == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert!(
+                !name.ends_with("_count") && !name.ends_with("_sum") && !name.ends_with("_bucket"),
+                "{name}"
+            );
+            for text in [metric.help(), metric.advice()] {
+                assert!(text.ends_with('.') && !text.contains('\n'), "{name}: {text}");
+            }
+            for label in metric.labels() {
+                assert!(!label.is_empty() && *label != "le", "{name}");
+            }
+        }
+    }
+}

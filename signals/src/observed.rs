@@ -1,0 +1,32 @@
+//! What is read at the moment of a scrape instead of being counted: the state of endpoints.
+
+use core::time::Duration;
+
+/// Gives the present state of what the binary runs; implemented there, read by `/metrics` and `/status`.
+pub trait Observed {
+    /// Calls `each` once for every endpoint of every upstream.
+    fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>));
+}
+
+/// One endpoint at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct EndpointReading<'a> {
+    /// Name of its upstream.
+    pub upstream: &'a str,
+    /// Its address, as given to [`Signals::endpoint`](crate::Signals::endpoint).
+    pub address: &'a str,
+    /// Word of its state, out of a fixed set: `up`, `ejected`, `draining`, …
+    pub state: &'static str,
+    /// Whether it takes new requests now.
+    pub available: bool,
+    /// Why it is in that state, for people; empty when there is nothing to say.
+    pub why: &'a str,
+    /// Requests in flight, all threads together.
+    pub in_flight: u64,
+    /// Share of the traffic against the others.
+    pub weight: u32,
+    /// Takes traffic only when no other endpoint can.
+    pub backup: bool,
+    /// Exponentially weighted mean of its response times, where the policy keeps one.
+    pub ewma: Option<Duration>,
+}

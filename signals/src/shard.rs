@@ -1,0 +1,239 @@
+//! What one thread of the data plane counts.
+
+use traffic::Refusal;
+use wire::Malformed;
+
+use crate::chunked::Chunked;
+use crate::counter::{Counter, Histogram, Reasons, Reset};
+use crate::outcome::{self, CLASSES};
+use crate::request::{Finished, Stage, Times, Who};
+use crate::slot::{EndpointSlot, RouteSlot, UpstreamSlot};
+
+/// Counters of one thread. Every method is for that thread alone: two threads that write the same shard lose events.
+/// None of them locks or waits; none allocates, except for the first event of a chunk of 64 slots.
+///
+/// Reasons (`why`) are words of a fixed set, the `code()` of an enum; see each metric for the set's size.
+// The alignment keeps the counters of two threads out of one cache line, and out of the pair that is fetched together.
+#[repr(align(128))]
+#[derive(Default)]
+pub struct Shard {
+    pub(crate) ends: [[Counter; Stage::ALL.len()]; Who::ALL.len()],
+    pub(crate) refusals: [Counter; Refusal::ALL.len()],
+    pub(crate) malformed_requests: Details,
+    pub(crate) malformed_responses: Details,
+    pub(crate) connections_opened: Counter,
+    pub(crate) connections_closed: Counter,
+    pub(crate) connections_refused: [Counter; Refusal::ALL.len()],
+    pub(crate) tunnels_opened: Counter,
+    pub(crate) tunnels_closed: Counter,
+    pub(crate) routes: Chunked<RouteCounters, { crate::MAX_ROUTES / 64 }>,
+    pub(crate) upstreams: Chunked<UpstreamCounters, { crate::MAX_UPSTREAMS / 64 }>,
+    pub(crate) endpoints: Chunked<EndpointCounters, { crate::MAX_ENDPOINTS / 64 }>,
+}
+
+/// Counts by [`Malformed`], in its order.
+pub(crate) struct Details(pub(crate) [Counter; Malformed::ALL.len()]);
+
+impl Default for Details {
+    fn default() -> Self {
+        Self([const { Counter::new() }; Malformed::ALL.len()])
+    }
+}
+
+/// What is counted by route.
+#[derive(Default)]
+pub(crate) struct RouteCounters {
+    pub(crate) classes: [Counter; CLASSES.len()],
+    pub(crate) total: Histogram,
+    pub(crate) received_bytes: Counter,
+    pub(crate) sent_bytes: Counter,
+}
+
+/// What is counted by upstream.
+#[derive(Default)]
+pub(crate) struct UpstreamCounters {
+    pub(crate) classes: [Counter; CLASSES.len()],
+    pub(crate) wait: Histogram,
+    pub(crate) connect: Histogram,
+    pub(crate) held: Histogram,
+    pub(crate) connected: Counter,
+    pub(crate) reused: Counter,
+    pub(crate) closed: Reasons<12>,
+    pub(crate) retries: Reasons<12>,
+    pub(crate) retries_refused: Reasons<12>,
+    pub(crate) resolved: Counter,
+    pub(crate) unresolved: Counter,
+}
+
+/// What is counted by endpoint.
+#[derive(Default)]
+pub(crate) struct EndpointCounters {
+    pub(crate) classes: [Counter; CLASSES.len()],
+    pub(crate) failures: Reasons<12>,
+    pub(crate) ejections: Reasons<8>,
+    pub(crate) returns: Counter,
+    pub(crate) probes_passed: Counter,
+    pub(crate) probes_failed: Counter,
+}
+
+impl Shard {
+    /// Counts a finished request: everything that is counted by request comes from here.
+    #[inline]
+    pub fn finished(&self, finished: &Finished<'_>) {
+        let class = outcome::class(finished.status);
+        self.ends[finished.who as usize][finished.stage as usize].add(1);
+
+        let route = self.routes.writing(finished.route.unwrap_or(RouteSlot::NONE).0);
+        route.classes[class].add(1);
+        route.total.observe(finished.times.total);
+        route.received_bytes.add(finished.received_bytes);
+        route.sent_bytes.add(finished.sent_bytes);
+
+        if let Some(slot) = finished.upstream {
+            let upstream = self.upstreams.writing(slot.0);
+            upstream.classes[class].add(1);
+            // A stage that did not happen is zero and would only blur the histogram of those that did; but a clock
+            // of milliseconds may also give zero for a stage that did, which its successors prove.
+            let Times { wait, connect, held, .. } = finished.times;
+            let has_tried = finished.tries > 0;
+            if !wait.is_zero() || has_tried && finished.stage as usize >= Stage::Deliver as usize {
+                upstream.wait.observe(wait);
+            }
+            if !connect.is_zero()
+                || has_tried && !finished.reused && finished.stage as usize > Stage::Connect as usize
+            {
+                upstream.connect.observe(connect);
+            }
+            if !held.is_zero() {
+                upstream.held.observe(held);
+            }
+        }
+        if let Some(slot) = finished.endpoint {
+            self.endpoints.writing(slot.0).classes[class].add(1);
+        }
+        if let Some(refusal) = finished.refusal {
+            self.refused(refusal);
+        }
+    }
+
+    /// A client connection was accepted.
+    #[inline]
+    pub fn connection_opened(&self) {
+        self.connections_opened.add(1);
+    }
+
+    /// A client connection that was opened here has ended.
+    #[inline]
+    pub fn connection_closed(&self) {
+        self.connections_closed.add(1);
+    }
+
+    /// A client connection was turned away before any request; it counts neither as opened nor as closed.
+    pub fn connection_refused(&self, refusal: Refusal) {
+        self.connections_refused[refusal.index()].add(1);
+    }
+
+    /// A new connection to an endpoint of the upstream stands.
+    #[inline]
+    pub fn upstream_connected(&self, upstream: UpstreamSlot) {
+        self.upstreams.writing(upstream.0).connected.add(1);
+    }
+
+    /// A request went over a kept-alive connection.
+    #[inline]
+    pub fn upstream_reused(&self, upstream: UpstreamSlot) {
+        self.upstreams.writing(upstream.0).reused.add(1);
+    }
+
+    /// A connection to an endpoint of the upstream was closed, by either side. At most 12 different reasons.
+    pub fn upstream_closed(&self, upstream: UpstreamSlot, why: &'static str) {
+        self.upstreams.writing(upstream.0).closed.add(why);
+    }
+
+    /// A request is tried again. At most 12 different reasons.
+    pub fn retry(&self, upstream: UpstreamSlot, why: &'static str) {
+        self.upstreams.writing(upstream.0).retries.add(why);
+    }
+
+    /// A failed try is not repeated. At most 12 different reasons.
+    pub fn retry_refused(&self, upstream: UpstreamSlot, why: &'static str) {
+        self.upstreams.writing(upstream.0).retries_refused.add(why);
+    }
+
+    /// The names among the upstream's endpoints were looked up; `is_known` when the answer held addresses.
+    pub fn resolved(&self, upstream: UpstreamSlot, is_known: bool) {
+        let upstream = self.upstreams.writing(upstream.0);
+        if is_known { &upstream.resolved } else { &upstream.unresolved }.add(1);
+    }
+
+    /// A try at the endpoint failed, whatever became of the request. At most 12 different reasons.
+    pub fn endpoint_failed(&self, endpoint: EndpointSlot, why: &'static str) {
+        self.endpoints.writing(endpoint.0).failures.add(why);
+    }
+
+    /// The endpoint was taken out. At most 8 different reasons.
+    pub fn endpoint_ejected(&self, endpoint: EndpointSlot, why: &'static str) {
+        self.endpoints.writing(endpoint.0).ejections.add(why);
+    }
+
+    /// The endpoint was let back in.
+    pub fn endpoint_returned(&self, endpoint: EndpointSlot) {
+        self.endpoints.writing(endpoint.0).returns.add(1);
+    }
+
+    /// An active check of the endpoint ended; `has_passed` when it answered as it should.
+    pub fn endpoint_probed(&self, endpoint: EndpointSlot, has_passed: bool) {
+        let endpoint = self.endpoints.writing(endpoint.0);
+        if has_passed { &endpoint.probes_passed } else { &endpoint.probes_failed }.add(1);
+    }
+
+    /// A tunnel (an upgraded connection) was opened.
+    pub fn tunnel_opened(&self) {
+        self.tunnels_opened.add(1);
+    }
+
+    /// A tunnel that was opened here has ended.
+    pub fn tunnel_closed(&self) {
+        self.tunnels_closed.add(1);
+    }
+
+    fn refused(&self, refusal: Refusal) {
+        self.refusals[refusal.index()].add(1);
+        match refusal {
+            Refusal::Malformed(detail) => self.malformed_requests.0[detail as usize].add(1),
+            Refusal::ResponseMalformed(detail) => self.malformed_responses.0[detail as usize].add(1),
+            _ => {}
+        }
+    }
+}
+
+impl Reset for RouteCounters {
+    fn reset(&self) {
+        let Self { classes, total, received_bytes, sent_bytes } = self;
+        classes.reset();
+        total.reset();
+        received_bytes.reset();
+        sent_bytes.reset();
+    }
+}
+
+impl Reset for UpstreamCounters {
+    fn reset(&self) {
+        let Self { classes, wait, connect, held, connected, reused, closed, .. } = self;
+        let Self { retries, retries_refused, resolved, unresolved, .. } = self;
+        classes.reset();
+        [wait, connect, held].into_iter().for_each(Reset::reset);
+        [connected, reused, resolved, unresolved].into_iter().for_each(Reset::reset);
+        [closed, retries, retries_refused].into_iter().for_each(Reset::reset);
+    }
+}
+
+impl Reset for EndpointCounters {
+    fn reset(&self) {
+        let Self { classes, failures, ejections, returns, probes_passed, probes_failed } = self;
+        classes.reset();
+        failures.reset();
+        ejections.reset();
+        [returns, probes_passed, probes_failed].into_iter().for_each(Reset::reset);
+    }
+}
