@@ -2,7 +2,9 @@
 
 use super::params::PARAMETERS_MAX;
 use core::fmt;
+use core::net::Ipv6Addr;
 use core::str::FromStr;
+use wire::Malformed;
 
 /// Segments that one path pattern may have.
 pub const SEGMENTS_MAX: usize = 64;
@@ -29,9 +31,7 @@ impl HostPattern {
             Some(name) => (true, name),
             None => (false, text),
         };
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        check_host(&name)?;
-        let name = name.into_boxed_str();
+        let name = spell_host(&name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase())?;
         Ok(if below { Self::Below(name) } else { Self::Exact(name) })
     }
 
@@ -48,10 +48,12 @@ impl HostPattern {
     }
 }
 
-fn check_host(name: &str) -> Result<(), PatternError> {
+/// The spelling that requests' hosts are given too, see [`wire::uri::host`].
+fn spell_host(name: &str) -> Result<Box<str>, PatternError> {
     if let Some(inner) = name.strip_prefix('[') {
         let inner = inner.strip_suffix(']').ok_or(PatternError::HostPort)?;
-        return inner.parse::<core::net::Ipv6Addr>().map(|_| ()).map_err(|_| PatternError::HostCharacter);
+        let address: Ipv6Addr = inner.parse().map_err(|_| PatternError::HostCharacter)?;
+        return Ok(format!("[{address}]").into());
     }
     if name.is_empty() || name.split('.').any(str::is_empty) {
         return Err(PatternError::HostEmptyLabel);
@@ -65,10 +67,10 @@ fn check_host(name: &str) -> Result<(), PatternError> {
     if !name.is_ascii() {
         return Err(PatternError::HostNotAscii);
     }
-    if name.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))) {
+    if name.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))) {
         return Err(PatternError::HostCharacter);
     }
-    Ok(())
+    Ok(name.into())
 }
 
 impl fmt::Display for HostPattern {
@@ -121,7 +123,7 @@ impl PathPattern {
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if let Some(literal) = text.strip_prefix('=') {
             let segments = literal.strip_prefix('/').ok_or(PatternError::NoSlash)?.split('/');
-            let segments: Box<[Segment]> = segments.map(|piece| Segment::Literal(piece.into())).collect();
+            let segments = segments.map(spell).collect::<Result<_, _>>()?;
             return Self::checked(Self { text: text.into(), segments, names: Box::default(), rest: false });
         }
         let below = text.strip_prefix('/').ok_or(PatternError::NoSlash)?;
@@ -160,21 +162,19 @@ impl PathPattern {
         self.names.iter().map(|name| &**name)
     }
 
-    /// The part of a pattern like `/x/*` in front of the star, here `/x`; `None` for other forms.
-    /// This is what "strip the prefix" takes off a path.
-    pub fn prefix(&self) -> Option<&str> {
-        let text = self.text.strip_suffix('*').filter(|_| self.rest && self.names.is_empty());
-        match text {
-            Some(text) => text.strip_suffix('/'),
-            None => (self.rest && self.names.is_empty()).then_some(""),
-        }
+    /// The part of a pattern like `/x/*` in front of the star, here `/x`, in the normalised spelling;
+    /// `None` for other forms. This is what "strip the prefix" takes off a path.
+    pub fn prefix(&self) -> Option<String> {
+        if self.rest { self.spelling() } else { None }
     }
 
     /// The whole path when nothing in the pattern varies.
     pub(super) fn literal(&self) -> Option<String> {
-        if self.rest || self.segments.is_empty() {
-            return None;
-        }
+        if self.rest { None } else { self.spelling() }
+    }
+
+    /// The segments as a path, if none is a parameter.
+    fn spelling(&self) -> Option<String> {
         let mut path = String::new();
         for segment in &self.segments {
             let Segment::Literal(piece) = segment else { return None };
@@ -183,6 +183,29 @@ impl PathPattern {
         }
         Some(path)
     }
+}
+
+/// The spelling that requests' paths are given too, see [`wire::uri::normalise`]. What a request must
+/// escape (a space, an umlaut) may be written plainly in a pattern.
+fn spell(piece: &str) -> Result<Segment, PatternError> {
+    let mut path = String::from("/");
+    for byte in piece.bytes() {
+        if byte.is_ascii() && byte != b' ' {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    let mut scratch = Vec::new();
+    let spelt = wire::uri::normalise(path.as_bytes(), &mut scratch).map_err(|why| match why {
+        Malformed::PathEscapesRoot | Malformed::DotSegmentParameters => PatternError::DotSegment,
+        _ => PatternError::PathCharacter,
+    })?;
+    let spelt = &String::from_utf8_lossy(spelt)[1..];
+    if spelt.is_empty() && !piece.is_empty() {
+        return Err(PatternError::DotSegment);
+    }
+    Ok(Segment::Literal(spelt.into()))
 }
 
 fn segment(piece: &str, names: &mut Vec<Box<str>>) -> Result<Segment, PatternError> {
@@ -203,7 +226,7 @@ fn segment(piece: &str, names: &mut Vec<Box<str>>) -> Result<Segment, PatternErr
     if piece.contains('*') {
         return Err(PatternError::PathStar);
     }
-    Ok(Segment::Literal(piece.into()))
+    spell(piece)
 }
 
 impl fmt::Display for PathPattern {
@@ -237,6 +260,10 @@ pub enum PatternError {
     NoSlash,
     /// A path holds `?` or `#`; only the path is matched.
     QueryOrFragment,
+    /// A segment is `.` or `..`, which requests' paths no longer hold when they are matched.
+    DotSegment,
+    /// A path holds a character that no path has, or a `%` without two hexadecimal digits.
+    PathCharacter,
     /// A star stands anywhere else than as the last segment.
     PathStar,
     /// A parameter is only a part of its segment.
@@ -265,6 +292,10 @@ impl fmt::Display for PatternError {
             }
             Self::NoSlash => "the path does not begin with a slash, write /x, /x/* or =/",
             Self::QueryOrFragment => "only the path is matched, leave out ? and # and what follows",
+            Self::DotSegment => "dot segments are resolved before matching, write the path that results",
+            Self::PathCharacter => {
+                "the path holds a character that no path has, write it as % and two hexadecimal digits"
+            }
             Self::PathStar => {
                 "a star can only be the last segment, write /x/*, or =/x* for the character itself"
             }
@@ -331,6 +362,11 @@ mod tests {
             ("", PatternError::NoSlash),
             ("=x", PatternError::NoSlash),
             ("/x?y", PatternError::QueryOrFragment),
+            ("=/x?y", PatternError::PathCharacter),
+            ("/a/../b", PatternError::DotSegment),
+            ("/%2e", PatternError::DotSegment),
+            ("/a\\b", PatternError::PathCharacter),
+            ("/100%", PatternError::PathCharacter),
             ("/x*", PatternError::PathStar),
             ("/*/x", PatternError::PathStar),
             ("/{id}.json", PatternError::ParameterPart),
@@ -347,8 +383,19 @@ mod tests {
     }
 
     #[test]
+    fn patterns_are_spelt_like_the_paths_they_match() {
+        let literal = |text: &str| PathPattern::parse(text).unwrap().literal();
+        assert_eq!(literal("/caf\u{e9} au lait").as_deref(), Some("/caf%C3%A9%20au%20lait"));
+        assert_eq!(literal("/%7ejo/a%2fb").as_deref(), Some("/~jo/a%2Fb"));
+        assert_eq!(literal("=/").as_deref(), Some("/"));
+        assert_eq!(literal("/x/").as_deref(), Some("/x/"));
+        assert_eq!(literal("=/{a}/*").as_deref(), Some("/{a}/*"));
+        assert_eq!(HostPattern::parse("[2001:DB8:0::1]"), HostPattern::parse("[2001:db8::1]"));
+    }
+
+    #[test]
     fn the_prefix_is_what_stands_before_the_star() {
-        let prefix = |text: &str| PathPattern::parse(text).unwrap().prefix().map(str::to_owned);
+        let prefix = |text: &str| PathPattern::parse(text).unwrap().prefix();
         assert_eq!(prefix("/api/v1/*").as_deref(), Some("/api/v1"));
         assert_eq!(prefix("/").as_deref(), Some(""));
         assert_eq!(prefix("/*").as_deref(), Some(""));
