@@ -1,1 +1,38 @@
 //! Sockets and time: accept, HTTP/1, the pipeline, upstream pools, tunnels.
+//!
+//! ```text
+//!   thread::accept ─▶ connection::serve ─▶ client::next_head ─▶ pipeline::serve ─▶ forward ─▶ transfer
+//!                                                   │                  │               │
+//!                                             wire (parse)      traffic (route)   traffic (pick, judge)
+//! ```
+//!
+//! One thread per core, each with its own runtime, listener sockets and pools ([`core::Core`]); what
+//! cores share is in [`core::Shared`]. [`server::Server`] starts, reloads and drains them all.
+
+mod census;
+mod client;
+pub mod connection;
+pub mod control;
+pub mod core;
+pub mod exchange;
+pub mod explain;
+pub mod forward;
+mod inbound;
+pub mod live;
+pub mod net;
+mod outbound;
+pub mod pipeline;
+mod pool;
+mod preamble;
+mod probe;
+pub mod respond;
+pub mod server;
+mod sticky;
+pub mod stream;
+mod sys;
+mod thread;
+pub mod timers;
+mod transfer;
+mod tunnel;
+
+pub use server::{Server, StartError};

@@ -1,0 +1,226 @@
+//! The life of a client connection: head after head, until one side has had enough.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use signals::request::{Finished, Stage, Who};
+use traffic::Refusal;
+use wire::{Field, Version};
+
+use crate::client::{Arrival, Client};
+use crate::core::{Core, Peer};
+use crate::exchange::Exchange;
+use crate::live::Live;
+use crate::pipeline::{self, Stop};
+use crate::preamble;
+use crate::respond;
+use crate::stream::Stream;
+
+/// What a listener demands of its connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// A PROXY preamble comes before the first request.
+    pub proxy_protocol: bool,
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
+    let mut client = Client::new(&core, stream, peer);
+    let Some(mut place) = Place::take(&core) else {
+        return turn_away(&core, client, Refusal::TooManyConnections).await;
+    };
+    if rules.proxy_protocol && !preamble::take(&core, &mut client).await {
+        return;
+    }
+    if !place.count(client.peer) {
+        return turn_away(&core, client, Refusal::TooManyClientConnections).await;
+    }
+    loop {
+        let (mut exchange, refusal) = match client.next_head(&core).await {
+            Arrival::Head(exchange) => (exchange, None),
+            Arrival::Refused(refusal, exchange) => (exchange, Some(refusal)),
+            Arrival::Left => return,
+        };
+        let live = core.live();
+        let result = one(&core, &live, &mut client, &mut exchange, refusal).await;
+        client.timer.clear();
+        drop(exchange);
+        drop(live);
+        match result {
+            Ok(()) if client.keep_alive => client.rest(),
+            Ok(()) => return client.linger(&core).await,
+            // A clean end would make a truncated response look whole.
+            Err(Stop::Cut(who, _)) if who != Who::Client => return client.stream.reset(),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Serves one request and says how it went: the one place that turns refusals into responses, and
+/// that tells signals.
+async fn one(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    refusal: Option<Refusal>,
+) -> Result<(), Stop> {
+    client.served += 1;
+    let most = live.plan.server.limits.requests_per_connection;
+    client.keep_alive = refusal.is_none()
+        && exchange.head.keep_alive
+        && !core.shared.is_draining()
+        && (most == 0 || client.served < most);
+    let result = match refusal {
+        Some(refusal) => Err(Stop::Refused(refusal)),
+        None => pipeline::serve(core, live, client, exchange).await,
+    };
+    let (result, who, stage) = match result {
+        Ok(()) => (Ok(()), Who::Complete, Stage::Done),
+        Err(Stop::Cut(who, stage)) => (Err(Stop::Cut(who, stage)), who, stage),
+        Err(Stop::Refused(refusal)) => {
+            let (who, stage) = blame(refusal);
+            (respond::refuse(core, live, client, exchange, refusal).await, who, stage)
+        }
+    };
+    core.count_served(live);
+    exchange.facts.times.total = exchange.facts.elapsed();
+    finished(core, live, exchange, who, stage);
+    result
+}
+
+/// Whose doing a refusal is, and at which stage.
+fn blame(refusal: Refusal) -> (Who, Stage) {
+    match refusal {
+        Refusal::Malformed(_) | Refusal::HeadTimeout => (Who::Client, Stage::Head),
+        Refusal::ConnectRefused
+        | Refusal::ExpectationUnknown
+        | Refusal::NoRoute
+        | Refusal::MethodNotAllowed
+        | Refusal::TooManyConnections
+        | Refusal::TooManyClientConnections
+        | Refusal::Draining => (Who::Tidegate, Stage::Route),
+        Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
+        Refusal::BodyTimeout => (Who::Client, Stage::Send),
+        Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),
+        Refusal::ConnectFailed | Refusal::ConnectTimeout => (Who::Endpoint, Stage::Connect),
+        Refusal::ResponseTimeout
+        | Refusal::ResponseClosed
+        | Refusal::ResponseMalformed(_)
+        | Refusal::UpgradeUnasked => (Who::Endpoint, Stage::Wait),
+    }
+}
+
+/// Emits the one event of a request.
+fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stage) {
+    let facts = &exchange.facts;
+    let parsed = facts.begun.is_some();
+    let input = &exchange.input[..];
+    let value = |field| {
+        exchange.head.headers.get(field).filter(|_| parsed).map_or(&b""[..], |header| header.value.of(input))
+    };
+    let event = Finished {
+        who,
+        stage,
+        route: facts.route,
+        upstream: facts.upstream,
+        endpoint: facts.endpoint,
+        status: facts.status,
+        refusal: facts.refusal,
+        tries: facts.tries,
+        reused: facts.reused,
+        received_bytes: facts.received_bytes,
+        sent_bytes: facts.sent_bytes,
+        times: facts.times,
+        client: exchange.asker.map(|asker| asker.ip),
+        method: if parsed { exchange.head.method_name.of(input) } else { b"" },
+        target: if parsed { exchange.target() } else { first_line(input) },
+        host: if parsed { exchange.head.authority.of(input) } else { b"" },
+        version: if parsed && exchange.head.version == Version::Http10 { 10 } else { 11 },
+        referer: value(Field::Referer),
+        user_agent: value(Field::UserAgent),
+        request_id: &exchange.request_id,
+        trace_id: exchange.traceparent.get(3..35).unwrap_or_default(),
+    };
+    core.shard.finished(&event);
+    if let Some(log) = core.log.borrow_mut().as_mut() {
+        let route = facts.route_index.map_or("", |index| &live.plan.routes[index].name);
+        let upstream =
+            facts.upstream.and_then(|slot| live.upstreams.iter().find(|upstream| upstream.slot == slot));
+        let name = upstream.map_or("", |upstream| &upstream.plan.name);
+        let directory = upstream.map(|upstream| upstream.directory.load());
+        let endpoint =
+            directory.as_ref().and_then(|listed| listed.iter().find(|l| Some(l.slot) == facts.endpoint));
+        log.write(
+            &event,
+            route,
+            name,
+            endpoint.map_or("", |listed| &listed.address),
+            std::time::SystemTime::now(),
+        );
+    }
+}
+
+/// What a malformed request began with, for the log.
+fn first_line(input: &[u8]) -> &[u8] {
+    let end = input.iter().position(|&byte| byte == b'\r' || byte == b'\n').unwrap_or(input.len());
+    &input[..end.min(200)]
+}
+
+/// A connection's place among those that are allowed; given back when dropped.
+struct Place<'a> {
+    core: &'a Core,
+    counted: Option<std::net::IpAddr>,
+}
+
+impl<'a> Place<'a> {
+    /// A place among all connections.
+    fn take(core: &'a Core) -> Option<Self> {
+        let most = core.live().plan.server.limits.connections;
+        if core.shared.connections.fetch_add(1, Ordering::Relaxed) >= most {
+            core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        core.shard.connection_opened();
+        Some(Self { core, counted: None })
+    }
+
+    /// A place among the client's own. A trusted hop stands for many clients and is not counted.
+    fn count(&mut self, peer: Peer) -> bool {
+        let live = self.core.live();
+        let most = live.plan.server.limits.connections_per_client;
+        if most == 0 || live.plan.server.trusted.contains(peer.ip) {
+            return true;
+        }
+        let entered = self.core.shared.census.enter(peer.ip, most);
+        self.counted = entered.then_some(peer.ip);
+        entered
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ip) = self.counted {
+            self.core.shared.census.leave(ip);
+        }
+        self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.core.shard.connection_closed();
+    }
+}
+
+/// Tells a client that there is no place for its connection, without reading what it wants.
+async fn turn_away(core: &Core, mut client: Client, refusal: Refusal) {
+    let live = core.live();
+    core.shard.connection_refused(refusal);
+    client.keep_alive = false;
+    let mut exchange = core.exchanges.take();
+    if respond::refuse(core, &live, &mut client, &mut exchange, refusal).await.is_ok() {
+        drop(exchange);
+        client.linger(core).await;
+    }
+}
+
+/// Whether this peer may say in a preamble who its client is.
+pub fn is_trusted(live: &Live, peer: Peer) -> bool {
+    live.plan.server.trusted.contains(peer.ip)
+}

@@ -1,0 +1,230 @@
+//! One core of the data plane: everything that its connections share, none of it shared with
+//! another core but what [`Shared`] names.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use signals::{Shard, Signals};
+use tokio::time::Instant;
+use traffic::Moment;
+use traffic::endpoint::Address;
+
+use crate::census::Census;
+use crate::exchange::Store;
+use crate::live::Live;
+use crate::pool::Pools;
+use crate::stream::Stream;
+use crate::timers::Timers;
+
+/// Bytes read at once. A body of 64 KiB with its head goes through in one piece.
+pub const SCRATCH_BYTES: usize = 72 * 1024;
+
+/// What all cores share.
+pub struct Shared {
+    /// The configuration in force.
+    live: ArcSwap<Live>,
+    /// Rises with every reload; a core compares it before it asks for `live`.
+    generation: AtomicU64,
+    /// Metrics and logs.
+    pub signals: Arc<Signals>,
+    /// Set once Tidegate is told to stop: no keep-alive, no new work.
+    draining: AtomicBool,
+    /// Client connections open, all cores.
+    pub connections: AtomicUsize,
+    /// Client connections open, by client.
+    pub census: Census,
+    /// Threads of the data plane.
+    pub threads: usize,
+    /// Where moments are counted from.
+    pub start: Instant,
+}
+
+impl Shared {
+    /// The state before the first connection.
+    pub fn new(live: Live, signals: Arc<Signals>) -> Arc<Self> {
+        let threads = live.plan.server.threads;
+        Arc::new(Self {
+            live: ArcSwap::from_pointee(live),
+            generation: AtomicU64::new(0),
+            signals,
+            draining: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            census: Census::default(),
+            threads,
+            start: Instant::now(),
+        })
+    }
+
+    /// The configuration in force.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts another configuration in force.
+    pub fn replace(&self, live: Live) {
+        self.live.store(Arc::new(live));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Counters of the control thread: the shard behind those of the data plane.
+    pub fn control_shard(&self) -> Arc<Shard> {
+        self.signals.shard(self.threads)
+    }
+
+    /// No new work from here on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether Tidegate takes no new work.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Now, for the brains.
+    pub fn now(&self) -> Moment {
+        Moment(self.start.elapsed().as_nanos() as u64)
+    }
+}
+
+/// Opens connections to endpoints: sockets in life, pipes in scenes.
+pub trait Connect {
+    /// A connection to `address`; the caller bounds its time.
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<Stream>> + 'a>>;
+}
+
+/// One core.
+pub struct Core {
+    /// What all cores share.
+    pub shared: Arc<Shared>,
+    /// This core's counters.
+    pub shard: Arc<Shard>,
+    /// This core's access log, while one is configured.
+    pub log: RefCell<Option<signals::log::LogHandle>>,
+    /// Everything is read into this first.
+    pub scratch: RefCell<Box<[u8]>>,
+    /// Everything that is assembled is assembled in this.
+    pub out: RefCell<Vec<u8>>,
+    /// What requests hold.
+    pub exchanges: Store,
+    /// Kept-alive connections to endpoints.
+    pub pools: RefCell<Pools>,
+    /// Deadlines.
+    pub timers: Rc<Timers>,
+    /// Ties, jitter, ids.
+    pub rng: RefCell<fastrand::Rng>,
+    /// Opens connections to endpoints.
+    pub connect: Box<dyn Connect>,
+    /// Requests served, for the thread that spins while they come.
+    pub served: Cell<u64>,
+    /// Wakes the spinning.
+    pub woken: tokio::sync::Notify,
+    date: RefCell<Date>,
+    live: RefCell<(u64, Rc<Arc<Live>>)>,
+}
+
+impl Core {
+    /// A core without connections. `seed` fixes its random choices.
+    pub fn new(shared: Arc<Shared>, shard: Arc<Shard>, connect: Box<dyn Connect>, seed: u64) -> Rc<Self> {
+        let generation = shared.generation.load(Ordering::Acquire);
+        let live = Rc::new(shared.live());
+        Rc::new(Self {
+            shard,
+            log: RefCell::new(None),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice()),
+            out: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
+            exchanges: Store::default(),
+            pools: RefCell::default(),
+            timers: Timers::new(shared.start),
+            rng: RefCell::new(fastrand::Rng::with_seed(seed)),
+            connect,
+            served: Cell::new(0),
+            woken: tokio::sync::Notify::new(),
+            date: RefCell::default(),
+            live: RefCell::new((generation, live)),
+            shared,
+        })
+    }
+
+    /// The configuration in force. Costs a load and a compare while nothing changed, and no write
+    /// to memory that another core reads.
+    pub fn live(&self) -> Rc<Arc<Live>> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let mut live = self.live.borrow_mut();
+        if live.0 != generation {
+            *live = (generation, Rc::new(self.shared.live()));
+        }
+        Rc::clone(&live.1)
+    }
+
+    /// Now, for the brains.
+    pub fn now(&self) -> Moment {
+        self.shared.now()
+    }
+
+    /// Milliseconds since the start, coarse and free.
+    pub fn now_ms(&self) -> u64 {
+        self.timers.now_ms()
+    }
+
+    /// Notes a request, so that a thread that may spin does.
+    pub fn count_served(&self, live: &Live) {
+        self.served.set(self.served.get() + 1);
+        if !live.plan.server.spin.is_zero() {
+            self.woken.notify_one();
+        }
+    }
+
+    /// Writes the `Date` field (RFC 9110 section 6.6.1); formatted once per second.
+    pub fn date(&self, out: &mut Vec<u8>) {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.second != second {
+            *date = Date { second, line: format!("Date: {}\r\n", httpdate::fmt_http_date(now)) };
+        }
+        out.extend_from_slice(date.line.as_bytes());
+    }
+
+    /// What has to be done now and then; runs every [`crate::timers::TICK`].
+    pub fn tick(&self) {
+        self.timers.sweep();
+        self.pools.borrow_mut().look_over(self.now_ms());
+        if let Some(log) = self.log.borrow_mut().as_mut() {
+            log.tick();
+        }
+        if self.shared.is_draining() {
+            self.timers.wake_all();
+        }
+    }
+}
+
+/// The `Date` line of one second.
+#[derive(Debug, Default)]
+struct Date {
+    second: u64,
+    line: String,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("served", &self.served).finish_non_exhaustive()
+    }
+}
+
+/// Who is at the other end of a client connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Address; 127.0.0.1 on a Unix-domain socket, which only this machine can reach.
+    pub ip: IpAddr,
+}

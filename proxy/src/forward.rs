@@ -1,0 +1,266 @@
+//! Sending a request to an endpoint of its upstream: pick, try, judge, retry within the budget.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use signals::request::{Stage, Who};
+use tokio::time::Instant;
+use traffic::Refusal;
+use traffic::endpoint::Endpoint;
+use traffic::outlier::Failure;
+use traffic::retry::RetryAsk;
+use traffic::upstream::{Ask, Lease, NoEndpoint};
+use wire::Field;
+
+use crate::client::Client;
+use crate::control;
+use crate::core::Core;
+use crate::exchange::{Exchange, MAX_TRIES};
+use crate::live::{Listed, Live, Upstream};
+use crate::outbound;
+use crate::pipeline::Stop;
+use crate::sticky;
+use crate::stream::Stream;
+use crate::transfer::{Broken, End, Transfer, connect_refusal};
+use crate::tunnel;
+
+/// How often a held request looks whether an endpoint is back.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What forwarding works on.
+#[derive(Clone, Copy, Debug)]
+pub struct To<'a> {
+    /// The core.
+    pub core: &'a Core,
+    /// The configuration that the request began with.
+    pub live: &'a Live,
+    /// Its route.
+    pub route: &'a config::Route,
+    /// Its upstream.
+    pub upstream: &'a Upstream,
+}
+
+/// Forwards a request until an endpoint has answered, or says why none did.
+pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -> Result<(), Stop> {
+    let budget = to.upstream.traffic.retry_budget();
+    budget.deposit(to.core.now());
+    exchange.facts.upstream = Some(to.upstream.slot);
+    outbound::identify(to.core, to.live, exchange);
+    loop {
+        let lease = acquire(to, client, exchange).await?;
+        exchange.facts.tries += 1;
+        let failed = match attempt(to, client, exchange, &lease).await {
+            Ok(()) => return Ok(()),
+            Err(Failed::Stop(stop)) => return Err(stop),
+            Err(Failed::Again(failed)) => failed,
+        };
+        let ask = RetryAsk {
+            unsent: failed.unsent,
+            idempotent: exchange.head.method.is_idempotent(),
+            has_idempotency_key: exchange.head.headers.contains(Field::IdempotencyKey),
+            body_replayable: failed.replayable,
+            response_started: false,
+            tries: exchange.facts.tries,
+            elapsed: exchange.facts.elapsed(),
+        };
+        if let Err(why) = budget.may_retry(&to.route.retry, to.core.now(), &ask) {
+            to.core.shard.retry_refused(to.upstream.slot, why.code());
+            return Err(Stop::Refused(failed.refusal));
+        }
+        to.core.shard.retry(to.upstream.slot, failed.refusal.code());
+        if !failed.stale && exchange.tried.as_slice().len() < MAX_TRIES {
+            exchange.tried.push(lease.endpoint().id());
+        }
+    }
+}
+
+/// A try that failed before the client heard anything.
+struct Again {
+    refusal: Refusal,
+    unsent: bool,
+    replayable: bool,
+    /// A kept-alive connection that the endpoint had closed: no fault of the endpoint.
+    stale: bool,
+}
+
+enum Failed {
+    Stop(Stop),
+    Again(Again),
+}
+
+/// Picks an endpoint; while all are down, waits as long as the upstream holds requests.
+async fn acquire(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -> Result<Lease, Stop> {
+    let key = to.upstream.balance_key(exchange, client.peer);
+    let began = Instant::now();
+    loop {
+        let picked = {
+            let sticky = sticky::sent(&to.upstream.plan, exchange);
+            let ask = Ask { now: to.core.now(), key, sticky, tried: exchange.tried.as_slice() };
+            to.upstream.traffic.pick(&ask, &mut to.core.rng.borrow_mut())
+        };
+        match picked {
+            Ok(lease) => return Ok(lease),
+            Err(NoEndpoint::AllTried) => return Err(Stop::Refused(Refusal::ConnectFailed)),
+            Err(why) if began.elapsed() >= to.upstream.plan.hold => {
+                return Err(Stop::Refused(match why {
+                    NoEndpoint::Empty => Refusal::NoEndpoint,
+                    _ => Refusal::AllEndpointsDown,
+                }));
+            }
+            Err(_) => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                exchange.facts.times.held = began.elapsed();
+                if to.core.shared.is_draining() {
+                    return Err(Stop::Refused(Refusal::Draining));
+                }
+            }
+        }
+    }
+}
+
+/// One try at one endpoint.
+async fn attempt(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    lease: &Lease,
+) -> Result<(), Failed> {
+    let endpoint = lease.endpoint();
+    let directory = to.upstream.directory.load();
+    let listed = directory.iter().find(|listed| listed.id == endpoint.id());
+    exchange.facts.endpoint = listed.map(|listed| listed.slot);
+    let (mut link, reused) = connected(to, exchange, endpoint).await.map_err(|error| {
+        let refusal = connect_refusal(&error);
+        control::note(&to.core.shard, to.upstream, lease.fail(to.core.now(), failure(refusal, true)));
+        Failed::Again(Again { refusal, unsent: true, replayable: true, stale: false })
+    })?;
+    exchange.facts.reused = reused;
+    let cookie = sticky::cookie(&to.upstream.plan, lease);
+    let (result, replayable) = transfer(to, client, exchange, &mut link, listed, cookie.as_deref()).await;
+    match result {
+        Ok(end) => {
+            let latency = exchange.facts.times.wait;
+            let status = exchange.facts.status;
+            control::note(
+                &to.core.shard,
+                to.upstream,
+                match status {
+                    502..=504 => lease.fail(to.core.now(), Failure::Status5xx),
+                    _ => lease.succeed(to.core.now(), latency),
+                },
+            );
+            finish(to, client, exchange, link, endpoint, end).await.map_err(Failed::Stop)
+        }
+        Err(Broken::Early { refusal, unsent }) => {
+            let stale = reused && refusal == Refusal::ResponseClosed;
+            if stale {
+                to.core.pools.borrow_mut().stale(endpoint.id(), to.core.now_ms());
+            } else {
+                control::note(
+                    &to.core.shard,
+                    to.upstream,
+                    lease.fail(to.core.now(), failure(refusal, false)),
+                );
+            }
+            Err(Failed::Again(Again { refusal, unsent, replayable, stale }))
+        }
+        Err(Broken::Refused(refusal)) => Err(Failed::Stop(Stop::Refused(refusal))),
+        Err(Broken::Midway) => {
+            control::note(&to.core.shard, to.upstream, lease.fail(to.core.now(), Failure::Reset));
+            Err(Failed::Stop(Stop::Cut(Who::Endpoint, Stage::Deliver)))
+        }
+        Err(Broken::ClientGone(stage)) => Err(Failed::Stop(Stop::Cut(Who::Client, stage))),
+    }
+}
+
+/// Runs the try; also says whether it could be repeated.
+async fn transfer(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    link: &mut Stream,
+    listed: Option<&Listed>,
+    cookie: Option<&[u8]>,
+) -> (Result<End, Broken>, bool) {
+    let peer = client.peer;
+    let mut transfer = Transfer::new(to.core, to.live, to.route, client, exchange, link, cookie);
+    let mut begun = false;
+    let result = poll_fn(|cx| {
+        if !begun {
+            begun = true;
+            transfer.begin(cx, |out, exchange| {
+                outbound::head(out, to.live, exchange, peer, to.route, to.upstream, listed);
+            })?;
+            transfer.exchange.facts.sent = Some(Instant::now());
+        }
+        transfer.poll(cx)
+    })
+    .await;
+    (result, transfer.is_replayable())
+}
+
+/// A connection to the endpoint: one that was kept, or a new one. True: it was kept.
+async fn connected(
+    to: To<'_>,
+    exchange: &mut Exchange,
+    endpoint: &Endpoint,
+) -> std::io::Result<(Stream, bool)> {
+    let once = !exchange.head.method.is_idempotent();
+    let kept = to.core.pools.borrow_mut().take(endpoint.id(), once, to.core.now_ms());
+    if let Some(stream) = kept {
+        to.core.shard.upstream_reused(to.upstream.slot);
+        return Ok((stream, true));
+    }
+    let began = Instant::now();
+    let connecting = to.core.connect.connect(endpoint.address());
+    let stream = tokio::time::timeout(to.route.timeouts.connect, connecting)
+        .await
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
+    exchange.facts.times.connect = began.elapsed();
+    to.core.shard.upstream_connected(to.upstream.slot);
+    Ok((stream, false))
+}
+
+/// After the response: the connection goes back to its pool, what the client has not taken yet is
+/// written, or a tunnel begins.
+async fn finish(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    link: Stream,
+    endpoint: &Endpoint,
+    end: End,
+) -> Result<(), Stop> {
+    match end {
+        End::Complete { reusable } => {
+            if reusable && !to.core.shared.is_draining() {
+                let pool = &to.upstream.plan.pool;
+                let mut pools = to.core.pools.borrow_mut();
+                pools.put(endpoint.id(), link, pool.idle, pool.idle_timeout, to.core.now_ms());
+            }
+            if client.flush(to.live, exchange).await {
+                Ok(())
+            } else {
+                Err(Stop::Cut(Who::Client, Stage::Deliver))
+            }
+        }
+        End::Switched => {
+            client.keep_alive = false;
+            if !client.flush(to.live, exchange).await {
+                return Err(Stop::Cut(Who::Client, Stage::Tunnel));
+            }
+            tunnel::carry(to.core, client, link, to.live.plan.server.timeouts.tunnel, exchange).await
+        }
+    }
+}
+
+/// What a refusal says about the endpoint.
+fn failure(refusal: Refusal, connecting: bool) -> Failure {
+    match refusal {
+        Refusal::ConnectTimeout => Failure::ConnectTimeout,
+        Refusal::ResponseTimeout => Failure::Timeout,
+        Refusal::ResponseMalformed(_) | Refusal::UpgradeUnasked => Failure::Malformed,
+        _ if connecting => Failure::Connect,
+        _ => Failure::Reset,
+    }
+}

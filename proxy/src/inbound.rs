@@ -1,0 +1,141 @@
+//! The response as the client gets it: every field written anew, framed for what the client
+//! speaks, the marks of this hop added.
+
+use wire::{Field, Framing, Method, Version};
+
+use crate::exchange::Exchange;
+use crate::live::Live;
+use crate::outbound::{edited, edits, field, number, via};
+
+/// How a response's body goes to the client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// No body.
+    Empty,
+    /// As many bytes as the head says.
+    Length,
+    /// In chunks.
+    Chunked,
+    /// Until the connection closes: a client of HTTP/1.0, a body of unknown length.
+    Close,
+}
+
+/// Chooses how the body goes to the client.
+pub fn delivery(exchange: &Exchange) -> Delivery {
+    match exchange.response.framing {
+        Framing::None => Delivery::Empty,
+        Framing::Length(_) => Delivery::Length,
+        Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => Delivery::Chunked,
+        Framing::Chunked | Framing::Close => Delivery::Close,
+    }
+}
+
+/// Writes the response's head into `out`; `buffer` is what the endpoint's head was parsed from.
+pub fn head(
+    out: &mut Vec<u8>,
+    live: &Live,
+    exchange: &Exchange,
+    buffer: &[u8],
+    route: &config::Route,
+    keep_alive: bool,
+    sticky: Option<&[u8]>,
+) {
+    let response = &exchange.response;
+    status_line(out, response.status, response.reason.of(buffer));
+    fields(out, exchange, buffer, route);
+    match response.framing {
+        // What a HEAD or a 304 says of a length is said on (RFC 9110 section 8.6).
+        Framing::None if exchange.head.method == Method::Head || response.status == 304 => {
+            if let Some(length) = response.headers.get(Field::ContentLength) {
+                field(out, b"Content-Length", length.value.of(buffer));
+            }
+        }
+        Framing::None if response.status >= 200 && response.status != 204 => {
+            out.extend_from_slice(b"Content-Length: 0\r\n");
+        }
+        Framing::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            number(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        _ => {}
+    }
+    tail(out, live, exchange, response.version);
+    if let Some(cookie) = sticky {
+        field(out, b"Set-Cookie", cookie);
+    }
+    edits(out, &route.response_headers);
+    connection(out, exchange.head.version, keep_alive);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes an interim response (RFC 9110 section 15.2).
+pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
+    status_line(out, exchange.response.status, exchange.response.reason.of(buffer));
+    fields(out, exchange, buffer, route);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the 101 that opens a tunnel.
+pub fn switching(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
+    let response = &exchange.response;
+    status_line(out, response.status, response.reason.of(buffer));
+    fields(out, exchange, buffer, route);
+    if let Some(upgrade) = response.headers.get(Field::Upgrade) {
+        out.extend_from_slice(b"Connection: Upgrade\r\n");
+        field(out, b"Upgrade", upgrade.value.of(buffer));
+    }
+    tail(out, live, exchange, response.version);
+    edits(out, &route.response_headers);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `Connection`, where HTTP's default is not what will happen.
+pub fn connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
+    match (version, keep_alive) {
+        (Version::Http11, false) => out.extend_from_slice(b"Connection: close\r\n"),
+        (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        _ => {}
+    }
+}
+
+fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    number(out, u64::from(status));
+    out.push(b' ');
+    out.extend_from_slice(reason);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The endpoint's fields that go on as they are.
+fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
+    let headers = &exchange.response.headers;
+    let named = crate::outbound::names_fields(buffer, headers);
+    for header in headers.iter() {
+        let name = header.name.of(buffer);
+        let keep = match header.field {
+            Field::ContentLength | Field::TransferEncoding => false,
+            Field::XRequestId => exchange.request_id.is_empty(),
+            field => !field.is_hop_by_hop(),
+        };
+        if keep
+            && !(named && headers.named_by_connection(buffer, name))
+            && !edited(&route.response_headers, name)
+        {
+            field(out, name, header.value.of(buffer));
+        }
+    }
+}
+
+/// The marks of this hop.
+fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
+    if let Some(name) = &live.plan.server.marks.via {
+        via(out, version, name);
+    }
+    if !exchange.request_id.is_empty() {
+        field(out, b"X-Request-Id", &exchange.request_id);
+    }
+}

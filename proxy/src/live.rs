@@ -1,0 +1,170 @@
+//! The configuration in force: a plan, and what was built from it.
+//!
+//! A reload builds a new [`Live`] beside the old one and swaps them. Endpoints whose upstream and
+//! address stayed are the same objects in both, so their counters, health and in-flight requests
+//! carry on; requests in flight finish on the configuration that they began with.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use config::{EndpointAddress, Plan};
+use signals::{EndpointSlot, RouteSlot, Signals, UpstreamSlot};
+use traffic::endpoint::{Address, EndpointId, Wanted, adopt};
+use traffic::route::{RouteId, Table};
+
+use crate::respond::Pages;
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Live {
+    /// What was configured.
+    pub plan: Plan,
+    /// Which route a request takes.
+    pub table: Table,
+    /// By the plan's route index.
+    pub routes: Vec<Route>,
+    /// By the plan's upstream index.
+    pub upstreams: Vec<Arc<Upstream>>,
+}
+
+/// What a route needs besides its plan.
+#[derive(Debug)]
+pub struct Route {
+    /// Its place in signals.
+    pub slot: RouteSlot,
+    /// Error pages, ready to send.
+    pub pages: Pages,
+}
+
+/// A named group of endpoints, alive.
+#[derive(Debug)]
+pub struct Upstream {
+    /// What was configured.
+    pub plan: config::Upstream,
+    /// Who is picked, judged, ejected.
+    pub traffic: traffic::upstream::Upstream,
+    /// Its place in signals.
+    pub slot: UpstreamSlot,
+    /// What is known of each endpoint besides its traffic.
+    pub directory: ArcSwap<Vec<Listed>>,
+}
+
+/// An endpoint in an upstream's directory.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Which endpoint.
+    pub id: EndpointId,
+    /// Its place in signals.
+    pub slot: EndpointSlot,
+    /// Its address, as text.
+    pub address: String,
+    /// Host field where the upstream sends the endpoint's own.
+    pub host: String,
+    /// Name that it was resolved from.
+    pub name: Option<(String, u16)>,
+}
+
+impl Live {
+    /// Builds what a plan needs; endpoints that `before` has too are taken over from it.
+    ///
+    /// # Errors
+    /// Two routes that match the same requests (config has told the person already).
+    pub fn build(
+        plan: Plan,
+        signals: &Signals,
+        before: Option<&Self>,
+    ) -> Result<Self, traffic::route::Conflict> {
+        let table = Table::build(plan.routes.iter().map(|route| route.rule.clone()).collect())?;
+        let routes = plan
+            .routes
+            .iter()
+            .map(|route| Route { slot: signals.route(&route.name), pages: Pages::new(&route.error_pages) })
+            .collect();
+        let upstreams = plan
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let known = before
+                    .and_then(|live| live.upstreams.iter().find(|known| known.plan.name == upstream.name));
+                Arc::new(Upstream::build(upstream.clone(), signals, known.map(AsRef::as_ref)))
+            })
+            .collect();
+        Ok(Self { plan, table, routes, upstreams })
+    }
+
+    /// Plan and parts of a route.
+    pub fn route(&self, id: RouteId) -> (&config::Route, &Route) {
+        (&self.plan.routes[id.0 as usize], &self.routes[id.0 as usize])
+    }
+
+    /// The upstream of this name.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| upstream.plan.name == name)
+    }
+}
+
+impl Upstream {
+    fn build(plan: config::Upstream, signals: &Signals, before: Option<&Self>) -> Self {
+        let slot = signals.upstream(&plan.name);
+        let traffic = traffic::upstream::Upstream::new(plan.traffic.clone(), Vec::new());
+        let this = Self { plan, traffic, slot, directory: ArcSwap::default() };
+        this.list(signals, before.unwrap_or(&this), |name| {
+            // What a name stood for before the reload stands until it is resolved again.
+            before.map_or_else(Vec::new, |before| {
+                let directory = before.directory.load();
+                let endpoints = before.traffic.endpoints();
+                directory
+                    .iter()
+                    .filter(|listed| listed.name.as_ref() == Some(name))
+                    .filter_map(|listed| endpoints.iter().find(|endpoint| endpoint.id() == listed.id))
+                    .map(|endpoint| endpoint.address().clone())
+                    .collect()
+            })
+        });
+        this
+    }
+
+    /// Sets the endpoints: fixed ones as configured, names as `resolve` says.
+    /// Endpoints that stand in `known` under the same address are taken over.
+    pub fn list(&self, signals: &Signals, known: &Self, resolve: impl Fn(&(String, u16)) -> Vec<Address>) {
+        let mut wanted = Vec::new();
+        let mut hosts: Vec<(String, Option<(String, u16)>)> = Vec::new();
+        for configured in &self.plan.endpoints {
+            let (addresses, host, name) = match &configured.address {
+                EndpointAddress::Ip(address) => (vec![Address::Ip(*address)], address.to_string(), None),
+                EndpointAddress::Unix(path) => {
+                    (vec![Address::Unix(path.display().to_string())], "localhost".to_owned(), None)
+                }
+                EndpointAddress::Name(name, port) => {
+                    let key = (name.clone(), *port);
+                    (resolve(&key), format!("{name}:{port}"), Some(key))
+                }
+            };
+            for address in addresses {
+                if !wanted.iter().any(|known: &Wanted| known.address == address) {
+                    wanted.push(Wanted { address, weight: configured.weight, backup: configured.backup });
+                    hosts.push((host.clone(), name.clone()));
+                }
+            }
+        }
+        let endpoints = adopt(&known.traffic.endpoints(), wanted);
+        let directory: Vec<Listed> = endpoints
+            .iter()
+            .zip(hosts)
+            .map(|(endpoint, (host, name))| {
+                let address = endpoint.address().to_string();
+                let slot = signals.endpoint(self.slot, &address);
+                Listed { id: endpoint.id(), slot, address, host, name }
+            })
+            .collect();
+        let slots: Vec<EndpointSlot> = directory.iter().map(|listed| listed.slot).collect();
+        signals.keep_endpoints(self.slot, &slots);
+        self.directory.store(Arc::new(directory));
+        self.traffic.set_endpoints(endpoints);
+    }
+
+    /// Signals' place of an endpoint.
+    pub fn endpoint_slot(&self, id: EndpointId) -> Option<EndpointSlot> {
+        self.directory.load().iter().find(|listed| listed.id == id).map(|listed| listed.slot)
+    }
+}

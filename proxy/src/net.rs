@@ -1,0 +1,144 @@
+//! Sockets: how they are bound, accepted from and connected.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::pin::Pin;
+
+use config::ListenAddress;
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::{TcpStream, UnixStream};
+use traffic::endpoint::Address;
+
+use crate::core::{Connect, Peer};
+use crate::stream::Stream;
+
+/// Connections to endpoints over real sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Sockets;
+
+impl Connect for Sockets {
+    fn connect<'a>(&'a self, address: &'a Address) -> Pin<Box<dyn Future<Output = io::Result<Stream>> + 'a>> {
+        Box::pin(async move {
+            match address {
+                Address::Ip(address) => {
+                    let stream = TcpStream::connect(*address).await?;
+                    stream.set_nodelay(true)?;
+                    Ok(Stream::Tcp(stream))
+                }
+                Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            }
+        })
+    }
+}
+
+/// A socket that listens; each core accepts from one of its own (TCP) or a copy of one (Unix).
+#[derive(Debug)]
+pub struct Listening {
+    socket: OwnedFd,
+    is_unix: bool,
+}
+
+/// Binds `address` once for each of `cores`. The kernel spreads TCP connections over the sockets
+/// (SO_REUSEPORT). Gives the address that was bound too, for port 0 means any free one.
+///
+/// # Errors
+/// What the system says; an address that another process listens on is found out even though
+/// SO_REUSEPORT would let two processes share it.
+pub fn bind(
+    address: &ListenAddress,
+    backlog: u32,
+    cores: usize,
+) -> io::Result<(ListenAddress, Vec<Listening>)> {
+    match address {
+        ListenAddress::Tcp(address) => {
+            if address.port() != 0 {
+                tcp(*address, None, false)?;
+            }
+            let first = tcp(*address, Some(backlog), true)?;
+            let bound = first.local_addr()?.as_socket().unwrap_or(*address);
+            let mut sockets = vec![Listening { socket: first.into(), is_unix: false }];
+            for _ in 1..cores {
+                sockets.push(Listening { socket: tcp(bound, Some(backlog), true)?.into(), is_unix: false });
+            }
+            Ok((ListenAddress::Tcp(bound), sockets))
+        }
+        ListenAddress::Unix(path) => {
+            let socket = unix(path, backlog)?;
+            let mut sockets = Vec::new();
+            for _ in 0..cores {
+                sockets.push(Listening { socket: socket.try_clone()?.into(), is_unix: true });
+            }
+            Ok((address.clone(), sockets))
+        }
+    }
+}
+
+fn tcp(address: SocketAddr, backlog: Option<u32>, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    if let Some(backlog) = backlog {
+        // Accepted sockets inherit it, which saves a call per connection.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    }
+    Ok(socket)
+}
+
+/// Binds a path. A socket that a dead process left behind is replaced; one that answers is not.
+fn unix(path: &Path, backlog: u32) -> io::Result<Socket> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    if let Err(error) = socket.bind(&address) {
+        let left_behind = error.kind() == io::ErrorKind::AddrInUse
+            && Socket::new(Domain::UNIX, Type::STREAM, None)?
+                .connect(&address)
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        if !left_behind {
+            return Err(error);
+        }
+        std::fs::remove_file(path)?;
+        socket.bind(&address)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl std::os::fd::AsRawFd for Listening {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&self.socket)
+    }
+}
+
+impl Listening {
+    /// Accepts one connection without waiting.
+    pub fn accept(&self) -> io::Result<(Stream, Peer)> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        if self.is_unix {
+            let socket = rustix::net::accept_with(&self.socket, flags)?;
+            let stream = UnixStream::from_std(socket.into())?;
+            return Ok((Stream::Unix(stream), Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST) }));
+        }
+        let (socket, address) = rustix::net::acceptfrom_with(&self.socket, flags)?;
+        let ip = address
+            .and_then(|address| SocketAddr::try_from(address).ok())
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
+        Ok((Stream::Fresh(Some(socket.into())), Peer { ip }))
+    }
+}

@@ -1,0 +1,319 @@
+//! The request as its endpoint gets it: every field written anew, hop-by-hop fields gone, the
+//! marks of this hop added.
+
+use std::io::Write as _;
+
+use config::{HeaderEdit, HostField, Rewrite};
+use traffic::client::Proto;
+use traffic::route::Params;
+use traffic::trace::Trace;
+use wire::{Field, Framing, TargetForm, Version};
+
+use crate::core::{Core, Peer};
+use crate::exchange::Exchange;
+use crate::live::{Listed, Live, Upstream};
+
+/// Writes the head of the request for one try into `out`.
+pub fn head(
+    out: &mut Vec<u8>,
+    live: &Live,
+    exchange: &Exchange,
+    peer: Peer,
+    route: &config::Route,
+    upstream: &Upstream,
+    endpoint: Option<&Listed>,
+) {
+    let input = &exchange.input[..];
+    out.extend_from_slice(exchange.head.method_name.of(input));
+    out.push(b' ');
+    target(out, live, exchange, route);
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    match (&upstream.plan.host, endpoint) {
+        (HostField::Fixed(host), _) => out.extend_from_slice(host.as_bytes()),
+        (HostField::Endpoint, Some(listed)) => out.extend_from_slice(listed.host.as_bytes()),
+        _ => out.extend_from_slice(exchange.head.authority.of(input)),
+    }
+    out.extend_from_slice(b"\r\n");
+    kept_fields(out, live, exchange, route);
+    framing(out, exchange);
+    forwarded(out, live, exchange, peer);
+    marks(out, live, exchange);
+    edits(out, &route.request_headers);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The target: the client's own bytes, unless the route rewrites the path.
+pub fn target(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &config::Route) {
+    let head = &exchange.head;
+    if head.form == TargetForm::Asterisk {
+        out.push(b'*');
+        return;
+    }
+    match &route.rewrite {
+        Rewrite::None if head.form == TargetForm::Origin => {
+            out.extend_from_slice(exchange.target());
+            return;
+        }
+        Rewrite::None => {
+            let path = head.path.of(&exchange.input);
+            out.extend_from_slice(if path.is_empty() { b"/" } else { path });
+        }
+        Rewrite::Strip(prefix) => {
+            let rest =
+                exchange.path.strip_prefix(prefix.trim_end_matches('/').as_bytes()).unwrap_or(&exchange.path);
+            if !rest.starts_with(b"/") {
+                out.push(b'/');
+            }
+            out.extend_from_slice(rest);
+        }
+        Rewrite::Replace(template) => expand(out, template, live, exchange, route),
+    }
+    if let Some(query) = head.query {
+        out.push(b'?');
+        out.extend_from_slice(query.of(&exchange.input));
+    }
+}
+
+/// Fills the `{names}` of a template with the route's parameters, `{rest}`, `{path}`, `{query}`
+/// and `{host}`; a name that is none of these is empty.
+pub fn expand(out: &mut Vec<u8>, template: &str, live: &Live, exchange: &Exchange, route: &config::Route) {
+    let mut params = Params::new();
+    let header = |name: &str| exchange.header(name);
+    // Known to select this route: it did a moment ago.
+    let _ = live.table.select(&exchange.query(&header), &mut params);
+    let mut left = template;
+    while let Some(open) = left.find('{') {
+        out.extend_from_slice(&left.as_bytes()[..open]);
+        let Some(length) = left[open..].find('}') else { break };
+        match &left[open + 1..open + length] {
+            "rest" => out.extend_from_slice(rest(&exchange.path, &route.rule.path.to_string())),
+            "path" => out.extend_from_slice(&exchange.path),
+            "query" => {
+                out.extend_from_slice(exchange.head.query.map_or(b"", |query| query.of(&exchange.input)))
+            }
+            "host" => out.extend_from_slice(&exchange.host),
+            name => out.extend_from_slice(params.value(name, &exchange.path).unwrap_or_default()),
+        }
+        left = &left[open + length + 1..];
+    }
+    out.extend_from_slice(left.as_bytes());
+}
+
+/// What a prefix pattern left over: the path behind as many segments as the pattern has.
+fn rest<'a>(path: &'a [u8], pattern: &str) -> &'a [u8] {
+    let Some(prefix) = pattern.strip_suffix('*').or((pattern == "/").then_some("/")) else { return b"" };
+    let segments = prefix.bytes().filter(|&byte| byte == b'/').count();
+    let mut rest = path;
+    for _ in 0..segments {
+        match rest.iter().position(|&byte| byte == b'/') {
+            Some(slash) => rest = &rest[slash + 1..],
+            None => return b"",
+        }
+    }
+    rest
+}
+
+/// The client's fields that go on as they are.
+fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &config::Route) {
+    let input = &exchange.input[..];
+    let marks = &live.plan.server.marks;
+    let trusted = exchange.is_trusted();
+    let named = names_fields(input, &exchange.head.headers);
+    for header in exchange.head.headers.iter() {
+        let name = header.name.of(input);
+        let keep = match header.field {
+            Field::Host | Field::ContentLength | Field::TransferEncoding | Field::Expect => false,
+            Field::XForwardedFor | Field::XForwardedProto | Field::XForwardedHost | Field::Forwarded => false,
+            Field::XForwardedPort | Field::XRealIp => trusted,
+            Field::XRequestId => !marks.request_id,
+            Field::Traceparent => !marks.traceparent,
+            Field::Tracestate => !marks.traceparent || exchange.is_trace_continued,
+            field => !field.is_hop_by_hop(),
+        };
+        if keep
+            && !(named && exchange.head.headers.named_by_connection(input, name))
+            && !edited(&route.request_headers, name)
+        {
+            field(out, name, header.value.of(input));
+        }
+    }
+}
+
+/// Content-Length or Transfer-Encoding, as the body will be framed, and the upgrade that is asked for.
+fn framing(out: &mut Vec<u8>, exchange: &Exchange) {
+    match exchange.head.framing {
+        Framing::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            number(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::None | Framing::Close => {}
+    }
+    if exchange.head.expect_continue {
+        out.extend_from_slice(b"Expect: 100-continue\r\n");
+    }
+    if let Some(upgrade) = upgrade_asked(exchange) {
+        out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
+        out.extend_from_slice(upgrade);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The protocol that the client asks to switch to. HTTP/2 by upgrade is not passed on: behind a
+/// gateway it would be a way around every rule of the route (RFC 9113 section 3.1 dropped it).
+pub fn upgrade_asked(exchange: &Exchange) -> Option<&[u8]> {
+    let upgrade = exchange.head.upgrade?.of(&exchange.input);
+    (!upgrade.is_empty() && !upgrade.to_ascii_lowercase().windows(3).any(|part| part == b"h2c"))
+        .then_some(upgrade)
+}
+
+/// Where the request came from: X-Forwarded-For, -Proto, -Host and, if wanted, Forwarded (RFC 7239).
+/// What the client says of itself counts only when it is trusted.
+fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
+    let input = &exchange.input[..];
+    let headers = &exchange.head.headers;
+    let trusted = exchange.is_trusted();
+    let values = |field| headers.all(field).map(|header| header.value.of(input)).filter(|_| trusted);
+
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    for value in values(Field::XForwardedFor) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    // Writing to a Vec does not fail.
+    let _ = write!(out, "{}", peer.ip);
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    let proto = exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
+    out.extend_from_slice(proto.as_str().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if let Some(host) = values(Field::XForwardedHost).next().or(Some(exchange.head.authority.of(input)))
+        && !host.is_empty()
+    {
+        field(out, b"X-Forwarded-Host", host);
+    }
+    if live.plan.server.marks.forwarded {
+        out.extend_from_slice(b"Forwarded: ");
+        for value in values(Field::Forwarded) {
+            out.extend_from_slice(value);
+            out.extend_from_slice(b", ");
+        }
+        let _ = match peer.ip {
+            std::net::IpAddr::V4(ip) => write!(out, "for={ip};proto=http"),
+            std::net::IpAddr::V6(ip) => write!(out, "for=\"[{ip}]\";proto=http"),
+        };
+        let host = exchange.head.authority.of(input);
+        if !host.is_empty() {
+            out.extend_from_slice(b";host=\"");
+            out.extend_from_slice(host);
+            out.push(b'"');
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Via (RFC 9110 section 7.6.3), X-Request-Id, traceparent.
+fn marks(out: &mut Vec<u8>, live: &Live, exchange: &Exchange) {
+    let marks = &live.plan.server.marks;
+    if let Some(name) = &marks.via {
+        via(out, exchange.head.version, name);
+    }
+    if !exchange.request_id.is_empty() {
+        field(out, b"X-Request-Id", &exchange.request_id);
+    }
+    if !exchange.traceparent.is_empty() {
+        field(out, b"traceparent", &exchange.traceparent);
+    }
+}
+
+/// `Via: 1.1 name`, with the version that the message was received in.
+pub fn via(out: &mut Vec<u8>, version: Version, name: &str) {
+    out.extend_from_slice(match version {
+        Version::Http10 => b"Via: 1.0 ",
+        Version::Http11 => b"Via: 1.1 ",
+    });
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a list of edits replaces or removes a field, so that what came is not passed on.
+pub fn edited(edits: &[HeaderEdit], name: &[u8]) -> bool {
+    edits.iter().any(|edit| match edit {
+        HeaderEdit::Set(edited, _) | HeaderEdit::Remove(edited) => {
+            edited.as_bytes().eq_ignore_ascii_case(name)
+        }
+        HeaderEdit::Add(..) => false,
+    })
+}
+
+/// Adds the fields that a list of edits adds or sets.
+pub fn edits(out: &mut Vec<u8>, edits: &[HeaderEdit]) {
+    for edit in edits {
+        if let HeaderEdit::Add(name, value) | HeaderEdit::Set(name, value) = edit {
+            field(out, name.as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+/// Whether `Connection` names fields that have to go, besides the options that HTTP itself knows.
+pub fn names_fields(buffer: &[u8], headers: &wire::Headers) -> bool {
+    wire::connection_options(buffer, headers).any(|option| {
+        ![&b"close"[..], b"keep-alive", b"upgrade"].iter().any(|known| option.eq_ignore_ascii_case(known))
+    })
+}
+
+/// One field line.
+pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A number in decimal digits.
+pub fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Fills in the request's id and trace parent, before the first try.
+pub fn identify(core: &Core, live: &Live, exchange: &mut Exchange) {
+    let marks = &live.plan.server.marks;
+    let trusted = exchange.is_trusted();
+    let mut rng = core.rng.borrow_mut();
+    if marks.request_id {
+        let sent = exchange.head.headers.get(Field::XRequestId).map(|header| header.value);
+        match sent.filter(|id| trusted && (1..=128).contains(&id.len())) {
+            Some(id) => exchange.request_id.extend_from_slice(id.of(&exchange.input)),
+            None => hex(&mut exchange.request_id, rng.u128(..)),
+        }
+    }
+    if marks.traceparent {
+        let values =
+            exchange.head.headers.all(Field::Traceparent).map(|header| header.value.of(&exchange.input));
+        let trace = Trace::of(values, &mut rng);
+        exchange.is_trace_continued = matches!(trace, Trace::Continued(_));
+        exchange.traceparent.extend_from_slice(&trace.parent().format());
+    }
+}
+
+/// 32 hex digits.
+fn hex(out: &mut Vec<u8>, number: u128) {
+    for byte in number.to_be_bytes() {
+        out.push(b"0123456789abcdef"[(byte >> 4) as usize]);
+        out.push(b"0123456789abcdef"[(byte & 15) as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rest_is_what_the_prefix_left_over() {
+        assert_eq!(rest(b"/api/v1/items", "/api/*"), b"v1/items");
+        assert_eq!(rest(b"/api", "/api/*"), b"");
+        assert_eq!(rest(b"/a/b/c", "/*"), b"a/b/c");
+        assert_eq!(rest(b"/t/7/x/y", "/t/{id}/*"), b"x/y");
+        assert_eq!(rest(b"/exact", "/exact"), b"");
+    }
+}

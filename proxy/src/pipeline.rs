@@ -1,0 +1,117 @@
+//! The page that a request reads, top to bottom: every decision that Tidegate takes about it, in
+//! the order in which it takes them. `tidegate explain` prints the same decisions for one request.
+
+use config::Action;
+use signals::request::{Stage, Who};
+use tokio::time::Instant;
+use traffic::Refusal;
+use traffic::client::{Claims, Identity};
+use traffic::route::{NoRoute, Params, Query, RouteId};
+use wire::{Field, Framing, Malformed, Method, uri};
+
+use crate::client::Client;
+use crate::core::Core;
+use crate::exchange::{Asker, Exchange};
+use crate::forward::{To, forward};
+use crate::live::Live;
+use crate::respond;
+
+/// Why a request ends before its response is whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// Nothing has been sent: the client is told why.
+    Refused(Refusal),
+    /// Too late to tell anything: the connection is cut off.
+    Cut(Who, Stage),
+}
+
+/// Serves one request.
+pub async fn serve(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+) -> Result<(), Stop> {
+    // 1. Which route is it?
+    exchange.facts.begun = Some(Instant::now());
+    identify(live, client, exchange);
+    let id = select(live, exchange).map_err(Stop::Refused)?;
+    let (route, parts) = live.route(id);
+    exchange.facts.route = Some(parts.slot);
+    exchange.facts.route_index = Some(id.0 as usize);
+
+    // 2. Do the route's guards let it pass?
+    guard(route, exchange).map_err(Stop::Refused)?;
+
+    match &route.action {
+        // 3. Answers that need no endpoint.
+        Action::Redirect { to, status } => {
+            respond::redirect(core, live, client, exchange, route, to, *status).await
+        }
+        Action::Respond { status, body, content_type } => {
+            respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
+        }
+        // 4. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
+        //    or open a tunnel.
+        Action::Upstream(index) => {
+            let upstream = &live.upstreams[*index];
+            forward(To { core, live, route, upstream }, client, exchange).await
+        }
+    }
+}
+
+/// Finds out who asks: the peer, or whom trusted hops name.
+fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
+    let input = &exchange.input;
+    let headers = &exchange.head.headers;
+    let values = |field| headers.all(field).map(|header| header.value.of(input));
+    let claims = Claims {
+        x_forwarded_for: values(Field::XForwardedFor),
+        x_forwarded_proto: values(Field::XForwardedProto).next(),
+        x_forwarded_host: values(Field::XForwardedHost).next(),
+        forwarded: values(Field::Forwarded),
+    };
+    let Identity { ip, proto, trusted_peer, .. } = live.plan.server.trusted.identify(client.peer.ip, claims);
+    exchange.asker = Some(Asker { ip, proto, is_trusted: trusted_peer });
+}
+
+/// Chooses the route by host, path, method and fields.
+pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> {
+    let Exchange { input, head, host, path, .. } = exchange;
+    if head.method == Method::Connect {
+        return Err(Refusal::ConnectRefused);
+    }
+    // `path` serves as the scratch of both, one after the other.
+    if let Ok(found) = uri::host(head.authority.of(input), path) {
+        host.extend_from_slice(found.name);
+    }
+    let raw = head.path.of(input);
+    normalise(if raw.starts_with(b"/") { raw } else { b"/" }, path).map_err(Refusal::Malformed)?;
+    let header = |name: &str| head.headers.find(input, name.as_bytes()).map(|header| header.value.of(input));
+    let query = Query { host, path, method: head.method_name.of(input), header: &header };
+    live.table.select(&query, &mut Params::new()).map_err(|why| match why {
+        NoRoute::NotFound => Refusal::NoRoute,
+        NoRoute::MethodNotAllowed { .. } => Refusal::MethodNotAllowed,
+    })
+}
+
+/// Writes the normal form of a path into `out`.
+fn normalise(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let unchanged = uri::normalise(raw, out)?.as_ptr() == raw.as_ptr();
+    if unchanged {
+        out.clear();
+        out.extend_from_slice(raw);
+    }
+    Ok(())
+}
+
+/// The rules that a request has to meet before anything is done for it.
+fn guard(route: &config::Route, exchange: &Exchange) -> Result<(), Refusal> {
+    if exchange.head.headers.contains(Field::Expect) && !exchange.head.expect_continue {
+        return Err(Refusal::ExpectationUnknown);
+    }
+    match exchange.head.framing {
+        Framing::Length(length) if length > route.body_bytes => Err(Refusal::BodyTooLarge),
+        _ => Ok(()),
+    }
+}

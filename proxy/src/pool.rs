@@ -1,0 +1,232 @@
+//! Kept-alive connections to endpoints, per core, with the idle timeout that each app turns out to
+//! have.
+//!
+//! An app closes idle connections when it likes (gunicorn after 2 s, uvicorn and node after 5 s).
+//! A request that is sent just then fails without having been heard. So the pool watches: the
+//! oldest age at which a connection was still open before its endpoint closed it becomes the
+//! endpoint's learned idle timeout, and older connections are not used again. A request that must
+//! not be sent twice only goes on a connection that was used a moment ago.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use traffic::endpoint::EndpointId;
+
+use crate::stream::Stream;
+
+/// Connections idle for longer than this carry only requests that may be repeated.
+const RECENT_MS: u64 = 1_000;
+
+/// Closes that come earlier than this after a request say nothing about an idle timeout.
+const LEAST_LEARNED_MS: u64 = 200;
+
+/// A learned timeout is forgotten after this long without a close, in case the app was restarted
+/// with another one.
+const FORGET_MS: u64 = 10 * 60 * 1_000;
+
+/// Idle connections of one core.
+#[derive(Debug, Default)]
+pub struct Pools {
+    endpoints: HashMap<EndpointId, Pool, foldhash::fast::FixedState>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: Vec<Idle>,
+    learned: Option<Learned>,
+    /// `idle_timeout` of the upstream when a connection was last put back.
+    idle_timeout_ms: u64,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    since_ms: u64,
+    /// When it was last seen open.
+    seen_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    timeout_ms: u64,
+    at_ms: u64,
+}
+
+impl Pools {
+    /// A connection that was open a moment ago. With `once`, only one that was used so recently
+    /// that its endpoint has no reason to have closed it.
+    pub fn take(&mut self, endpoint: EndpointId, once: bool, now_ms: u64) -> Option<Stream> {
+        let pool = self.endpoints.get_mut(&endpoint)?;
+        let most = pool.most_age_ms(once, now_ms);
+        // The one used last is taken first: the rest may grow old and close.
+        let last = pool.idle.last()?;
+        if now_ms.saturating_sub(last.since_ms) > most {
+            return None;
+        }
+        let mut idle = pool.idle.pop()?;
+        if idle.stream.is_silent() {
+            return Some(idle.stream);
+        }
+        pool.learn(&idle, now_ms);
+        // One closed connection seldom comes alone: look at the others before the next is given.
+        pool.look_over(now_ms);
+        let idle = pool.idle.pop()?;
+        (now_ms.saturating_sub(idle.since_ms) <= most).then_some(idle.stream)
+    }
+
+    /// Keeps a connection for the next request, unless `most` are kept already.
+    pub fn put(
+        &mut self,
+        endpoint: EndpointId,
+        stream: Stream,
+        most: usize,
+        idle_timeout: Duration,
+        now_ms: u64,
+    ) {
+        let pool = self.endpoints.entry(endpoint).or_default();
+        pool.idle_timeout_ms = idle_timeout.as_millis() as u64;
+        if pool.idle.len() < most {
+            pool.idle.push(Idle { stream, since_ms: now_ms, seen_ms: now_ms });
+        }
+    }
+
+    /// A kept-alive connection failed before a byte of the response: its endpoint had closed it.
+    pub fn stale(&mut self, endpoint: EndpointId, now_ms: u64) {
+        if let Some(pool) = self.endpoints.get_mut(&endpoint) {
+            pool.look_over(now_ms);
+        }
+    }
+
+    /// Closes what is too old or was closed by its endpoint, and learns from it. Called every tick.
+    pub fn look_over(&mut self, now_ms: u64) {
+        self.endpoints.retain(|_, pool| {
+            pool.look_over(now_ms);
+            if pool.learned.is_some_and(|learned| now_ms.saturating_sub(learned.at_ms) > FORGET_MS) {
+                pool.learned = None;
+            }
+            !pool.idle.is_empty() || pool.learned.is_some()
+        });
+    }
+
+    /// Closes every idle connection.
+    pub fn clear(&mut self) {
+        for pool in self.endpoints.values_mut() {
+            pool.idle.clear();
+        }
+    }
+
+    /// Idle connections held.
+    pub fn len(&self) -> usize {
+        self.endpoints.values().map(|pool| pool.idle.len()).sum()
+    }
+
+    /// The idle timeout that an endpoint was seen to have.
+    pub fn learned(&self, endpoint: EndpointId) -> Option<Duration> {
+        Some(Duration::from_millis(self.endpoints.get(&endpoint)?.learned?.timeout_ms))
+    }
+}
+
+impl Pool {
+    /// Oldest age at which a connection may still be used.
+    fn most_age_ms(&self, once: bool, _now_ms: u64) -> u64 {
+        let most = self.learned.map_or(self.idle_timeout_ms, |learned| {
+            // A tenth less than what was seen: the app's clock and ours do not start together.
+            self.idle_timeout_ms.min(learned.timeout_ms - learned.timeout_ms / 10)
+        });
+        if once {
+            most.min(RECENT_MS).min(self.learned.map_or(RECENT_MS, |l| l.timeout_ms / 2))
+        } else {
+            most
+        }
+    }
+
+    fn look_over(&mut self, now_ms: u64) {
+        let most = self.most_age_ms(false, now_ms);
+        let mut closed = Vec::new();
+        self.idle.retain_mut(|idle| {
+            if !idle.stream.is_silent() {
+                closed.push((idle.since_ms, idle.seen_ms));
+                return false;
+            }
+            idle.seen_ms = now_ms;
+            now_ms.saturating_sub(idle.since_ms) <= most
+        });
+        for (since_ms, seen_ms) in closed {
+            self.learn_age(seen_ms.saturating_sub(since_ms), now_ms);
+        }
+    }
+
+    fn learn(&mut self, idle: &Idle, now_ms: u64) {
+        self.learn_age(idle.seen_ms.saturating_sub(idle.since_ms), now_ms);
+    }
+
+    fn learn_age(&mut self, age_ms: u64, now_ms: u64) {
+        if age_ms < LEAST_LEARNED_MS {
+            return; // A restart or a crash, not an idle timeout.
+        }
+        let timeout_ms = self.learned.map_or(age_ms, |learned| learned.timeout_ms.min(age_ms));
+        self.learned = Some(Learned { timeout_ms, at_ms: now_ms });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Stream, tokio::io::DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(64);
+        (Stream::Memory(ours), theirs)
+    }
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    fn id(n: u32) -> EndpointId {
+        EndpointId(n)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_endpoint_closed_is_not_given_out() {
+        let mut pools = Pools::default();
+        let (ours, theirs) = pair();
+        pools.put(id(1), ours, 8, IDLE, 0);
+        drop(theirs);
+        assert!(pools.take(id(1), false, 10).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_idle_timeout_of_an_app_is_learned_from_its_close() {
+        let mut pools = Pools::default();
+        let (ours, theirs) = pair();
+        pools.put(id(1), ours, 8, IDLE, 0);
+        for now in (100..=2_000).step_by(100) {
+            pools.look_over(now);
+        }
+        drop(theirs);
+        pools.look_over(2_100);
+        assert_eq!(pools.learned(id(1)), Some(Duration::from_millis(2_000)));
+        let (ours, _theirs) = pair();
+        pools.put(id(1), ours, 8, IDLE, 3_000);
+        assert!(pools.take(id(1), false, 4_900).is_none(), "older than 90 % of the learned timeout");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_must_not_repeat_gets_only_a_recent_connection() {
+        let mut pools = Pools::default();
+        let (ours, _theirs) = pair();
+        pools.put(id(1), ours, 8, IDLE, 0);
+        assert!(pools.take(id(1), true, 1_500).is_none());
+        assert!(pools.take(id(1), false, 1_500).is_some());
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_are_kept_than_allowed() {
+        let mut pools = Pools::default();
+        let mut ends = Vec::new();
+        for _ in 0..5 {
+            let (ours, theirs) = pair();
+            ends.push(theirs);
+            pools.put(id(1), ours, 2, IDLE, 0);
+        }
+        assert_eq!(pools.len(), 2);
+    }
+}

@@ -1,0 +1,312 @@
+//! Answers that Tidegate gives by itself: refusals, redirects, fixed bodies.
+//!
+//! A refusal is small, honest and consistent: problem+json (RFC 9457) for programs, a plain HTML
+//! page for browsers, whatever the route's own error page says for both. It names the reason and
+//! the request's id, and nothing of the inside.
+
+use std::io::Write as _;
+
+use signals::request::{Stage, Who};
+use traffic::Refusal;
+use traffic::route::{NoRoute, Params};
+use wire::{Field, Framing, Method, Version, encode};
+
+use crate::client::Client;
+use crate::core::Core;
+use crate::exchange::Exchange;
+use crate::inbound;
+use crate::live::Live;
+use crate::outbound::{edited, edits, expand, field, number, via};
+use crate::pipeline::Stop;
+
+/// Least and most seconds that a client is asked to wait; the spread keeps those who were refused
+/// together from coming back together.
+const RETRY_AFTER_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
+
+/// Error pages of a route.
+#[derive(Clone, Debug, Default)]
+pub struct Pages(Vec<config::ErrorPage>);
+
+impl Pages {
+    /// Pages as configured.
+    pub fn new(pages: &[config::ErrorPage]) -> Self {
+        Self(pages.to_vec())
+    }
+
+    fn get(&self, status: u16) -> Option<&config::ErrorPage> {
+        self.0.iter().find(|page| page.status == status)
+    }
+}
+
+/// What an answer says besides its body.
+struct Answer<'a> {
+    status: u16,
+    content_type: &'a str,
+    body: &'a [u8],
+    location: Option<&'a [u8]>,
+    retry_after: Option<u32>,
+    allow: Option<&'a str>,
+}
+
+/// Tells a client why its request was refused.
+pub async fn refuse(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    refusal: Refusal,
+) -> Result<(), Stop> {
+    exchange.facts.refusal = Some(refusal);
+    // After a fault in the framing nobody knows where the next request begins.
+    if matches!(refusal, Refusal::Malformed(_) | Refusal::HeadTimeout | Refusal::BodyTimeout) {
+        client.keep_alive = false;
+    }
+    let status = refusal.status();
+    let route = exchange.facts.route_index.map(|index| (&live.plan.routes[index], &live.routes[index]));
+    let page = route.and_then(|(_, parts)| parts.pages.get(status));
+    let body;
+    let (content_type, bytes): (&str, &[u8]) = match page {
+        Some(page) => (&page.content_type, &page.body),
+        None if wants_html(exchange) => {
+            body = html(refusal, exchange);
+            ("text/html; charset=utf-8", &body)
+        }
+        None => {
+            body = problem(refusal, exchange);
+            ("application/problem+json", &body)
+        }
+    };
+    let allow = (refusal == Refusal::MethodNotAllowed).then(|| allowed(live, exchange));
+    let answer = Answer {
+        status,
+        content_type,
+        body: bytes,
+        location: None,
+        retry_after: refusal.is_passing().then(|| core.rng.borrow_mut().u32(RETRY_AFTER_SECONDS)),
+        allow: allow.as_deref(),
+    };
+    send(core, live, client, exchange, route.map(|(route, _)| route), &answer).await
+}
+
+/// Answers with a redirect.
+pub async fn redirect(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    route: &config::Route,
+    to: &str,
+    status: u16,
+) -> Result<(), Stop> {
+    let mut location = Vec::new();
+    expand(&mut location, to, live, exchange, route);
+    let answer = Answer {
+        status,
+        content_type: "text/plain; charset=utf-8",
+        body: b"",
+        location: Some(&location),
+        retry_after: None,
+        allow: None,
+    };
+    send(core, live, client, exchange, Some(route), &answer).await
+}
+
+/// Answers with a fixed body.
+#[allow(clippy::too_many_arguments)]
+pub async fn fixed(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    route: &config::Route,
+    status: u16,
+    body: &str,
+    content_type: &str,
+) -> Result<(), Stop> {
+    let answer = Answer {
+        status,
+        content_type,
+        body: body.as_bytes(),
+        location: None,
+        retry_after: None,
+        allow: None,
+    };
+    send(core, live, client, exchange, Some(route), &answer).await
+}
+
+async fn send(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    route: Option<&config::Route>,
+    answer: &Answer<'_>,
+) -> Result<(), Stop> {
+    settle_body(client, exchange);
+    exchange.facts.status = answer.status;
+    write(core, live, client, exchange, route, answer);
+    let sent = client.flush(live, exchange).await;
+    if sent { Ok(()) } else { Err(Stop::Cut(Who::Client, Stage::Deliver)) }
+}
+
+/// A request's body that nobody reads: what came of it is dropped; if all of it came, the
+/// connection stays usable, otherwise it ends with this answer (RFC 9112 section 9.3).
+fn settle_body(client: &mut Client, exchange: &mut Exchange) {
+    if exchange.facts.tries > 0 {
+        // A try has begun to read the body; where it stands is not known here.
+        client.keep_alive &= exchange.head.framing == Framing::None;
+        return;
+    }
+    let limits = wire::Limits::default();
+    let mut reader = wire::BodyReader::new(exchange.head.framing, &limits);
+    let mut rest = if exchange.facts.begun.is_some() { exchange.behind_head() } else { &[] };
+    while !reader.is_done() {
+        match reader.read(rest) {
+            Ok(piece) if piece.consumed > 0 => rest = &rest[piece.consumed..],
+            _ => {
+                client.keep_alive = false;
+                return;
+            }
+        }
+    }
+    if client.pending.is_empty() {
+        client.pending.extend_from_slice(rest);
+    }
+}
+
+/// Puts the answer into the backlog of the client.
+fn write(
+    core: &Core,
+    live: &Live,
+    client: &Client,
+    exchange: &mut Exchange,
+    route: Option<&config::Route>,
+    answer: &Answer<'_>,
+) {
+    let mut out = core.out.borrow_mut();
+    out.clear();
+    encode::status_line(&mut out, answer.status);
+    core.date(&mut out);
+    let bodiless = matches!(answer.status, 100..=199 | 204 | 304);
+    if !bodiless {
+        let edited_type = route.is_some_and(|route| edited(&route.response_headers, b"content-type"));
+        if !edited_type && !(answer.body.is_empty() && answer.location.is_some()) {
+            field(&mut out, b"Content-Type", answer.content_type.as_bytes());
+        }
+        out.extend_from_slice(b"Content-Length: ");
+        number(&mut out, answer.body.len() as u64);
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(location) = answer.location {
+        field(&mut out, b"Location", location);
+    }
+    if let Some(allow) = answer.allow {
+        field(&mut out, b"Allow", allow.as_bytes());
+    }
+    if let Some(seconds) = answer.retry_after {
+        out.extend_from_slice(b"Retry-After: ");
+        number(&mut out, u64::from(seconds));
+        out.extend_from_slice(b"\r\n");
+    }
+    if answer.status >= 400 {
+        field(&mut out, b"Cache-Control", b"no-store");
+    }
+    if let Some(name) = &live.plan.server.marks.via {
+        via(&mut out, Version::Http11, name);
+    }
+    if !exchange.request_id.is_empty() {
+        field(&mut out, b"X-Request-Id", &exchange.request_id);
+    }
+    if let Some(route) = route {
+        edits(&mut out, &route.response_headers);
+    }
+    let version = if exchange.facts.begun.is_some() { exchange.head.version } else { Version::Http11 };
+    inbound::connection(&mut out, version, client.keep_alive);
+    out.extend_from_slice(b"\r\n");
+    let is_head = exchange.facts.begun.is_some() && exchange.head.method == Method::Head;
+    if !is_head && !bodiless {
+        out.extend_from_slice(answer.body);
+    }
+    exchange.facts.sent_bytes += out.len() as u64;
+    exchange.download.push(&out);
+}
+
+/// Whether the client would rather read a page than a document for programs.
+fn wants_html(exchange: &Exchange) -> bool {
+    exchange.facts.begun.is_some()
+        && exchange.head.headers.all(Field::Accept).any(|accept| {
+            let value = accept.value.of(&exchange.input);
+            value.windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html"))
+        })
+}
+
+/// The methods that the routes of this host and path take.
+fn allowed(live: &Live, exchange: &Exchange) -> String {
+    let header = |name: &str| exchange.header(name);
+    match live.table.select(&exchange.query(&header), &mut Params::new()) {
+        Err(NoRoute::MethodNotAllowed { allow }) => allow.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// RFC 9457.
+fn problem(refusal: Refusal, exchange: &Exchange) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256);
+    // Writing to a Vec does not fail. Every text in it is our own and needs no escaping, but for
+    // the id, which a trusted hop may have chosen.
+    let _ = write!(
+        body,
+        "{{\"title\":\"{}\",\"status\":{},\"detail\":\"{}\",\"code\":\"{}\"",
+        encode::reason(refusal.status()),
+        refusal.status(),
+        refusal.what(),
+        refusal.code()
+    );
+    if let Some(detail) = refusal.detail().filter(|_| matches!(refusal, Refusal::Malformed(_))) {
+        let _ = write!(body, ",\"rule\":\"{}\"", detail.code());
+    }
+    if !exchange.request_id.is_empty() {
+        body.extend_from_slice(b",\"request_id\":\"");
+        plain(&mut body, &exchange.request_id);
+        body.push(b'"');
+    }
+    body.extend_from_slice(b"}\n");
+    body
+}
+
+fn html(refusal: Refusal, exchange: &Exchange) -> Vec<u8> {
+    let status = refusal.status();
+    let mut body = Vec::with_capacity(1024);
+    let _ = write!(
+        body,
+        concat!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n",
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+            "<title>{status} {reason}</title>\n",
+            "<style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;",
+            "margin:20vh auto;padding:0 1.5rem}}h1{{font-size:1.4rem;margin:0}}small{{opacity:.6}}</style>\n",
+            "<h1>{reason}</h1>\n<p>{what}.</p>\n<small>{status} · {code}"
+        ),
+        status = status,
+        reason = encode::reason(status),
+        what = sentence(refusal.what()),
+        code = refusal.code(),
+    );
+    if !exchange.request_id.is_empty() {
+        body.extend_from_slice(" · ".as_bytes());
+        plain(&mut body, &exchange.request_id);
+    }
+    body.extend_from_slice(b"</small>\n");
+    body
+}
+
+/// The text with its first letter large.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Letters, digits and what ids are made of; anything else would have to be escaped.
+fn plain(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend(text.iter().filter(|byte| byte.is_ascii_alphanumeric() || b"-_.:/=+".contains(byte)));
+}

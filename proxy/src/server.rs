@@ -1,0 +1,296 @@
+//! The data plane as a whole: a thread per core, started, reloaded, drained.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use config::{ListenAddress, Listener, Plan};
+use signals::Signals;
+use signals::log::AccessLog;
+use tokio::sync::mpsc;
+
+use crate::connection::Rules;
+use crate::control;
+use crate::core::Shared;
+use crate::live::Live;
+use crate::net;
+use crate::thread::{self, Command};
+
+/// The running data plane.
+pub struct Server {
+    shared: Arc<Shared>,
+    cores: Vec<Running>,
+    control: control::Handle,
+    bound: Mutex<Bound>,
+}
+
+struct Running {
+    commands: mpsc::UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+/// What is open besides connections.
+struct Bound {
+    listeners: Vec<(Listener, ListenAddress)>,
+    log: Option<(config::AccessLog, AccessLog)>,
+}
+
+/// Why the data plane does not start, or does not take a new configuration.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be bound.
+    Bind(ListenAddress, io::Error),
+    /// The access log cannot be opened.
+    Log(Option<PathBuf>, io::Error),
+    /// Two routes match the same requests.
+    Routes(traffic::route::Conflict),
+    /// A thread cannot be started.
+    Thread(io::Error),
+}
+
+impl Server {
+    /// Binds every listener and starts every thread.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing stays behind then.
+    pub fn start(plan: Plan, signals: Arc<Signals>) -> Result<Self, StartError> {
+        let threads = plan.server.threads;
+        let mut sockets = Vec::new();
+        for listener in &plan.listeners {
+            sockets.push((listener.clone(), bind(listener, threads)?));
+        }
+        let log = open_log(plan.server.access_log.as_ref(), &signals)?;
+        let live = Live::build(plan, &signals, None).map_err(StartError::Routes)?;
+        let shared = Shared::new(live, signals);
+        let control = control::start(Arc::clone(&shared)).map_err(StartError::Thread)?;
+        let mut cores = Vec::new();
+        for index in 0..threads {
+            let (commands, inbox) = mpsc::unbounded_channel();
+            let thread = thread::start(index, Arc::clone(&shared), inbox).map_err(StartError::Thread)?;
+            cores.push(Running { commands, thread });
+        }
+        let bound = Mutex::new(Bound { listeners: Vec::new(), log: None });
+        let server = Self { shared, cores, control, bound };
+        server.listen(sockets);
+        server.log_to(log);
+        Ok(server)
+    }
+
+    /// Puts another configuration in force. Established connections live on; requests in flight
+    /// finish under the configuration that they began with.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing has changed then.
+    pub fn reload(&self, plan: Plan) -> Result<(), StartError> {
+        let before = self.shared.live();
+        let known = self.bound().listeners.clone();
+        let mut fresh = Vec::new();
+        for listener in &plan.listeners {
+            if !known.iter().any(|(known, _)| known.address == listener.address) {
+                fresh.push((listener.clone(), bind(listener, self.cores.len())?));
+            }
+        }
+        let log_before = self.bound().log.as_ref().map(|(settings, _)| settings.clone());
+        let log = if log_before == plan.server.access_log {
+            None
+        } else {
+            Some(open_log(plan.server.access_log.as_ref(), &self.shared.signals)?)
+        };
+        let wanted = plan.listeners.clone();
+        let live = Live::build(plan, &self.shared.signals, Some(&before)).map_err(StartError::Routes)?;
+
+        // From here on nothing can fail.
+        let routes: Vec<_> = live.routes.iter().map(|route| route.slot).collect();
+        let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.slot).collect();
+        self.shared.signals.keep_routes(&routes);
+        self.shared.signals.keep_upstreams(&upstreams);
+        self.shared.replace(live);
+        self.control.reconfigure();
+        for (known, _) in &known {
+            match wanted.iter().find(|listener| listener.address == known.address) {
+                None => self.unlisten(&known.address),
+                Some(listener) if listener != known => self.change_rules(listener),
+                Some(_) => {}
+            }
+        }
+        self.listen(fresh);
+        if let Some(log) = log {
+            self.log_to(log);
+        }
+        Ok(())
+    }
+
+    /// What all cores share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Threads of the data plane.
+    pub fn threads(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// The addresses that are listened on, as bound (port 0 has become a real one).
+    pub fn addresses(&self) -> Vec<ListenAddress> {
+        self.bound().listeners.iter().map(|(_, bound)| bound.clone()).collect()
+    }
+
+    /// The first TCP address that is listened on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses().into_iter().find_map(|address| match address {
+            ListenAddress::Tcp(address) => Some(address),
+            ListenAddress::Unix(_) => None,
+        })
+    }
+
+    /// Opens the access log's file again, after it was rotated.
+    pub fn reopen_log(&self) {
+        if let Some((_, log)) = &self.bound().log {
+            log.reopen();
+        }
+    }
+
+    /// Takes no new work, waits until what is in flight is done or `drain` is over, then stops.
+    /// Gives the number of connections that were cut off.
+    pub async fn shut_down(self, drain: Duration) -> usize {
+        self.shared.drain();
+        for core in &self.cores {
+            // A thread that is gone has nothing to drain.
+            let _ = core.commands.send(Command::Drain);
+        }
+        let end = tokio::time::Instant::now() + drain;
+        let open = || self.shared.connections.load(Ordering::Relaxed);
+        while open() > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let cut = open();
+        let unix: Vec<PathBuf> = self
+            .addresses()
+            .into_iter()
+            .filter_map(|address| match address {
+                ListenAddress::Unix(path) => Some(path),
+                ListenAddress::Tcp(_) => None,
+            })
+            .collect();
+        drop(self.control);
+        for core in self.cores {
+            drop(core.commands);
+            // A thread that panicked has said so already.
+            let _ = core.thread.join();
+        }
+        for path in unix {
+            let _ = std::fs::remove_file(path);
+        }
+        cut
+    }
+
+    fn listen(&self, sockets: Vec<(Listener, (ListenAddress, Vec<net::Listening>))>) {
+        for (listener, (address, sockets)) in sockets {
+            for (core, socket) in self.cores.iter().zip(sockets) {
+                let rules = Rules { proxy_protocol: listener.proxy_protocol };
+                let _ = core.commands.send(Command::Listen(listener.address.clone(), socket, rules));
+            }
+            self.bound().listeners.push((listener, address));
+        }
+    }
+
+    fn unlisten(&self, address: &ListenAddress) {
+        for core in &self.cores {
+            let _ = core.commands.send(Command::Unlisten(address.clone()));
+        }
+        self.bound().listeners.retain(|(listener, _)| listener.address != *address);
+        if let ListenAddress::Unix(path) = address {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    fn change_rules(&self, listener: &Listener) {
+        let rules = Rules { proxy_protocol: listener.proxy_protocol };
+        for core in &self.cores {
+            let _ = core.commands.send(Command::Rules(listener.address.clone(), rules));
+        }
+        for (known, _) in &mut self.bound().listeners {
+            if known.address == listener.address {
+                *known = listener.clone();
+            }
+        }
+    }
+
+    fn log_to(&self, log: Option<(config::AccessLog, AccessLog)>) {
+        for core in &self.cores {
+            let handle = log.as_ref().map(|(_, log)| log.handle());
+            let _ = core.commands.send(Command::Log(handle));
+        }
+        self.bound().log = log;
+    }
+
+    fn bound(&self) -> std::sync::MutexGuard<'_, Bound> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bind(listener: &Listener, cores: usize) -> Result<(ListenAddress, Vec<net::Listening>), StartError> {
+    net::bind(&listener.address, listener.backlog, cores)
+        .map_err(|error| StartError::Bind(listener.address.clone(), error))
+}
+
+fn open_log(
+    settings: Option<&config::AccessLog>,
+    signals: &Signals,
+) -> Result<Option<(config::AccessLog, AccessLog)>, StartError> {
+    let Some(settings) = settings else { return Ok(None) };
+    let format = match settings.format {
+        config::LogFormat::Json => signals::log::Format::Json,
+        config::LogFormat::Combined => signals::log::Format::Combined,
+    };
+    let wanted = signals::log::Settings { path: settings.path.clone(), format, sample: settings.sample };
+    let log =
+        AccessLog::open(wanted, signals).map_err(|error| StartError::Log(settings.path.clone(), error))?;
+    Ok(Some((settings.clone(), log)))
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(address, error) => {
+                let address = match address {
+                    ListenAddress::Tcp(address) => address.to_string(),
+                    ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+                };
+                write!(f, "cannot listen on {address}: {}", plain(error))?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        write!(f, "\nhelp: another process listens there; stop it or choose another address")
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        write!(f, "\nhelp: ports below 1024 need the capability CAP_NET_BIND_SERVICE")
+                    }
+                    io::ErrorKind::AddrNotAvailable => {
+                        write!(f, "\nhelp: this machine has no such address")
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::Log(path, error) => {
+                let path =
+                    path.as_ref().map_or_else(|| "standard output".to_owned(), |p| p.display().to_string());
+                write!(f, "cannot open the access log {path}: {}", plain(error))
+            }
+            Self::Routes(conflict) => write!(f, "{conflict}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {}", plain(error)),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The system's words without its number, in lower case.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
