@@ -12,7 +12,7 @@ use super::{Format, Settings};
 use crate::request::Finished;
 
 /// A buffer goes to the writer when it holds this much: large enough that a write is worth its system call.
-const FULL_BYTES: usize = 64 * 1024;
+pub(super) const FULL_BYTES: usize = 64 * 1024;
 
 /// Writes lines from one core. Dropping it hands the last lines over.
 pub struct LogHandle {

@@ -300,7 +300,7 @@ mod tests {
             let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(parsed["status"].as_u64(), Some(status.into()));
             prop_assert_eq!(parsed["sent_bytes"].as_u64(), Some(sent_bytes));
-            prop_assert_eq!(parsed["host"].as_str().unwrap_or(""), host);
+            prop_assert_eq!(parsed["host"].as_str().unwrap_or(""), host.as_str());
             prop_assert_eq!(parsed["target"].as_str().is_some(), !target.is_empty());
             if let Ok(text) = std::str::from_utf8(&target) {
                 prop_assert_eq!(parsed["target"].as_str().unwrap_or(""), text);

@@ -114,7 +114,7 @@ impl Drop for AccessLog {
         match self.thread.take() {
             Some(thread) if is_done => drop(thread.join()),
             _ => {
-                tracing::warn!("access log: the last lines did not reach the disk within {CLOSE_PATIENCE:?}")
+                tracing::warn!("access log: the last lines did not reach the disk within {CLOSE_PATIENCE:?}");
             }
         }
     }

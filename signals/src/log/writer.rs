@@ -17,6 +17,9 @@ const QUEUE_BATCHES: usize = 256;
 /// Empty buffers kept for the cores; more go back to the allocator.
 const SPARE_BATCHES: usize = 64;
 
+/// Memory of a batch: what makes it full, and room for the line that does.
+const BATCH_BYTES: usize = super::handle::FULL_BYTES + 8 * 1024;
+
 /// Lines on their way to the writer.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -74,7 +77,8 @@ impl Queue {
 
     /// An empty buffer, used before where there is one.
     pub(super) fn fresh(&self) -> Batch {
-        self.lock().spare.pop().unwrap_or_default()
+        let spare = self.lock().spare.pop();
+        spare.unwrap_or_else(|| Batch { bytes: Vec::with_capacity(BATCH_BYTES), lines: 0 })
     }
 
     pub(super) fn next_seed(&self) -> u64 {
