@@ -70,7 +70,7 @@ pub(crate) struct UpstreamCounters {
 pub(crate) struct EndpointCounters {
     pub(crate) classes: [Counter; CLASSES.len()],
     pub(crate) failures: Reasons<12>,
-    pub(crate) ejections: Reasons<8>,
+    pub(crate) ejections: Reasons<12>,
     pub(crate) returns: Counter,
     pub(crate) probes_passed: Counter,
     pub(crate) probes_failed: Counter,
@@ -171,7 +171,7 @@ impl Shard {
         self.endpoints.writing(endpoint.0).failures.add(why);
     }
 
-    /// The endpoint was taken out. At most 8 different reasons.
+    /// The endpoint was taken out. At most 12 different reasons.
     pub fn endpoint_ejected(&self, endpoint: EndpointSlot, why: &'static str) {
         self.endpoints.writing(endpoint.0).ejections.add(why);
     }
