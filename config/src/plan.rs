@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use traffic::{balance, client, health, outlier, retry, route};
+use traffic::{client, health, retry, route};
 
 /// Everything that Tidegate runs on.
 #[derive(Clone, Debug)]
@@ -336,4 +336,3 @@ impl Plan {
         crate::lower::simple(listen, endpoints)
     }
 }
-

@@ -1,0 +1,45 @@
+//! What a tidegate.toml may hold, key by key. The comments here are the manual: they become the JSON
+//! schema and docs/reference/config.md.
+
+mod route;
+mod server;
+mod upstream;
+
+pub use route::*;
+pub use server::*;
+pub use upstream::*;
+
+use crate::plan::ListenAddress;
+use crate::read::{List, Named};
+use crate::table::table;
+use crate::value::Count;
+
+table! {
+    /// The whole file.
+    ///
+    /// In every string, `${NAME}` stands for an environment variable, `${NAME:-default}` gives it a
+    /// default, and `$${` is a plain `${`. Where a number or a flag is wanted, `"${NAME}"` may stand for it.
+    pub struct File {
+        /// Process-wide settings.
+        server: Server => table,
+        /// Where connections arrive; at least one.
+        listener: List<Listener> => required,
+        /// Named groups of endpoints.
+        upstream: Named<Upstream> => absent("no route can forward"),
+        /// What requests match, and what is done then. The most specific route wins; the order of the file
+        /// decides nothing.
+        route: List<Route> => required,
+    }
+
+    /// Where connections arrive.
+    pub struct Listener {
+        /// Address to bind: `"0.0.0.0:8080"`, `"[::]:8080"`, `":8080"` (every IPv4 interface) or
+        /// `"unix:/run/tidegate.sock"`.
+        address: ListenAddress => required,
+        /// Whether every connection begins with a PROXY preamble (v1 or v2) that names the client. It is
+        /// mandatory then, and only taken from `server.trusted_proxies`.
+        proxy_protocol: bool => default(false),
+        /// Connections that the kernel holds until they are accepted.
+        backlog: Count<1, 65_535> => default(4096),
+    }
+}

@@ -1,0 +1,90 @@
+//! File to Plan: defaults filled in, names resolved, everything checked that takes more than one key.
+//!
+//! The walk never stops: where a key was refused, its default stands in, so that the rest of the file is
+//! judged too. A plan made beside an error is thrown away by whoever asked for it.
+
+mod action;
+mod route;
+mod server;
+mod upstream;
+
+pub(crate) use action::ERROR_PAGE_BYTES;
+
+use core::ops::Range;
+use std::io;
+use std::path::Path;
+
+use toml::Spanned;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::file::{self, File};
+use crate::plan::{EndpointAddress, ListenAddress, Plan};
+use crate::read::{Key, List, Named, Shortened};
+
+/// How the files that a configuration names are read.
+pub(crate) type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
+
+/// What the walk carries: the text for line numbers, how to read files, what was wrong so far.
+pub(crate) struct Lowering<'a> {
+    text: &'a str,
+    read: ReadFile<'a>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// The plan that a file means, and everything that is wrong or of no effect in it. The plan counts only when
+/// none of the diagnostics is an error.
+pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<Diagnostic>) {
+    let mut lowering = Lowering { text, read, diagnostics: Vec::new() };
+    let server = lowering.server(&file.server());
+    let listeners = lowering.listeners(file, &server);
+    let upstreams = lowering.upstreams(file);
+    let routes = lowering.routes(file, &upstreams, &server);
+    (Plan { server, listeners, upstreams, routes }, lowering.diagnostics)
+}
+
+/// The plan without a file: one listener, one upstream, one route for everything, all else by default.
+pub(crate) fn simple(listen: ListenAddress, endpoints: Vec<EndpointAddress>) -> Plan {
+    let endpoint = |address| Shortened(file::Endpoint { address: written(address), ..Default::default() });
+    let endpoints = endpoints.into_iter().map(|address| Spanned::new(0..0, endpoint(address))).collect();
+    let upstream = file::Upstream { endpoints: written(List(endpoints)), ..Default::default() };
+    let name = || String::from("app");
+    let file = File {
+        listener: one(file::Listener { address: written(listen), ..Default::default() }),
+        upstream: written(Named(vec![(Spanned::new(0..0, name()), Spanned::new(0..0, upstream))])),
+        route: one(file::Route { upstream: written(name()), ..Default::default() }),
+        ..Default::default()
+    };
+    let (mut plan, _) = lower(&file, "", &|_| Err(io::ErrorKind::NotFound.into()));
+    for route in &mut plan.routes {
+        route.line = 0;
+    }
+    plan
+}
+
+fn written<T>(value: T) -> Key<T> {
+    Key::Written(Spanned::new(0..0, value))
+}
+
+fn one<T>(value: T) -> Key<List<T>> {
+    written(List(vec![Spanned::new(0..0, value)]))
+}
+
+impl Lowering<'_> {
+    /// Adds a diagnostic.
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Adds an error.
+    fn error(&mut self, span: impl Into<Option<Range<usize>>>, message: String, help: impl Into<String>) {
+        self.report(Diagnostic::error(span, message).help(help));
+    }
+
+    /// Adds a warning.
+    fn warn(&mut self, span: impl Into<Option<Range<usize>>>, message: String, help: impl Into<String>) {
+        self.report(Diagnostic {
+            severity: Severity::Warning,
+            ..Diagnostic::error(span, message).help(help)
+        });
+    }
+}
