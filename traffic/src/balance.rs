@@ -5,6 +5,7 @@
 
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::moment::Moment;
+use core::cmp::Ordering::{Greater, Less};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -130,7 +131,7 @@ impl<'a> Field<'a> {
         let mut sum = 0;
         let mut best: Option<usize> = None;
         for (index, endpoint) in self.iter() {
-            let weight = self.weight(endpoint) as i64;
+            let weight = self.weight(endpoint).cast_signed();
             sum += weight;
             credit[index] += weight;
             if best.is_none_or(|best| credit[index] > credit[best]) {
@@ -165,8 +166,8 @@ impl<'a> Field<'a> {
             cost * f64::from(endpoint.in_flight() + 1) / self.weight(endpoint) as f64
         };
         let (ours, theirs) = (price(one.1, costs.0), price(other.1, costs.1));
-        let heads = ours == theirs && rng.bool();
-        Some(if ours < theirs || heads { one.0 } else { other.0 })
+        let cheaper = ours.total_cmp(&theirs).then(if rng.bool() { Less } else { Greater });
+        Some(if cheaper == Less { one.0 } else { other.0 })
     }
 
     /// Rendezvous hashing (Thaler and Ravishankar) with weights, and with the bound on the load of

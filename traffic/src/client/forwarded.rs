@@ -50,7 +50,7 @@ fn element(text: &[u8]) -> Option<Element<'_>> {
         }
     }
     Some(Element {
-        hop: address.and_then(|value| value.plain(|address| parse_hop(address))),
+        hop: address.and_then(|value| value.plain(parse_hop)),
         proto: proto.and_then(|value| value.plain(Proto::parse)),
         host: host.filter(|value| !value.escaped && is_host(value.raw)).map(|value| value.raw),
     })

@@ -299,9 +299,9 @@ impl Endpoint {
         let mut standing = self.standing();
         let result = change(&mut standing);
         let gates = standing.gates();
-        self.open_from.store(gates.open_from.0, Relaxed);
-        self.panic_from.store(gates.panic_from.0, Relaxed);
-        self.ramp_from.store(gates.ramp_from.map_or(0, |from| from.0.max(1)), Relaxed);
+        self.open_from.store(gates.calm.0, Relaxed);
+        self.panic_from.store(gates.panic.0, Relaxed);
+        self.ramp_from.store(gates.ramp.map_or(0, |from| from.0.max(1)), Relaxed);
         self.suspect.store(standing.is_suspect(), Relaxed);
         result
     }

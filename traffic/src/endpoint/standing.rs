@@ -211,10 +211,11 @@ pub(super) struct Standing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Gates {
     /// Earliest use.
-    pub(super) open_from: Moment,
+    pub(super) calm: Moment,
     /// Earliest use when judgements are ignored (panic).
-    pub(super) panic_from: Moment,
-    pub(super) ramp_from: Option<Moment>,
+    pub(super) panic: Moment,
+    /// When slow start began, once the endpoint has been away.
+    pub(super) ramp: Option<Moment>,
 }
 
 /// Past every moment: until told otherwise.
@@ -238,17 +239,16 @@ impl Standing {
     }
 
     pub(super) fn gates(&self) -> Gates {
-        let mut gates =
-            Gates { open_from: Moment::ZERO, panic_from: Moment::ZERO, ramp_from: self.ramp_from };
+        let mut gates = Gates { calm: Moment::ZERO, panic: Moment::ZERO, ramp: self.ramp_from };
         let mut close = |until: Moment, proof: bool| {
-            gates.open_from = gates.open_from.max(until);
+            gates.calm = gates.calm.max(until);
             if proof {
-                gates.panic_from = gates.panic_from.max(until);
+                gates.panic = gates.panic.max(until);
             }
         };
         if let Some(sentence) = self.sentence {
             close(sentence.until, sentence.why == Ejection::ConnectFailures);
-            gates.ramp_from = Some(sentence.until);
+            gates.ramp = Some(sentence.until);
         }
         if let Some(Err(why)) = self.verdict {
             close(UNTIL_UP, why.is_proof());
@@ -317,18 +317,16 @@ impl Standing {
         }
         self.contradictions = 0;
         let before = self.verdict.replace(result);
-        match result {
-            Err(why) => Some(Cause::Ejected(Ejection::ProbeFailed(why))),
-            Ok(()) => {
-                if matches!(before, Some(Err(_))) {
-                    // Whoever comes up after having been down is most likely a new process, to which
-                    // the old one's failures mean nothing.
-                    self.end_sentence(now);
-                    self.ramp_from = Some(now);
-                }
-                Some(Cause::Returned(Return::ProbePassed))
-            }
+        if let Err(why) = result {
+            return Some(Cause::Ejected(Ejection::ProbeFailed(why)));
         }
+        if matches!(before, Some(Err(_))) {
+            // Whoever comes up after having been down is most likely a new process, to which the old
+            // one's failures mean nothing.
+            self.end_sentence(now);
+            self.ramp_from = Some(now);
+        }
+        Some(Cause::Returned(Return::ProbePassed))
     }
 
     /// A passed probe proves that an endpoint is there; not that it answers well.

@@ -188,14 +188,11 @@ impl PathPattern {
 /// The spelling that requests' paths are given too, see [`wire::uri::normalise`]. What a request must
 /// escape (a space, an umlaut) may be written plainly in a pattern.
 fn spell(piece: &str) -> Result<Segment, PatternError> {
-    let mut path = String::from("/");
-    for byte in piece.bytes() {
-        if byte.is_ascii() && byte != b' ' {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let escaped = piece.bytes().map(|byte| match byte {
+        b' ' | 0x80.. => format!("%{byte:02X}"),
+        _ => char::from(byte).to_string(),
+    });
+    let path = format!("/{}", escaped.collect::<String>());
     let mut scratch = Vec::new();
     let spelt = wire::uri::normalise(path.as_bytes(), &mut scratch).map_err(|why| match why {
         Malformed::PathEscapesRoot | Malformed::DotSegmentParameters => PatternError::DotSegment,
