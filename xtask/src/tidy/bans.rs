@@ -20,6 +20,7 @@ fn look(graph: &Graph, ban: &Ban) -> Vec<Problem> {
     let covered = |name: &str| ban.from.is_empty() || ban.from.iter().any(|from| from == short_name(name));
     let from = graph.members().filter(|(_, package)| covered(&package.name)).map(|(id, _)| id);
     let reached = graph.reach(from, &[Kind::Normal, Kind::Build]);
+    let verdict = if ban.warn { "not wanted" } else { "banned" };
     let mut problems = Vec::new();
     for (id, from) in &reached {
         let by_member =
@@ -32,9 +33,13 @@ fn look(graph: &Graph, ban: &Ban) -> Vec<Problem> {
         };
         if ban.packages.contains(&package.name) {
             problems.push(
-                Problem::new(format!("the package {} is banned: {}", package.name, graph.way(&reached, id)))
-                    .at("Cargo.lock", 0)
-                    .help(ban.reason.clone()),
+                Problem::new(format!(
+                    "the package {} is {verdict}: {}",
+                    package.name,
+                    graph.way(&reached, id)
+                ))
+                .at("Cargo.lock", 0)
+                .help(ban.reason.clone()),
             );
         }
     }

@@ -1,6 +1,7 @@
 //! Rule: `unsafe` lives in one named file per crate, and every use of it gives its argument.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::problem::Problem;
 
@@ -17,7 +18,9 @@ pub(crate) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Problem> {
             problems.push(needless(exception.path.display().to_string()));
             continue;
         };
-        if let Some(first) = listed_in.insert(file.crate_name(), &exception.path) {
+        // A file of tests or an example is a crate of its own to the compiler, and one to us.
+        let crate_path = if file.is_product() { Path::new(file.crate_name()) } else { &file.path };
+        if let Some(first) = listed_in.insert(crate_path, &exception.path) {
             problems.push(
                 Problem::new(format!("the crate {} lists two files for `unsafe`", file.crate_name()))
                     .at(&exception.path, 0)
@@ -102,6 +105,22 @@ mod tests {
         let needless = ["the file holds no `unsafe` and needs no exception"];
         assert_eq!(found("a/src/raw.rs", "fn a() {}", LISTED), needless);
         assert_eq!(found("a/src/lib.rs", "fn a() {}", LISTED), needless);
+    }
+
+    #[test]
+    fn a_second_file_of_the_same_crate_is_found_but_a_test_stands_alone() {
+        let text = "// SAFETY: nothing is touched.\nunsafe fn a() {}";
+        let files = ["a/src/raw.rs", "a/src/b.rs", "a/tests/c.rs"].map(|path| SourceFile::sample(path, text));
+        let list = |path: &str| format!("[[unsafe_module]]\npath = '{path}'\nreason = 'calls the kernel'\n");
+        let found = |paths: &[&str]| {
+            let extra: String = paths.iter().map(|path| list(path)).collect();
+            check(&files, &Settings::sample(&extra)).iter().map(|it| it.what().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            found(&["a/src/raw.rs", "a/src/b.rs", "a/tests/c.rs"]),
+            ["the crate a lists two files for `unsafe`"]
+        );
+        assert_eq!(found(&["a/src/raw.rs", "a/tests/c.rs"]), ["`unsafe` outside the file that may hold it"]);
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! The app behind every proxy that `cargo xtask bench proxy` measures.
+//!
+//! It shares a core with the load generator, so it has to be cheaper than any proxy: one thread, one epoll, answers built
+//! before the first request. It also has to be a witness. `GET /bytes/N` answers with N known bytes; `POST /check/N`
+//! answers 200 only when exactly those N bytes arrived, so a proxy that loses or changes a byte of a request shows up as
+//! a failed request in the load generator's report.
+//!
+//! Usage: `origin ADDRESS:PORT`.
+
+mod connection;
+mod message;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
+
+use connection::{Connection, Fate};
+use message::Answers;
+
+/// The largest body in bytes that can be asked for.
+const LARGEST_BODY_BYTES: usize = 1 << 20;
+
+/// The event data of the listening socket; connections count from 0.
+const LISTENER: u64 = u64::MAX;
+
+fn main() {
+    let address = std::env::args().nth(1).and_then(|text| text.parse::<SocketAddr>().ok());
+    let Some(address) = address else {
+        eprintln!("usage: origin ADDRESS:PORT");
+        std::process::exit(2);
+    };
+    if let Err(error) = serve(address) {
+        eprintln!("error: serve {address}: {error}");
+        std::process::exit(1);
+    }
+}
+
+/// Serves until the process is ended.
+fn serve(address: SocketAddr) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    // The standard library listens with a backlog of 128; a thousand proxied connections may arrive at once.
+    rustix::net::listen(&listener, 4096)?;
+    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+
+    let mut answers = Answers::new(LARGEST_BODY_BYTES);
+    // Slots of closed connections are used again, so the number in an event stays a small index.
+    let mut connections: Vec<Option<Connection>> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    let mut events: Vec<Event> = Vec::with_capacity(1024);
+    loop {
+        events.clear();
+        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        for event in &events {
+            if event.data.u64() == LISTENER {
+                accept(&listener, &epoll, &mut connections, &mut free)?;
+                continue;
+            }
+            let slot = event.data.u64() as usize;
+            let Some(Some(connection)) = connections.get_mut(slot) else { continue };
+            if connection.advance(event.flags, &mut answers) == Fate::Over {
+                connections[slot] = None;
+                free.push(slot);
+            }
+        }
+    }
+}
+
+/// Takes every connection that waits. Edge-triggered interest in both directions is registered once and never changed.
+fn accept(
+    listener: &TcpListener,
+    epoll: &impl std::os::fd::AsFd,
+    connections: &mut Vec<Option<Connection>>,
+    free: &mut Vec<usize>,
+) -> io::Result<()> {
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            // The peer left before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(error),
+        };
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let slot = free.pop().unwrap_or(connections.len());
+        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(epoll, &stream, EventData::new_u64(slot as u64), interest)?;
+        let connection = Some(Connection::new(stream));
+        if slot == connections.len() {
+            connections.push(connection);
+        } else {
+            connections[slot] = connection;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One measurement, many of them, and their medians.
+
+use super::load::Report;
+use super::peer::Peer;
+use super::scene::Scene;
+
+/// What one round told about one peer in one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) report: Report,
+    /// CPU time of the server, user and system, per answered request.
+    pub(crate) cpu_us: f64,
+    /// The share of one core that the server used while it was loaded, 0 to 1.
+    pub(crate) busy: f64,
+}
+
+/// The medians of one peer in one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) peer: Peer,
+    pub(crate) cpu_us: f64,
+    pub(crate) requests_per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) busy: f64,
+    /// Of all rounds together.
+    pub(crate) errors: u64,
+    /// The lowest and the highest CPU time of the rounds, to see how much to believe.
+    pub(crate) cpu_us_range: (f64, f64),
+}
+
+impl Row {
+    /// The medians of the rounds of one peer; none when there was no round.
+    pub(crate) fn new(peer: Peer, samples: &[Sample]) -> Option<Self> {
+        let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
+        let cpu = |pick: fn(f64, f64) -> f64| samples.iter().map(|sample| sample.cpu_us).reduce(pick);
+        Some(Self {
+            peer,
+            cpu_us: of(|sample| sample.cpu_us)?,
+            requests_per_second: of(|sample| sample.report.requests_per_second)?,
+            p50_us: of(|sample| sample.report.p50_us)?,
+            p99_us: of(|sample| sample.report.p99_us)?,
+            busy: of(|sample| sample.busy)?,
+            errors: samples.iter().map(|sample| sample.report.errors).sum(),
+            cpu_us_range: (cpu(f64::min)?, cpu(f64::max)?),
+        })
+    }
+}
+
+/// Everything that one run of the bench found out.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    /// Scenes under load, in the order they were measured.
+    pub(crate) scenes: Vec<(Scene, Vec<Row>)>,
+    /// Resident bytes per idle connection.
+    pub(crate) idle_bytes: Vec<(Peer, f64)>,
+    /// System calls per request in the scene of 64 connections; none where they could not be counted.
+    pub(crate) syscalls: Vec<(Peer, Option<f64>)>,
+    /// Nanoseconds per lookup by the number of routes.
+    pub(crate) routes: Vec<super::route::Cost>,
+}
+
+impl Results {
+    /// The row of a peer in a scene.
+    pub(crate) fn row(&self, scene: Scene, peer: Peer) -> Option<&Row> {
+        let (_, rows) = self.scenes.iter().find(|(at, _)| *at == scene)?;
+        rows.iter().find(|row| row.peer == peer)
+    }
+
+    /// Failed requests of all peers in all scenes.
+    pub(crate) fn errors(&self) -> u64 {
+        self.scenes.iter().flat_map(|(_, rows)| rows).map(|row| row.errors).sum()
+    }
+}
+
+/// The value in the middle; of an even number, the mean of the two.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(cpu_us: f64, errors: u64) -> Sample {
+        let report = Report { requests: 10, errors, requests_per_second: 5.0, p50_us: 1.0, p99_us: 2.0 };
+        Sample { report, cpu_us, busy: 1.0 }
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+        assert_eq!(median(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn one_bad_round_does_not_move_the_median_but_its_errors_count() {
+        let row = Row::new(Peer::Nginx, &[sample(9.0, 0), sample(90.0, 3), sample(10.0, 0)]).expect("rounds");
+        assert_eq!((row.cpu_us, row.errors, row.cpu_us_range), (10.0, 3, (9.0, 90.0)));
+    }
+}

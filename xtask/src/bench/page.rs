@@ -1,0 +1,263 @@
+//! The result as Markdown: tables for the terminal and the docs, the goals beside the figures.
+
+use std::fmt::Write;
+
+use super::machine::Machine;
+use super::measure::{Results, Row};
+use super::peer::Peer;
+use super::process::{LOAD_CORE, SERVER_CORE};
+use super::route;
+use super::scene::Scene;
+
+/// The whole page.
+pub(crate) fn page(
+    results: &Results,
+    rounds: u32,
+    seconds: u32,
+    versions: &[(Peer, String)],
+    machine: &Machine,
+) -> String {
+    let mut text = String::from("# Tidegate as a reverse proxy, beside its peers\n\n");
+    text += "Written by `cargo xtask bench proxy`. Do not edit: run it again.\n\n";
+    text += &goals(results);
+    text += &tables(results);
+    text += &method(rounds, seconds);
+    let _ = writeln!(
+        text,
+        "## The machine\n\n{}, {} cores, {:.0} GiB of memory, {}, {}, {}. Measured on {}.\n",
+        machine.cpu,
+        machine.cores,
+        machine.memory_gib,
+        machine.system,
+        machine.kernel,
+        machine.compiler,
+        machine.date
+    );
+    text += "## The peers\n\n| peer | version | set up by |\n| --- | --- | --- |\n";
+    for (peer, version) in versions {
+        let path = peer.setup_path();
+        let _ = writeln!(text, "| {} | {version} | [{path}](../../{path}) |", peer.name());
+    }
+    text
+}
+
+/// One table per scene.
+pub(crate) fn tables(results: &Results) -> String {
+    let mut text = String::new();
+    for (scene, rows) in &results.scenes {
+        text += &scene_table(*scene, rows);
+    }
+    if !results.idle_bytes.is_empty() {
+        let _ = writeln!(text, "## {}\n", Scene::Idle10000.about());
+        text += "| peer | KiB per connection | Tidegate / peer |\n| --- | ---: | ---: |\n";
+        let own = results.idle_bytes.iter().find(|(peer, _)| peer.is_own()).map(|(_, bytes)| *bytes);
+        for (peer, bytes) in &results.idle_bytes {
+            let ratio = ratio(own, *bytes);
+            let _ = writeln!(text, "| {} | {:.2} | {ratio} |", peer.name(), bytes / 1024.0);
+        }
+        text.push('\n');
+    }
+    if !results.syscalls.is_empty() {
+        let _ = writeln!(text, "## System calls per request, {}\n", Scene::Small64.about());
+        text += "| peer | calls |\n| --- | ---: |\n";
+        for (peer, calls) in &results.syscalls {
+            let calls = calls.map_or_else(|| "not countable here".to_owned(), |calls| format!("{calls:.2}"));
+            let _ = writeln!(text, "| {} | {calls} |", peer.name());
+        }
+        text.push('\n');
+    }
+    if !results.routes.is_empty() {
+        text += "## Finding a route\n\n| routes | ns per lookup |\n| ---: | ---: |\n";
+        for cost in &results.routes {
+            let _ = writeln!(text, "| {} | {:.1} |", cost.routes, cost.ns);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn scene_table(scene: Scene, rows: &[Row]) -> String {
+    let own = rows.iter().find(|row| row.peer.is_own());
+    let mut text = format!("## {}\n\n", scene.about());
+    text += "| peer | CPU µs per request | lowest to highest | requests/s | p50 µs | p99 µs | core used | errors ";
+    text += "| CPU: Tidegate / peer | p99: Tidegate / peer |\n";
+    text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    for row in rows {
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} | {:.2} to {:.2} | {:.0} | {:.0} | {:.0} | {:.0} % | {} | {} | {} |",
+            row.peer.name(),
+            row.cpu_us,
+            row.cpu_us_range.0,
+            row.cpu_us_range.1,
+            row.requests_per_second,
+            row.p50_us,
+            row.p99_us,
+            row.busy * 100.0,
+            row.errors,
+            ratio(own.map(|own| own.cpu_us), row.cpu_us),
+            ratio(own.map(|own| own.p99_us), row.p99_us),
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn ratio(own: Option<f64>, peer: f64) -> String {
+    match own {
+        Some(own) if peer > 0.0 => format!("{:.2}", own / peer),
+        _ => "–".to_owned(),
+    }
+}
+
+/// A figure that was promised, and what came out.
+struct Goal {
+    what: String,
+    limit: f64,
+    /// Whether the figure has to be at least the limit, and not at most.
+    at_least: bool,
+    measured: Option<f64>,
+}
+
+fn goals(results: &Results) -> String {
+    let mut text = String::from("| goal | limit | measured | |\n| --- | ---: | ---: | --- |\n");
+    for goal in list_goals(results) {
+        let sign = if goal.at_least { "≥" } else { "≤" };
+        let (measured, verdict) = match goal.measured {
+            None => ("–".to_owned(), "not measured"),
+            Some(value) if goal.is_met(value) => (format!("{value:.2}"), "reached"),
+            Some(value) => (format!("{value:.2}"), "missed"),
+        };
+        let _ = writeln!(text, "| {} | {sign} {:.2} | {measured} | {verdict} |", goal.what, goal.limit);
+    }
+    text.push('\n');
+    text
+}
+
+impl Goal {
+    fn is_met(&self, value: f64) -> bool {
+        if self.at_least { value >= self.limit } else { value <= self.limit }
+    }
+}
+
+/// All promises of the reverse proxy.
+fn list_goals(results: &Results) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for scene in [Scene::Small64, Scene::Small1000] {
+        for (peer, limit) in [(Peer::Nginx, 0.70), (Peer::Haproxy, 0.70), (Peer::Pingora, 0.35)] {
+            goals.push(compare(results, scene, peer, "CPU per request", limit, |row| row.cpu_us));
+        }
+        for peer in [Peer::Nginx, Peer::Haproxy, Peer::Pingora] {
+            goals.push(compare(results, scene, peer, "p99", 1.0, |row| row.p99_us));
+        }
+    }
+    goals.push(compare(results, Scene::Large64, Peer::Nginx, "CPU per request", 1.0, |row| row.cpu_us));
+    goals.push(compare(results, Scene::Short64, Peer::Nginx, "CPU per request", 1.0, |row| row.cpu_us));
+    let speed =
+        compare(results, Scene::Short64, Peer::Nginx, "requests/s", 1.0, |row| row.requests_per_second);
+    goals.push(Goal { at_least: true, ..speed });
+    let calls = results.syscalls.iter().find(|(peer, _)| peer.is_own()).and_then(|(_, calls)| *calls);
+    goals.push(at_most("system calls per proxied request", 4.1, calls));
+    let idle = results.idle_bytes.iter().find(|(peer, _)| peer.is_own()).map(|(_, bytes)| bytes / 1024.0);
+    goals.push(at_most("KiB of memory per idle connection", 4.0, idle));
+    goals.push(at_most(
+        "finding one of 10,000 routes / one of 10",
+        route::LARGEST_RATIO,
+        route::ratio(&results.routes),
+    ));
+    goals
+}
+
+fn compare(
+    results: &Results,
+    scene: Scene,
+    peer: Peer,
+    figure: &str,
+    limit: f64,
+    of: fn(&Row) -> f64,
+) -> Goal {
+    let value = |peer: Peer| results.row(scene, peer).map(of);
+    let measured = value(Peer::Tidegate).zip(value(peer)).map(|(own, other)| own / other);
+    at_most(&format!("{}: {figure}, Tidegate / {}", scene.about(), peer.name()), limit, measured)
+}
+
+fn at_most(what: &str, limit: f64, measured: Option<f64>) -> Goal {
+    Goal { what: what.to_owned(), limit, at_least: false, measured }
+}
+
+fn method(rounds: u32, seconds: u32) -> String {
+    format!(
+        "## How it was measured\n
+The server runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`, one thread; `ab` for connections with
+one request) and the origin ([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Every figure is the
+median of {rounds} rounds of {seconds} seconds; within a round the peers take turns.
+
+- Before anything is timed, every peer has to pass on bodies of 0 to 64 KiB and a POST of 16 KiB byte by byte. The
+  origin also checks every byte of every POST while the clock runs and answers 422 when one is wrong, which counts as an
+  error.
+- CPU per request is the user and system time that the kernel accounts to the server's processes, divided by the
+  requests answered. It includes opening the connections of the round.
+- `core used` says how much of its core a server used. Where it is well below 100 %, the load generator and the origin
+  were the limit, and requests/s says little about the server.
+- Latencies are those of a closed loop at full speed: a client sends its next request when it has the answer to the last
+  one. They compare peers under the same number of clients, not at the same rate, and a faster server is asked for more.
+- `ab` tells latencies in whole milliseconds.
+- Memory is the growth of the resident memory of the server's processes, without the sockets, which are the kernel's.
+- System calls are counted by the kernel (`perf stat`, `raw_syscalls:sys_enter`) in a run of its own.
+
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::route::Cost;
+
+    fn row(peer: Peer, cpu_us: f64) -> Row {
+        Row {
+            peer,
+            cpu_us,
+            requests_per_second: 1e6 / cpu_us,
+            p50_us: 100.0,
+            p99_us: 20.0 * cpu_us,
+            busy: 0.995,
+            errors: 0,
+            cpu_us_range: (cpu_us - 0.5, cpu_us + 0.5),
+        }
+    }
+
+    fn results() -> Results {
+        Results {
+            scenes: vec![(Scene::Small64, vec![row(Peer::Tidegate, 9.0), row(Peer::Nginx, 15.0)])],
+            idle_bytes: vec![(Peer::Tidegate, 5.0 * 1024.0)],
+            syscalls: vec![(Peer::Tidegate, Some(4.0)), (Peer::Nginx, None)],
+            routes: vec![Cost { routes: 10, ns: 40.0 }, Cost { routes: 10_000, ns: 42.0 }],
+        }
+    }
+
+    #[test]
+    fn a_table_shows_medians_and_ratios() {
+        let text = tables(&results());
+        assert!(
+            text.contains("| nginx | 15.00 | 14.50 to 15.50 | 66667 | 100 | 300 | 100 % | 0 | 0.60 | 0.60 |"),
+            "{text}"
+        );
+        assert!(text.contains("| nginx | not countable here |"), "{text}");
+    }
+
+    #[test]
+    fn goals_are_reached_missed_or_not_measured() {
+        let text = goals(&results());
+        let line = |what: &str| text.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
+        assert!(
+            line("64 connections: CPU per request, Tidegate / nginx")
+                .ends_with("| ≤ 0.70 | 0.60 | reached |")
+        );
+        assert!(line("KiB of memory").ends_with("| ≤ 4.00 | 5.00 | missed |"));
+        assert!(
+            line("64 connections: CPU per request, Tidegate / Pingora").ends_with("| – | not measured |")
+        );
+        assert!(line("10,000 routes").ends_with("| ≤ 1.10 | 1.05 | reached |"));
+    }
+}

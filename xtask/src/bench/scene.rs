@@ -1,0 +1,79 @@
+//! What is asked of every peer: one scene is one kind of load.
+
+use clap::ValueEnum;
+
+/// A kind of load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Scene {
+    /// 1 KiB answers over one connection
+    Small1,
+    /// 1 KiB answers over 64 connections
+    Small64,
+    /// 1 KiB answers over 1,000 connections
+    Small1000,
+    /// 64 KiB answers over 64 connections
+    Large64,
+    /// 16 KiB POST bodies over 64 connections
+    Post64,
+    /// One request per connection, 64 at a time
+    Short64,
+    /// 10,000 idle connections
+    Idle10000,
+}
+
+/// How a scene's load is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `wrk` over this many kept-alive connections, `GET` of this many bytes.
+    Get { connections: u32, body_bytes: u32 },
+    /// `wrk` over this many kept-alive connections, `POST` of this many bytes.
+    Post { connections: u32, body_bytes: u32 },
+    /// `ab` without keep-alive, this many at a time, `GET` of this many bytes.
+    Short { connections: u32, body_bytes: u32 },
+    /// This many connections, each idle after one request.
+    Idle { connections: u32 },
+}
+
+impl Scene {
+    /// All scenes in the order they are measured.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Small1,
+        Self::Small64,
+        Self::Small1000,
+        Self::Large64,
+        Self::Post64,
+        Self::Short64,
+        Self::Idle10000,
+    ];
+
+    /// The name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// The title in the report.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Small1 => "1 KiB bodies, 1 connection",
+            Self::Small64 => "1 KiB bodies, 64 connections",
+            Self::Small1000 => "1 KiB bodies, 1,000 connections",
+            Self::Large64 => "64 KiB bodies, 64 connections",
+            Self::Post64 => "POST bodies of 16 KiB, 64 connections",
+            Self::Short64 => "1 KiB bodies, one request per connection, 64 at a time",
+            Self::Idle10000 => "10,000 idle kept-alive connections",
+        }
+    }
+
+    /// How the load is made.
+    pub(crate) fn shape(self) -> Shape {
+        match self {
+            Self::Small1 => Shape::Get { connections: 1, body_bytes: 1024 },
+            Self::Small64 => Shape::Get { connections: 64, body_bytes: 1024 },
+            Self::Small1000 => Shape::Get { connections: 1000, body_bytes: 1024 },
+            Self::Large64 => Shape::Get { connections: 64, body_bytes: 64 * 1024 },
+            Self::Post64 => Shape::Post { connections: 64, body_bytes: 16 * 1024 },
+            Self::Short64 => Shape::Short { connections: 64, body_bytes: 1024 },
+            Self::Idle10000 => Shape::Idle { connections: 10_000 },
+        }
+    }
+}
