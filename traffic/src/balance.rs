@@ -1,7 +1,7 @@
 //! Which of the usable endpoints gets the next request: one function per policy.
 //!
 //! All of them read shared counters and allocate nothing. Who is usable at all is decided before, in
-//! [`crate::upstream`]; here that decision is a [`Field`], a question that each endpoint answers.
+//! [`crate::upstream`]; here that decision is a `Field`, a question that each endpoint answers.
 
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::moment::Moment;

@@ -319,7 +319,8 @@ impl Lease {
         (!self.named).then(|| self.endpoint().tag())
     }
 
-    /// The endpoint answered. `latency` is the time from the try's beginning to the response head.
+    /// The endpoint answered. `latency` is the time from the try's beginning to the response head. The
+    /// change that is told is a return.
     pub fn succeed(&self, now: Moment, latency: Duration) -> Option<Transition> {
         let endpoint = self.endpoint();
         if let Policy::PeakEwma { decay } = self.set.settings.policy {
@@ -328,18 +329,20 @@ impl Lease {
         endpoint.succeed(self.began, now)
     }
 
-    /// The try failed. If that takes the endpoint out, the change is told.
+    /// The try failed. If that takes the endpoint out, the change is told; else a return that nobody has
+    /// noticed yet, if there was one.
     ///
     /// The permission is asked among the endpoints that were there when the request began: at most the
     /// configured share of them is ejected by judgement at once, and never the only one.
     pub fn fail(&self, now: Moment, failure: Failure) -> Option<Transition> {
         let settings = &self.set.settings.outlier;
         let endpoint = self.endpoint();
-        let why = endpoint.fail(self.began, now, failure, settings)?;
+        let returned = endpoint.settle(now);
+        let Some(why) = endpoint.fail(self.began, now, failure, settings) else { return returned };
         let _judging = self.set.judging.lock().unwrap_or_else(PoisonError::into_inner);
         // Another core may have been faster while this one waited for the lock.
         if endpoint.is_ejected(now) || !self.may_eject(why, now) {
-            return None;
+            return returned;
         }
         endpoint.eject(why, failure, now, settings)
     }

@@ -177,8 +177,8 @@ fn a_request_from_before_the_return_is_no_relapse() {
     let old = scene.lease(0);
     scene.fail_out(0, Failure::Timeout, 5);
     scene.wait(31);
-    assert!(old.fail(scene.now, Failure::Reset).is_none());
-    assert_eq!(scene.state(0), State::Up);
+    let told = old.fail(scene.now, Failure::Reset).unwrap();
+    assert_eq!((told.why, scene.state(0)), (Cause::Returned(Return::TimeServed), State::Up));
 }
 
 #[test]
@@ -351,6 +351,24 @@ fn the_return_is_told_once_and_its_time_is_known() {
     assert_eq!(scene.settle(), [Cause::Returned(Return::TimeServed)]);
     assert_eq!(scene.settle(), []);
     assert_eq!(scene.upstream.next_return(), None);
+}
+
+#[test]
+fn whoever_notices_a_return_first_tells_it() {
+    for failure in [None, Some(Failure::Timeout)] {
+        let mut scene = Scene::new(4);
+        let old = scene.lease(0);
+        scene.fail_out(0, Failure::Status5xx, 5);
+        scene.wait(30);
+        let told = match failure {
+            None => scene.succeed(0),
+            Some(failure) => old.fail(scene.now, failure),
+        };
+        let told = told.expect("the return was lost");
+        assert_eq!((told.from.code(), told.to), ("ejected", State::Up));
+        assert_eq!(told.why, Cause::Returned(Return::TimeServed));
+        assert_eq!(scene.settle(), []);
+    }
 }
 
 #[test]

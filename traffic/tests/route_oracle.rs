@@ -27,12 +27,13 @@ impl Written {
             match rng.u8(..6) {
                 0 | 1 => path.push('a'),
                 2 => path.push('b'),
-                3 | 4 => path.push_str(&format!("{{p{position}}}")),
+                3 | 4 => path.extend(["{p", ["0", "1", "2", "3"][position], "}"]),
                 _ => {}
             }
         }
         if path.is_empty() || path == "/" {
-            path = (*rng.choice(&["/", "=/", "/*"]).unwrap()).to_owned();
+            path.clear();
+            path.push_str(rng.choice(&["/", "=/", "/*"]).unwrap());
         } else if rng.u8(..3) == 0 {
             path.push_str("/*");
         }

@@ -233,10 +233,11 @@ impl Endpoint {
         if !self.suspect.load(Relaxed) {
             return None;
         }
-        self.transition(now, |standing| standing.succeed(began, now))
+        let returned = self.settle(now);
+        self.transition(now, |standing| standing.succeed(began, now)).or(returned)
     }
 
-    /// Counts a failure; says why it should be ejected, if it should.
+    /// Counts a failure; says why it should be ejected, if it should. Wants [`Endpoint::settle`] before.
     pub(crate) fn fail(
         &self,
         began: Moment,
@@ -253,11 +254,11 @@ impl Endpoint {
             0
         };
         if self.suspect.load(Relaxed) {
-            let mut standing = self.standing();
+            let standing = self.standing();
             if standing.is_ejected(now) {
                 return None;
             }
-            if standing.relapses(began, now) {
+            if standing.relapses(began) {
                 let proof = failure.is_proof() && settings.connect_failures > 0;
                 return Some(if proof { Ejection::ConnectFailures } else { Ejection::Relapsed });
             }

@@ -349,7 +349,6 @@ impl Standing {
             self.on_trial = false;
             return Some(Cause::Returned(Return::Succeeded));
         }
-        self.settle(now);
         if began >= self.returned {
             self.on_trial = false;
         }
@@ -357,8 +356,7 @@ impl Standing {
     }
 
     /// Whether a failure of a request that `began` then is a relapse.
-    pub(super) fn relapses(&mut self, began: Moment, now: Moment) -> bool {
-        self.settle(now);
+    pub(super) fn relapses(&self, began: Moment) -> bool {
         self.on_trial && began >= self.returned
     }
 
