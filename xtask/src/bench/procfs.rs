@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::problem::{OrProblem, Problem};
+use crate::problem::Problem;
 
 /// A process and all its descendants, itself first.
 pub(crate) fn tree(root: u32) -> Vec<u32> {
@@ -26,26 +26,21 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
 
 /// The CPU time in microseconds, user and system together, that a process, its threads and its children have used.
 pub(crate) fn cpu_us(root: u32) -> Result<f64, Problem> {
-    let mut ticks = 0;
-    for id in tree(root) {
-        let text =
-            fs::read_to_string(format!("/proc/{id}/stat")).problem(&format!("read the CPU time of {id}"))?;
-        let stat =
-            Stat::parse(&text).ok_or_else(|| Problem::new(format!("cannot read the CPU time of {id}")))?;
-        ticks += stat.ticks;
-    }
+    let ticks = sum(root, "stat", |text| Stat::parse(text).map(|stat| stat.ticks))?;
     Ok(ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// The resident memory in bytes of a process and its children.
 pub(crate) fn resident_bytes(root: u32) -> Result<u64, Problem> {
-    let mut kib = 0;
-    for id in tree(root) {
-        let text =
-            fs::read_to_string(format!("/proc/{id}/status")).problem(&format!("read the memory of {id}"))?;
-        kib += resident_kib(&text).ok_or_else(|| Problem::new(format!("cannot read the memory of {id}")))?;
-    }
-    Ok(kib * 1024)
+    Ok(sum(root, "status", resident_kib)? * 1024)
+}
+
+/// Adds up a figure of a process and its children. The process itself has to be there; a child may have just left.
+fn sum(root: u32, file: &str, figure: fn(&str) -> Option<u64>) -> Result<u64, Problem> {
+    let of = |id: u32| figure(&fs::read_to_string(format!("/proc/{id}/{file}")).ok()?);
+    let own =
+        of(root).ok_or_else(|| Problem::new(format!("process {root} is gone, or /proc cannot be read")))?;
+    Ok(own + tree(root).into_iter().skip(1).filter_map(of).sum::<u64>())
 }
 
 fn resident_kib(status: &str) -> Option<u64> {
