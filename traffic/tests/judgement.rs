@@ -256,6 +256,30 @@ fn a_success_during_panic_ends_an_ejection_but_not_one_by_rate() {
 }
 
 #[test]
+fn the_success_of_a_request_from_before_the_ejection_does_not_end_it() {
+    let mut scene = Scene::new(4);
+    let old = scene.lease(0);
+    scene.fail_out(0, Failure::Status5xx, 5);
+    scene.wait(1);
+    assert!(old.succeed(scene.now, Duration::from_secs(1)).is_none());
+    assert!(matches!(scene.state(0), State::Ejected { .. }));
+}
+
+#[test]
+fn what_led_to_an_ejection_does_not_count_after_it() {
+    let mut scene = Scene::new(4);
+    for _ in 0..9 {
+        scene.fail(0, Failure::Status5xx);
+        scene.succeed(0);
+    }
+    scene.fail_out(0, Failure::Connect, 2);
+    scene.wait(1);
+    scene.succeed(0);
+    assert!(scene.fail(0, Failure::Status5xx).is_none());
+    assert_eq!(scene.endpoints[0].recent(scene.now).failures, 1);
+}
+
+#[test]
 fn the_first_probe_decides_alone() {
     let scene = Scene::new(2);
     let settings = health::Settings::default();
