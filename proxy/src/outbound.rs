@@ -128,6 +128,9 @@ fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &conf
             Field::XRequestId => !marks.request_id,
             Field::Traceparent => !marks.traceparent,
             Field::Tracestate => !marks.traceparent || exchange.is_trace_continued,
+            // What CGI would hand to an app as the proxy to use for its own requests.
+            Field::Proxy => false,
+            Field::Other => !is_lookalike(name),
             field => !field.is_hop_by_hop(),
         };
         if keep
@@ -137,6 +140,20 @@ fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &conf
             field(out, name, header.value.of(input));
         }
     }
+}
+
+/// Whether a name turns into one of ours once an app's gateway interface has made dashes and
+/// underscores alike, so that it would be believed as if we had written it.
+fn is_lookalike(name: &[u8]) -> bool {
+    let mut dashed = [0_u8; 32];
+    let Some(dashed) = dashed.get_mut(..name.len()) else { return false };
+    if !name.contains(&b'_') {
+        return false;
+    }
+    for (to, from) in dashed.iter_mut().zip(name) {
+        *to = if *from == b'_' { b'-' } else { *from };
+    }
+    Field::classify(dashed) != Field::Other
 }
 
 /// Content-Length or Transfer-Encoding, as the body will be framed, and the upgrade that is asked for.

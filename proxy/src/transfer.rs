@@ -20,7 +20,7 @@ use std::time::Duration;
 use signals::request::Stage;
 use tokio::time::Instant;
 use traffic::Refusal;
-use wire::{BodyReader, Framing, Version, encode};
+use wire::{BodyReader, Framing, Malformed, ResponseHead, Version, encode};
 
 use crate::client::Client;
 use crate::core::Core;
@@ -425,6 +425,9 @@ impl<'a> Transfer<'a> {
                 return self.switch(cx, bytes, len).map(Some);
             }
             if !self.exchange.response.is_interim() {
+                if is_coded(&self.exchange.response, bytes) {
+                    return Err(early(Refusal::ResponseMalformed(Malformed::TransferEncodingUnknown)));
+                }
                 return self.begin_delivery(cx, bytes, len);
             }
             self.relay_interim(cx, bytes)?;
@@ -621,6 +624,16 @@ impl<'a> Transfer<'a> {
             State::Waiting => Some(early(Refusal::ResponseTimeout)),
         }
     }
+}
+
+/// Whether the body is in a transfer coding other than chunked, which nobody asked for (no `TE` is
+/// sent on) and which would reach the client undeclared.
+fn is_coded(response: &ResponseHead, bytes: &[u8]) -> bool {
+    response.framing == Framing::Close
+        && response
+            .headers
+            .all(wire::Field::TransferEncoding)
+            .any(|header| !header.value.of(bytes).eq_ignore_ascii_case(b"identity"))
 }
 
 fn early(refusal: Refusal) -> Broken {
