@@ -69,6 +69,8 @@ mod tests {
         assert_eq!(found("a/src/lib.rs", "async fn a() { sleep(SECOND).await; }", ""), 0);
         let paused = "#[tokio::test(start_paused = true)]\nasync fn a() {\nsleep(SECOND).await; }";
         assert_eq!(found("a/src/lib.rs", paused, ""), 0);
+        let scene = "#[test]\nfn a() {\nscene(APP).run(async |s| {\nsleep(SECOND).await;\n}); }";
+        assert_eq!(found("a/tests/scenes.rs", scene, ""), 0);
     }
 
     #[test]

@@ -72,6 +72,10 @@ impl SourceFile {
         flatten(stream, &mut tokens);
         let mut ranges = TestRanges::default();
         ranges.visit_file(&syntax);
+        // A scene of the testkit pauses the time for everything inside it.
+        let scenes: Vec<usize> = scene_lines(&tokens).collect();
+        let holds_scene = |test: &&RangeInclusive<usize>| scenes.iter().any(|line| test.contains(line));
+        ranges.paused.extend(ranges.functions.iter().filter(holds_scene).cloned());
         Ok(Self { path, text, syntax, tokens, tests: ranges.tests, paused: ranges.paused })
     }
 
@@ -138,11 +142,21 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     }
 }
 
+/// The lines on which a scene is begun.
+fn scene_lines(tokens: &[Token]) -> impl Iterator<Item = usize> {
+    let calls = tokens.windows(2).filter(|pair| {
+        pair[0].word() == Some("scene") && pair[1].kind == TokenKind::Open(Delimiter::Parenthesis)
+    });
+    calls.map(|pair| pair[0].line)
+}
+
 /// Collects the ranges of items behind `#[cfg(test)]`, `#[test]` and their kin.
 #[derive(Default)]
 struct TestRanges {
     tests: Vec<RangeInclusive<usize>>,
     paused: Vec<RangeInclusive<usize>>,
+    /// Of all functions, tests or not.
+    functions: Vec<RangeInclusive<usize>>,
 }
 
 impl TestRanges {
@@ -169,6 +183,7 @@ impl<'ast> Visit<'ast> for TestRanges {
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.functions.push(item.span().start().line..=item.span().end().line);
         self.look(&item.attrs, item);
         syn::visit::visit_item_fn(self, item);
     }

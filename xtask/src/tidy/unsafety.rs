@@ -7,7 +7,7 @@ use crate::problem::Problem;
 
 use super::SETTINGS;
 use super::settings::Settings;
-use super::source::SourceFile;
+use super::source::{SourceFile, Token};
 
 /// Finds `unsafe` outside the listed files, without an argument, and files listed for nothing.
 pub(crate) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Problem> {
@@ -38,9 +38,14 @@ pub(crate) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-/// The lines that hold the keyword.
+/// The lines that hold the keyword where something is promised: blocks and implementations. `unsafe fn` asks its callers
+/// for a promise, and its body makes its own in blocks.
 fn uses(file: &SourceFile) -> impl Iterator<Item = usize> {
-    file.tokens.iter().filter(|token| token.word() == Some("unsafe")).map(|token| token.line)
+    let uses = file.tokens.iter().enumerate().filter(|(index, token)| {
+        let next = file.tokens.get(index + 1).and_then(Token::word);
+        token.word() == Some("unsafe") && !matches!(next, Some("fn" | "extern"))
+    });
+    uses.map(|(_, token)| token.line)
 }
 
 fn judge(file: &SourceFile, line: usize, listed: bool) -> Option<Problem> {
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_second_file_of_the_same_crate_is_found_but_a_test_stands_alone() {
-        let text = "// SAFETY: nothing is touched.\nunsafe fn a() {}";
+        let text = "// SAFETY: nothing is touched.\nunsafe impl Send for A {}";
         let files = ["a/src/raw.rs", "a/src/b.rs", "a/tests/c.rs"].map(|path| SourceFile::sample(path, text));
         let list = |path: &str| format!("[[unsafe_module]]\npath = '{path}'\nreason = 'calls the kernel'\n");
         let found = |paths: &[&str]| {
