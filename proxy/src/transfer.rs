@@ -114,10 +114,11 @@ impl<'a> Transfer<'a> {
     ) -> Self {
         let framing = exchange.head.framing;
         let limits = &live.plan.server.limits.wire;
+        let reader = BodyReader::new(framing, limits);
         let upload = Upload {
-            reader: BodyReader::new(framing, limits),
+            reader,
             chunked: framing == Framing::Chunked,
-            done: framing == Framing::None,
+            done: reader.is_done(),
             shut: false,
             consumed: false,
             since: exchange.facts.begun.unwrap_or_else(Instant::now),
