@@ -1,1 +1,29 @@
 //! The admin listener: metrics, health, readiness, status and control.
+//!
+//! ```text
+//!   GET  /metrics                          counters and state, Prometheus text format
+//!   GET  /health                           200 while the process answers at all
+//!   GET  /ready                            200, or 503 with the reasons
+//!   GET  /status                           what `tidegate status` shows, as JSON
+//!   GET  /explain?method=&url=&header=…    what would be done with a request
+//!   POST /reload                           200, or 422 with what is wrong with the file
+//!   POST /drain/{upstream}/{endpoint}      no new requests for the endpoint
+//!   POST /undrain/{upstream}/{endpoint}    new requests again
+//! ```
+//!
+//! [`serve`] answers these over a [`Control`] that the binary implements; [`client`] asks them for the command line;
+//! [`table`] shows their answers to people. Who may connect is decided by the address that the binary binds
+//! (loopback unless told otherwise); on top of that [`guard`] keeps web pages from giving orders.
+
+pub mod client;
+pub mod control;
+pub mod guard;
+mod handlers;
+mod rates;
+mod server;
+pub mod status;
+pub mod table;
+
+pub use control::{Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step};
+pub use server::serve;
+pub use status::{ConnectionStatus, EndpointStatus, RouteStatus, Status, UpstreamStatus};

@@ -10,7 +10,7 @@ use wire::Malformed;
 
 use crate::chunked::Chunked;
 use crate::counter::{Counter, HistogramTotal, ReasonTotals, Reset};
-use crate::names::Signals;
+use crate::names::{Shown, Signals};
 use crate::outcome::CLASSES;
 use crate::request::{Stage, Who};
 use crate::shard::{EndpointCounters, RouteCounters, Shard, UpstreamCounters};
@@ -50,6 +50,8 @@ pub struct Totals {
 pub struct RouteTotals {
     /// Its name.
     pub name: Arc<str>,
+    /// It is no longer part of the configuration, and shown for a while yet.
+    pub has_left: bool,
     /// Bytes of request bodies.
     pub received_bytes: u64,
     /// Bytes sent to clients.
@@ -63,6 +65,8 @@ pub struct RouteTotals {
 pub struct UpstreamTotals {
     /// Its name.
     pub name: Arc<str>,
+    /// It is no longer part of the configuration, and shown for a while yet.
+    pub has_left: bool,
     /// Tries over new connections.
     pub connected: u64,
     /// Tries over kept-alive connections.
@@ -85,6 +89,8 @@ pub struct EndpointTotals {
     pub upstream: Arc<str>,
     /// Its address.
     pub address: Arc<str>,
+    /// It is no longer part of the configuration, and shown for a while yet.
+    pub has_left: bool,
     /// How often it was let back in.
     pub returns: u64,
     /// Active checks passed.
@@ -199,15 +205,18 @@ impl Signals {
     fn named(&self, totals: &mut Totals) {
         let now = Instant::now();
         let names = self.names();
-        totals.routes = names.routes.shown(now).map(|(slot, name)| self.route_totals(slot, name)).collect();
-        let mut upstreams = HashMap::new();
-        for (slot, name) in names.upstreams.shown(now) {
-            upstreams.insert(UpstreamSlot(slot), Arc::clone(name));
-            totals.upstreams.push(self.upstream_totals(slot, name));
+        for Shown { slot, name, has_left } in names.routes.shown(now) {
+            totals.routes.push(RouteTotals { has_left, ..self.route_totals(slot, name) });
         }
-        for (slot, (upstream, address)) in names.endpoints.shown(now) {
+        let mut upstreams = HashMap::new();
+        for Shown { slot, name, has_left } in names.upstreams.shown(now) {
+            upstreams.insert(UpstreamSlot(slot), Arc::clone(name));
+            totals.upstreams.push(UpstreamTotals { has_left, ..self.upstream_totals(slot, name) });
+        }
+        for Shown { slot, name: (upstream, address), has_left } in names.endpoints.shown(now) {
             if let Some(upstream) = upstreams.get(upstream) {
-                totals.endpoints.push(self.endpoint_totals(slot, upstream, address));
+                let endpoint = self.endpoint_totals(slot, upstream, address);
+                totals.endpoints.push(EndpointTotals { has_left, ..endpoint });
             }
         }
     }

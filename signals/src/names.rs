@@ -174,6 +174,14 @@ pub(crate) struct Register<K> {
     pub(crate) turned_away: u64,
 }
 
+/// A name that is shown.
+pub(crate) struct Shown<'a, K> {
+    pub(crate) slot: Slot,
+    pub(crate) name: &'a K,
+    /// It is no longer part of the configuration.
+    pub(crate) has_left: bool,
+}
+
 struct Place<K> {
     name: K,
     generation: u16,
@@ -225,10 +233,11 @@ impl<K: Clone + Eq + core::hash::Hash> Register<K> {
     }
 
     /// Names to show, with their slots.
-    pub(crate) fn shown(&self, now: Instant) -> impl Iterator<Item = (Slot, &K)> {
+    pub(crate) fn shown(&self, now: Instant) -> impl Iterator<Item = Shown<'_, K>> {
         self.places.iter().enumerate().filter_map(move |(index, place)| {
             let is_shown = place.left.is_none_or(|left| now.duration_since(left) < SHOWN_AFTER_LEAVING);
-            is_shown.then(|| (Slot::new(index as u16, place.generation), &place.name))
+            let slot = Slot::new(index as u16, place.generation);
+            is_shown.then(|| Shown { slot, name: &place.name, has_left: place.left.is_some() })
         })
     }
 
@@ -269,7 +278,7 @@ mod tests {
     }
 
     fn names(register: &Register<Arc<str>>, now: Instant) -> Vec<String> {
-        register.shown(now).map(|(_, name)| name.to_string()).collect()
+        register.shown(now).map(|shown| shown.name.to_string()).collect()
     }
 
     #[test]
@@ -338,7 +347,7 @@ mod tests {
         let (first, _) = (signals.endpoint(a, "x"), signals.endpoint(b, "y"));
         signals.keep_upstreams(&[a]);
         let shown = |signals: &Signals, now| {
-            signals.names().endpoints.shown(now).map(|(_, (_, name))| name.to_string()).collect::<Vec<_>>()
+            signals.names().endpoints.shown(now).map(|shown| shown.name.1.to_string()).collect::<Vec<_>>()
         };
         let later = Instant::now() + SHOWN_AFTER_LEAVING;
         assert_eq!(shown(&signals, later), [OTHER, "x"]);

@@ -1,5 +1,7 @@
 //! `/metrics` held against the rules of the text format, and counters against what was counted.
 
+#![expect(clippy::float_cmp, reason = "counts are whole numbers, which a float holds exactly")]
+
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};

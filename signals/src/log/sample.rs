@@ -49,7 +49,7 @@ mod tests {
     use crate::request::tests::finished;
 
     fn drawn(sampler: &mut Sampler, status: u16, who: Who) -> usize {
-        let finished = Finished { status, who, ..finished() };
+        let finished = Finished { who, status, ..finished() };
         (0..10_000).filter(|_| sampler.draw(&finished).is_some()).count()
     }
 

@@ -1,0 +1,242 @@
+//! What the process does at this moment, for people and programs: the answer of `/status`.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use signals::{EndpointTotals, Latency, NONE, OTHER, RouteTotals, Signals, Totals};
+
+use crate::control::Control;
+use crate::rates::Since;
+
+/// Everything that `tidegate status` shows.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version that runs.
+    pub version: String,
+    /// Time since the process began, in milliseconds.
+    pub uptime_ms: u64,
+    /// Why it takes no traffic, as [`NotReady::code`](crate::NotReady::code); empty when it does.
+    pub not_ready: Vec<String>,
+    /// Addresses that are listened on.
+    pub listeners: Vec<String>,
+    /// Client connections.
+    pub connections: ConnectionStatus,
+    /// Finished requests.
+    pub requests: u64,
+    /// Finished requests per second, over the last ten seconds or so, as every rate here.
+    pub per_second: f64,
+    /// By route, in the order in which they were first configured.
+    pub routes: Vec<RouteStatus>,
+    /// By upstream, in the same order.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// Client connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// Open now.
+    pub open: u64,
+    /// Accepted since the process began.
+    pub accepted: u64,
+    /// Turned away since the process began.
+    pub refused: u64,
+    /// Of those open, how many are tunnels.
+    pub tunnels: u64,
+}
+
+/// One route.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RouteStatus {
+    /// Its name.
+    pub name: String,
+    /// Finished requests.
+    pub requests: u64,
+    /// Finished requests per second.
+    pub per_second: f64,
+    /// Requests answered with 4xx.
+    pub client_errors: u64,
+    /// Requests answered with 5xx.
+    pub server_errors: u64,
+    /// Half of the requests took no longer, in milliseconds, estimated; none before the first request.
+    pub p50_ms: Option<f64>,
+    /// 99 of 100 requests took no longer.
+    pub p99_ms: Option<f64>,
+}
+
+/// One upstream.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: String,
+    /// Finished requests.
+    pub requests: u64,
+    /// Finished requests per second.
+    pub per_second: f64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// Half of the responses began after no longer, in milliseconds, estimated.
+    pub wait_p50_ms: Option<f64>,
+    /// 99 of 100 responses began after no longer.
+    pub wait_p99_ms: Option<f64>,
+    /// Who serves.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// One endpoint.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EndpointStatus {
+    /// Its address.
+    pub address: String,
+    /// Word of its state.
+    pub state: String,
+    /// Whether it takes new requests.
+    pub available: bool,
+    /// Why it is in that state; empty when there is nothing to say.
+    pub why: String,
+    /// Takes traffic only when no other endpoint can.
+    pub backup: bool,
+    /// Share of the traffic against the others.
+    pub weight: u32,
+    /// Requests that are there now.
+    pub in_flight: u64,
+    /// Finished requests whose last try was here.
+    pub requests: u64,
+    /// The same per second.
+    pub per_second: f64,
+    /// Tries that failed.
+    pub failures: u64,
+    /// How often it was taken out.
+    pub ejections: u64,
+    /// Weighted mean of its response times in milliseconds, where the policy keeps one.
+    pub ewma_ms: Option<f64>,
+}
+
+impl Status {
+    /// Reads the present status.
+    pub(crate) fn read(signals: &Signals, control: &dyn Control, since: Since<'_>) -> Self {
+        let totals = signals.totals();
+        let routes = totals.routes.iter().filter(|route| !route.has_left);
+        let routes = routes
+            .filter(|route| route.requests() > 0 || ![OTHER, NONE].contains(&&*route.name))
+            .map(|totals| route(totals, since))
+            .collect::<Vec<_>>();
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: SystemTime::now().duration_since(signals.started()).unwrap_or_default().as_millis()
+                as u64,
+            not_ready: control.not_ready().into_iter().map(|reason| reason.code().to_owned()).collect(),
+            listeners: control.listeners(),
+            connections: ConnectionStatus {
+                open: totals.connections_open,
+                accepted: totals.connections,
+                refused: totals.connections_refused,
+                tunnels: totals.tunnels_open,
+            },
+            requests: totals.routes.iter().map(RouteTotals::requests).sum(),
+            per_second: routes.iter().map(|route| route.per_second).sum(),
+            upstreams: upstreams(&totals, control, since),
+            routes,
+        }
+    }
+}
+
+fn route(totals: &RouteTotals, since: Since<'_>) -> RouteStatus {
+    let [.., client_errors, server_errors] = totals.by_class();
+    let (p50_ms, p99_ms) = quantiles(totals.latency());
+    RouteStatus {
+        name: totals.name.to_string(),
+        requests: totals.requests(),
+        per_second: since.route(&totals.name, totals.requests()),
+        client_errors,
+        server_errors,
+        p50_ms,
+        p99_ms,
+    }
+}
+
+fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<UpstreamStatus> {
+    let counted =
+        totals.endpoints.iter().map(|endpoint| (name_of(endpoint), endpoint)).collect::<HashMap<_, _>>();
+    let mut endpoints = HashMap::<String, Vec<EndpointStatus>>::new();
+    control.endpoints(&mut |reading| {
+        let name = (Arc::from(reading.upstream), Arc::from(reading.address));
+        let totals = counted.get(&name);
+        let requests = totals.map_or(0, |totals| totals.requests());
+        endpoints.entry(reading.upstream.to_owned()).or_default().push(EndpointStatus {
+            address: reading.address.to_owned(),
+            state: reading.state.to_owned(),
+            available: reading.available,
+            why: reading.why.to_owned(),
+            backup: reading.backup,
+            weight: reading.weight,
+            in_flight: reading.in_flight,
+            requests,
+            per_second: since.endpoint(&name, requests),
+            failures: totals.map_or(0, |totals| totals.failures()),
+            ejections: totals.map_or(0, |totals| totals.ejections()),
+            ewma_ms: reading.ewma.map(ms),
+        });
+    });
+    let shown = totals.upstreams.iter().filter(|upstream| !upstream.has_left && &*upstream.name != OTHER);
+    shown
+        .map(|totals| {
+            let (wait_p50_ms, wait_p99_ms) = quantiles(totals.wait());
+            UpstreamStatus {
+                name: totals.name.to_string(),
+                requests: totals.requests(),
+                per_second: since.upstream(&totals.name, totals.requests()),
+                retries: totals.retries(),
+                wait_p50_ms,
+                wait_p99_ms,
+                endpoints: endpoints.remove(&*totals.name).unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn name_of(endpoint: &EndpointTotals) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&endpoint.upstream), Arc::clone(&endpoint.address))
+}
+
+fn quantiles(latency: Option<Latency>) -> (Option<f64>, Option<f64>) {
+    (latency.map(|latency| ms(latency.p50)), latency.map(|latency| ms(latency.p99)))
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use signals::{Finished, RouteSlot, Stage, Times, Who};
+
+    /// A plain request that ran to its end.
+    pub(crate) fn finished(route: RouteSlot) -> Finished<'static> {
+        Finished {
+            who: Who::Complete,
+            stage: Stage::Done,
+            route: Some(route),
+            upstream: None,
+            endpoint: None,
+            status: 200,
+            refusal: None,
+            tries: 0,
+            reused: false,
+            received_bytes: 0,
+            sent_bytes: 0,
+            times: Times::default(),
+            client: None,
+            method: b"GET",
+            target: b"/",
+            host: b"",
+            version: 11,
+            referer: b"",
+            user_agent: b"",
+            request_id: b"",
+            trace_id: b"",
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! The readable table that `tidegate status` prints.
+
+use core::fmt::Write as _;
+
+use crate::status::{EndpointStatus, RouteStatus, Status, UpstreamStatus};
+
+/// Routes shown, those with most requests per second first; the rest is counted.
+const ROUTES: usize = 20;
+
+/// Space between two columns.
+const GAP: usize = 2;
+
+/// The status as a table. `width` is that of the terminal in characters: longer lines lose the end of their last
+/// column, and 0 cuts nothing. With `is_coloured`, states carry ANSI colours.
+pub fn status(status: &Status, width: usize, is_coloured: bool) -> String {
+    let paint = Paint { width, is_coloured };
+    let mut out = String::new();
+    summary(&mut out, status, paint);
+    routes(&mut out, &status.routes, paint);
+    for upstream in &status.upstreams {
+        endpoints(&mut out, upstream, paint);
+    }
+    out
+}
+
+fn summary(out: &mut String, status: &Status, paint: Paint) {
+    let ready = if status.not_ready.is_empty() {
+        paint.colour("ready", Colour::Green)
+    } else {
+        paint.colour(&format!("not ready: {}", status.not_ready.join(", ")), Colour::Yellow)
+    };
+    let _ = writeln!(out, "tidegate {}, up {}, {ready}", plain(&status.version), uptime(status.uptime_ms));
+    if !status.listeners.is_empty() {
+        let listeners = status.listeners.iter().map(|listener| plain(listener)).collect::<Vec<_>>();
+        let _ = writeln!(out, "listening on {}", listeners.join(", "));
+    }
+    let connections = status.connections;
+    let _ = write!(out, "{} connections open", count(connections.open));
+    if connections.tunnels > 0 {
+        let _ = write!(out, " ({} tunnels)", count(connections.tunnels));
+    }
+    if connections.refused > 0 {
+        let _ = write!(out, ", {} refused", count(connections.refused));
+    }
+    let _ = writeln!(out, ", {} requests, {} per second", count(status.requests), rate(status.per_second));
+}
+
+fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
+    if routes.is_empty() {
+        return;
+    }
+    let mut busiest = routes.iter().collect::<Vec<_>>();
+    busiest.sort_by(|one, other| {
+        other.per_second.total_cmp(&one.per_second).then(other.requests.cmp(&one.requests))
+    });
+    let mut table = Table::new(&["ROUTE", "REQ/S", "REQUESTS", "4XX", "5XX", "P50", "P99"], Side::Right);
+    for route in busiest.iter().take(ROUTES) {
+        let bad = if route.server_errors > 0 { Colour::Red } else { Colour::None };
+        table.row(vec![
+            Cell::left(&route.name),
+            Cell::right(rate(route.per_second)),
+            Cell::right(count(route.requests)),
+            Cell::right(count(route.client_errors)),
+            Cell::right(count(route.server_errors)).in_colour(bad),
+            Cell::right(time(route.p50_ms)),
+            Cell::right(time(route.p99_ms)),
+        ]);
+    }
+    out.push('\n');
+    table.print(out, paint);
+    if routes.len() > ROUTES {
+        let _ = writeln!(out, "and {} more routes", count((routes.len() - ROUTES) as u64));
+    }
+}
+
+fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
+    let available = upstream.endpoints.iter().filter(|endpoint| endpoint.available).count();
+    let all = upstream.endpoints.len();
+    let colour = match available {
+        0 => Colour::Red,
+        some if some < all => Colour::Yellow,
+        _ => Colour::Green,
+    };
+    let up = paint.colour(&format!("{available} of {all} available"), colour);
+    let _ =
+        write!(out, "\nupstream {}: {up}, {} per second", plain(&upstream.name), rate(upstream.per_second));
+    if upstream.wait_p50_ms.is_some() {
+        let (p50, p99) = (time(upstream.wait_p50_ms), time(upstream.wait_p99_ms));
+        let _ = write!(out, ", waits {p50} (p99 {p99})");
+    }
+    if upstream.retries > 0 {
+        let _ = write!(out, ", {} retries", count(upstream.retries));
+    }
+    out.push('\n');
+    if upstream.endpoints.is_empty() {
+        out.push_str("no endpoints\n");
+        return;
+    }
+    let columns = ["ENDPOINT", "STATE", "REQ/S", "IN FLIGHT", "REQUESTS", "FAILURES", "EWMA", "WHY"];
+    let mut table = Table::new(&columns, Side::Left);
+    for endpoint in &upstream.endpoints {
+        let bad = if endpoint.failures > 0 { Colour::Yellow } else { Colour::None };
+        table.row(vec![
+            Cell::left(&endpoint.address),
+            Cell::left(&endpoint.state).in_colour(colour_of(endpoint)),
+            Cell::right(rate(endpoint.per_second)),
+            Cell::right(count(endpoint.in_flight)),
+            Cell::right(count(endpoint.requests)),
+            Cell::right(count(endpoint.failures)).in_colour(bad),
+            Cell::right(time(endpoint.ewma_ms)),
+            Cell::left(&notes(endpoint)),
+        ]);
+    }
+    table.print(out, paint);
+}
+
+/// What is out of the ordinary about an endpoint, in words.
+fn notes(endpoint: &EndpointStatus) -> String {
+    let mut notes = Vec::new();
+    if !endpoint.why.is_empty() {
+        notes.push(endpoint.why.clone());
+    }
+    if endpoint.backup {
+        notes.push("backup".to_owned());
+    }
+    if endpoint.weight != 1 {
+        notes.push(format!("weight {}", endpoint.weight));
+    }
+    if endpoint.ejections > 0 {
+        notes.push(format!("taken out {} times", count(endpoint.ejections)).replace(" 1 times", " once"));
+    }
+    notes.join(", ")
+}
+
+fn colour_of(endpoint: &EndpointStatus) -> Colour {
+    match (endpoint.available, endpoint.state.as_str()) {
+        (true, "up") => Colour::Green,
+        (true, _) | (false, "draining") => Colour::Yellow,
+        (false, _) => Colour::Red,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Colour {
+    None,
+    Green,
+    Yellow,
+    Red,
+}
+
+#[derive(Clone, Copy)]
+struct Paint {
+    width: usize,
+    is_coloured: bool,
+}
+
+impl Paint {
+    fn colour(self, text: &str, colour: Colour) -> String {
+        let code = match colour {
+            _ if !self.is_coloured => return text.to_owned(),
+            Colour::None => return text.to_owned(),
+            Colour::Green => 32,
+            Colour::Yellow => 33,
+            Colour::Red => 31,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+struct Cell {
+    text: String,
+    side: Side,
+    colour: Colour,
+}
+
+impl Cell {
+    fn left(text: &str) -> Self {
+        Self { text: plain(text), side: Side::Left, colour: Colour::None }
+    }
+
+    fn right(text: String) -> Self {
+        Self { text, side: Side::Right, colour: Colour::None }
+    }
+
+    fn in_colour(self, colour: Colour) -> Self {
+        Self { colour, ..self }
+    }
+}
+
+/// Rows of cells under a heading; columns are as wide as their longest cell.
+struct Table {
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// `last` is the side on which the last heading stands; the first and every one over left-hand cells stands left.
+    fn new(headings: &[&str], last: Side) -> Self {
+        let end = headings.len() - 1;
+        let heading = |(index, text): (usize, &&str)| match index {
+            0 => Cell::left(text),
+            index if index == end && last == Side::Left => Cell::left(text),
+            _ if *text == "STATE" => Cell::left(text),
+            _ => Cell::right((*text).to_owned()),
+        };
+        Self { rows: vec![headings.iter().enumerate().map(heading).collect()] }
+    }
+
+    fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    fn print(&self, out: &mut String, paint: Paint) {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width_of =
+            |column: usize| self.rows.iter().map(|row| row[column].text.chars().count()).max().unwrap_or(0);
+        let widths = (0..columns).map(width_of).collect::<Vec<_>>();
+        for row in &self.rows {
+            let mut line = String::new();
+            let mut used = 0;
+            for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let gap = if index == 0 { 0 } else { GAP };
+                let room = if paint.width == 0 { usize::MAX } else { paint.width.saturating_sub(used + gap) };
+                let text = cut(&cell.text, room);
+                let pad = " ".repeat(width.saturating_sub(text.chars().count()).min(room));
+                line.push_str(&" ".repeat(gap));
+                let painted = if text.is_empty() { text.clone() } else { paint.colour(&text, cell.colour) };
+                match cell.side {
+                    Side::Left => line.extend([painted, pad]),
+                    Side::Right => line.extend([pad, painted]),
+                }
+                used = used.saturating_add(gap + (*width).max(text.chars().count()));
+                if paint.width > 0 && used >= paint.width {
+                    break;
+                }
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+    }
+}
+
+/// The first `room` characters, the last of them an ellipsis when some are missing.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut kept = text.chars().take(room.saturating_sub(1)).collect::<String>();
+    if room > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+/// Names come from a file and addresses from name servers; neither may speak to the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+/// A whole number with its thousands apart.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// One decimal below a hundred, none above.
+fn rate(per_second: f64) -> String {
+    if per_second < 99.95 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
+}
+
+/// Milliseconds in the unit that suits them, with two or three digits that matter.
+fn time(ms: Option<f64>) -> String {
+    match ms {
+        None => "-".to_owned(),
+        Some(ms) if ms < 0.9995 => format!("{:.0} µs", ms * 1e3),
+        Some(ms) if ms < 9.95 => format!("{ms:.1} ms"),
+        Some(ms) if ms < 999.5 => format!("{ms:.0} ms"),
+        Some(ms) if ms < 59_950.0 => format!("{:.1} s", ms / 1e3),
+        Some(ms) => uptime(ms as u64),
+    }
+}
+
+/// The two largest units.
+fn uptime(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, ..) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::ConnectionStatus;
+
+    fn endpoint(address: &str, state: &str, available: bool, why: &str) -> EndpointStatus {
+        EndpointStatus {
+            address: address.to_owned(),
+            state: state.to_owned(),
+            available,
+            why: why.to_owned(),
+            backup: false,
+            weight: 1,
+            in_flight: 3,
+            requests: 409_102,
+            per_second: 128.4,
+            failures: 0,
+            ejections: 0,
+            ewma_ms: Some(2.14),
+        }
+    }
+
+    fn sample() -> Status {
+        let route = |name: &str, per_second: f64, requests: u64| RouteStatus {
+            name: name.to_owned(),
+            requests,
+            per_second,
+            client_errors: 12,
+            server_errors: 0,
+            p50_ms: Some(0.85),
+            p99_ms: Some(12.4),
+        };
+        let idle =
+            RouteStatus { p50_ms: None, p99_ms: None, client_errors: 0, ..route("example.com/rare", 0.0, 0) };
+        let broken = EndpointStatus {
+            in_flight: 0,
+            per_second: 0.0,
+            failures: 5,
+            ejections: 1,
+            ewma_ms: None,
+            ..endpoint("127.0.0.1:3002", "ejected", false, "too many failures in a row")
+        };
+        let spare = EndpointStatus { backup: true, weight: 2, ..endpoint("10.0.0.17:3000", "up", true, "") };
+        Status {
+            version: "0.1.0".to_owned(),
+            uptime_ms: 11_523_000,
+            not_ready: Vec::new(),
+            listeners: vec!["0.0.0.0:8080".to_owned()],
+            connections: ConnectionStatus { open: 1_204, accepted: 99_000, refused: 0, tunnels: 12 },
+            requests: 1_234_567,
+            per_second: 512.3,
+            routes: vec![
+                idle,
+                route("example.com/api/*", 500.2, 1_200_000),
+                route("example.com/", 12.1, 34_567),
+            ],
+            upstreams: vec![UpstreamStatus {
+                name: "app".to_owned(),
+                requests: 1_234_567,
+                per_second: 512.3,
+                retries: 3,
+                wait_p50_ms: Some(2.1),
+                wait_p99_ms: Some(12.0),
+                endpoints: vec![endpoint("127.0.0.1:3001", "up", true, ""), broken, spare],
+            }],
+        }
+    }
+
+    #[test]
+    fn the_whole_table_looks_like_this() {
+        let expected = "\
+tidegate 0.1.0, up 3h 12m, ready
+listening on 0.0.0.0:8080
+1,204 connections open (12 tunnels), 1,234,567 requests, 512 per second
+
+ROUTE              REQ/S   REQUESTS  4XX  5XX     P50    P99
+example.com/api/*    500  1,200,000   12    0  850 µs  12 ms
+example.com/        12.1     34,567   12    0  850 µs  12 ms
+example.com/rare     0.0          0    0    0       -      -
+
+upstream app: 2 of 3 available, 512 per second, waits 2.1 ms (p99 12 ms), 3 retries
+ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
+127.0.0.1:3001  up         128          3   409,102         0  2.1 ms
+127.0.0.1:3002  ejected    0.0          0   409,102         5       -  too many failures in a row, taken out once
+10.0.0.17:3000  up         128          3   409,102         0  2.1 ms  backup, weight 2
+";
+        assert_eq!(status(&sample(), 0, false), expected);
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours() {
+        let coloured = status(&sample(), 0, true);
+        assert!(coloured.contains("\x1b[31mejected\x1b[0m"), "{coloured}");
+        assert!(coloured.contains("\x1b[32mup\x1b[0m"), "{coloured}");
+        assert!(coloured.contains("\x1b[33m2 of 3 available\x1b[0m"), "{coloured}");
+        let mut plain = coloured;
+        for code in ["\x1b[0m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
+            plain = plain.replace(code, "");
+        }
+        assert_eq!(plain, status(&sample(), 0, false));
+    }
+
+    #[test]
+    fn rows_fit_the_terminal() {
+        for width in [1, 10, 20, 72, 80, 100] {
+            let text = status(&Status { listeners: Vec::new(), ..sample() }, width, false);
+            let rows = text.lines().filter(|line| line.starts_with("127.") || line.starts_with("ENDPOINT"));
+            for row in rows {
+                assert!(row.chars().count() <= width, "{width}: {row}");
+            }
+        }
+        let text = status(&sample(), 90, false);
+        assert!(text.contains("  too many failures in…\n"), "{text}");
+    }
+
+    #[test]
+    fn a_process_that_drains_without_endpoints_says_so() {
+        let mut sample = sample();
+        sample.not_ready = vec!["draining".to_owned()];
+        sample.upstreams[0].endpoints.clear();
+        let text = status(&sample, 0, false);
+        assert!(text.contains("not ready: draining\n"), "{text}");
+        assert!(text.contains("upstream app: 0 of 0 available"), "{text}");
+        assert!(text.ends_with("\nno endpoints\n"), "{text}");
+    }
+
+    #[test]
+    fn many_routes_are_cut_to_the_busiest() {
+        let mut sample = sample();
+        let route = sample.routes[1].clone();
+        sample.routes = (0..1_030)
+            .map(|number| RouteStatus {
+                name: format!("/{number}"),
+                per_second: f64::from(number),
+                ..route.clone()
+            })
+            .collect();
+        let text = status(&sample, 0, false);
+        assert!(text.contains("and 1,010 more routes\n"), "{text}");
+        assert!(text.contains("\n/1029 ") && !text.contains("\n/1009 "), "{text}");
+    }
+
+    #[test]
+    fn names_cannot_speak_to_the_terminal() {
+        let mut sample = sample();
+        sample.routes[0].name = "a\x1b[2Jb".to_owned();
+        assert!(status(&sample, 0, false).contains("a?[2Jb"));
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0.0, 99.94, 99.96, 12_345.6].map(rate), ["0.0", "99.9", "100", "12,346"]);
+        let times =
+            [0.0, 0.9994, 0.9996, 9.94, 9.96, 999.4, 1_000.0, 59_949.0, 60_000.0].map(|ms| time(Some(ms)));
+        assert_eq!(
+            times,
+            ["0 µs", "999 µs", "1.0 ms", "9.9 ms", "10 ms", "999 ms", "1.0 s", "59.9 s", "1m 0s"]
+        );
+        assert_eq!([5_000, 65_000, 7_260_000, 90_000_000].map(uptime), ["5s", "1m 5s", "2h 1m", "1d 1h"]);
+    }
+}

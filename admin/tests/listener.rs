@@ -1,0 +1,366 @@
+//! The admin listener over real sockets, in front of a process that is made up.
+
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use signals::{EndpointReading, Finished, Observed, Reload, Signals, Stage, Times, Who};
+use tidegate_admin::client::{self, AskError};
+use tidegate_admin::{
+    Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step, serve,
+};
+use tokio::sync::oneshot;
+
+const TIME: Duration = Duration::from_secs(20);
+
+/// A process with one upstream of two endpoints.
+#[derive(Default)]
+struct Scene {
+    not_ready: Mutex<Vec<NotReady>>,
+    is_draining: Mutex<bool>,
+    is_file_bad: Mutex<bool>,
+    asked: Mutex<Vec<Question>>,
+}
+
+const SOCKET: &str = "unix:/run/my app.sock";
+
+impl Observed for Scene {
+    fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
+        let is_draining = *self.is_draining.lock().unwrap();
+        let reading = EndpointReading {
+            upstream: "app",
+            address: "127.0.0.1:3001",
+            state: "up",
+            available: true,
+            why: "",
+            in_flight: 2,
+            weight: 1,
+            backup: false,
+            ewma: Some(Duration::from_millis(4)),
+        };
+        each(reading);
+        let state = if is_draining { "draining" } else { "up" };
+        each(EndpointReading { address: SOCKET, state, available: !is_draining, ewma: None, ..reading });
+    }
+}
+
+impl Control for Scene {
+    fn not_ready(&self) -> Vec<NotReady> {
+        self.not_ready.lock().unwrap().clone()
+    }
+
+    fn listeners(&self) -> Vec<String> {
+        vec!["127.0.0.1:8080".to_owned()]
+    }
+
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            if *self.is_file_bad.lock().unwrap() {
+                let text = "error: unknown key \"upstreem\"\n  --> tidegate.toml:3:1\n".to_owned();
+                return Reloaded { result: Reload::Refused, text };
+            }
+            Reloaded { result: Reload::Applied, text: "1 route, 1 upstream".to_owned() }
+        })
+    }
+
+    fn drain(&self, upstream: &str, endpoint: &str, is_on: bool) -> Result<Drain, DrainRefused> {
+        if upstream != "app" {
+            return Err(DrainRefused::NoUpstream { known: vec!["app".to_owned()] });
+        }
+        if endpoint != SOCKET {
+            return Err(DrainRefused::NoEndpoint { known: vec![SOCKET.to_owned()] });
+        }
+        let mut is_draining = self.is_draining.lock().unwrap();
+        let is_changed = *is_draining != is_on;
+        *is_draining = is_on;
+        Ok(Drain { is_changed, in_flight: 2 })
+    }
+
+    fn explain(&self, question: &Question) -> Result<Explanation, String> {
+        if !question.url.starts_with("http://") {
+            return Err(format!("{} is no url", question.url));
+        }
+        self.asked.lock().unwrap().push(question.clone());
+        let step = |stage: &str, text: &str| Step { stage: stage.to_owned(), text: text.to_owned() };
+        Ok(Explanation { steps: vec![step("route", "/x/*"), step("upstream", "app")] })
+    }
+}
+
+/// A listener that serves until it is dropped.
+struct Running {
+    address: SocketAddr,
+    signals: Arc<Signals>,
+    scene: Arc<Scene>,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (signals, scene) = (Signals::new(1), Arc::new(Scene::default()));
+        let (end, ended) = oneshot::channel();
+        let control: Arc<dyn Control> = Arc::clone(&scene) as Arc<dyn Control>;
+        let serving = serve(listener, Arc::clone(&signals), control, async {
+            let _ = ended.await;
+        });
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            // Spawning demands that the future may move between threads.
+            runtime.block_on(async { tokio::spawn(serving).await.unwrap().unwrap() });
+        });
+        Self { address, signals, scene, end: Some(end), thread: Some(thread) }
+    }
+
+    fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn get(&self, path: &str) -> client::Answer {
+        client::get(&self.address(), path, TIME).unwrap()
+    }
+
+    fn post(&self, path: &str) -> client::Answer {
+        client::post(&self.address(), path, TIME).unwrap()
+    }
+
+    /// Sends a head as it is; gives everything that comes back until the connection ends.
+    fn raw(&self, head: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(TIME)).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn stop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            drop(self.end.take());
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn serve_one(signals: &Signals) {
+    let (route, upstream) = (signals.route("/x/*"), signals.upstream("app"));
+    let endpoint = signals.endpoint(upstream, "127.0.0.1:3001");
+    signals.shard(0).finished(&Finished {
+        who: Who::Complete,
+        stage: Stage::Done,
+        route: Some(route),
+        upstream: Some(upstream),
+        endpoint: Some(endpoint),
+        status: 200,
+        refusal: None,
+        tries: 1,
+        reused: true,
+        received_bytes: 0,
+        sent_bytes: 10,
+        times: Times { total: Duration::from_millis(3), wait: Duration::from_millis(2), ..Times::default() },
+        client: None,
+        method: b"GET",
+        target: b"/x/1",
+        host: b"localhost",
+        version: 11,
+        referer: b"",
+        user_agent: b"",
+        request_id: b"",
+        trace_id: b"",
+    });
+}
+
+#[test]
+fn metrics_come_in_the_text_format() {
+    let running = Running::start();
+    serve_one(&running.signals);
+    let answer = running.raw("GET /metrics HTTP/1.1\r\nHost: tidegate:9900\r\nConnection: close\r\n\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    assert!(body.contains("tidegate_requests_total{route=\"/x/*\",class=\"2xx\"} 1\n"), "{body}");
+    assert!(
+        body.contains(
+            "tidegate_endpoint_requests_in_flight{upstream=\"app\",endpoint=\"127.0.0.1:3001\"} 2\n"
+        )
+    );
+}
+
+#[test]
+fn health_is_good_and_readiness_says_why_not() {
+    let running = Running::start();
+    let ready = running.get("/ready");
+    assert_eq!((ready.status, ready.body.trim()), (200, r#"{"ready":true,"reasons":[]}"#));
+    running.scene.not_ready.lock().unwrap().push(NotReady::Draining);
+    let ready = running.get("/ready");
+    assert_eq!(ready.status, 503);
+    let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
+    assert_eq!((&body["ready"], &body["reasons"][0]["code"]), (&false.into(), &"draining".into()));
+    assert_eq!(running.get("/health").status, 200);
+}
+
+#[test]
+fn the_status_joins_counts_and_states() {
+    let running = Running::start();
+    serve_one(&running.signals);
+    let status = client::status(&running.address(), TIME).unwrap();
+    assert_eq!((status.requests, status.listeners.as_slice()), (1, &["127.0.0.1:8080".to_owned()][..]));
+    assert_eq!(
+        status.routes.iter().map(|route| (route.name.as_str(), route.requests)).collect::<Vec<_>>(),
+        [("/x/*", 1)]
+    );
+    let [app] = status.upstreams.as_slice() else { panic!("{:?}", status.upstreams) };
+    let [first, second] = app.endpoints.as_slice() else { panic!("{:?}", app.endpoints) };
+    assert_eq!((first.address.as_str(), first.requests, first.in_flight), ("127.0.0.1:3001", 1, 2));
+    assert_eq!(first.ewma_ms, Some(4.0));
+    assert_eq!((second.address.as_str(), second.requests, second.ewma_ms), (SOCKET, 0, None));
+    let table = tidegate_admin::table::status(&status, 80, false);
+    assert!(table.contains("\n127.0.0.1:3001 "), "{table}");
+}
+
+#[test]
+fn a_route_that_left_is_not_part_of_the_status() {
+    let running = Running::start();
+    serve_one(&running.signals);
+    let kept = running.signals.route("/y");
+    running.signals.keep_routes(&[kept]);
+    let status = client::status(&running.address(), TIME).unwrap();
+    assert_eq!(status.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(), ["/y"]);
+    assert_eq!(status.requests, 1, "what it served stays served");
+}
+
+#[test]
+fn a_reload_answers_with_what_changed_or_what_is_wrong() {
+    let running = Running::start();
+    let good = running.post("/reload");
+    assert_eq!((good.status, good.body.as_str()), (200, "1 route, 1 upstream\n"));
+    *running.scene.is_file_bad.lock().unwrap() = true;
+    let bad = running.post("/reload");
+    assert_eq!((bad.status, bad.is_good()), (422, false));
+    assert!(bad.body.contains("--> tidegate.toml:3:1"), "{}", bad.body);
+}
+
+#[test]
+fn an_endpoint_is_drained_and_let_back_in() {
+    let running = Running::start();
+    let drain = client::endpoint_path("drain", "app", SOCKET);
+    let answer = running.post(&drain);
+    let expected = "app/unix:/run/my app.sock takes no new requests; 2 requests in flight\n";
+    assert_eq!((answer.status, answer.body.as_str()), (200, expected));
+    let status = client::status(&running.address(), TIME).unwrap();
+    assert_eq!(status.upstreams.len(), 0, "no upstream was ever named to signals");
+    assert!(running.post(&drain).body.contains("was draining already"));
+    let answer = running.post(&client::endpoint_path("undrain", "app", SOCKET));
+    assert_eq!(answer.body, "app/unix:/run/my app.sock takes requests again\n");
+    assert!(!*running.scene.is_draining.lock().unwrap());
+}
+
+#[test]
+fn unknown_names_are_answered_with_the_known_ones() {
+    let running = Running::start();
+    let answer = running.post("/drain/ap/x");
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (404, "no upstream is called \"ap\"; there are: app\n")
+    );
+    let answer = running.post("/drain/app/x");
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("has no endpoint \"x\""), "{}", answer.body);
+    let answer = running.get("/nowhere");
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("/metrics"), "{}", answer.body);
+}
+
+#[test]
+fn explain_passes_the_whole_question_on() {
+    let running = Running::start();
+    let headers = ["Cookie: a=1; b=2".to_owned(), "X-Tenant: é".to_owned()];
+    let path = client::explain_path("POST", "http://x/y?z=1&w=2", &headers);
+    let json: Explanation = serde_json::from_str(&running.get(&path).body).unwrap();
+    assert_eq!(json.steps[1], Step { stage: "upstream".to_owned(), text: "app".to_owned() });
+    let text = client::get_text(&running.address(), &path, TIME).unwrap();
+    assert_eq!(text.body, "route     /x/*\nupstream  app\n");
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let question = Question {
+        method: "POST".to_owned(),
+        url: "http://x/y?z=1&w=2".to_owned(),
+        headers: vec![field("Cookie", "a=1; b=2"), field("X-Tenant", "é")],
+    };
+    assert_eq!(*running.scene.asked.lock().unwrap(), [question.clone(), question]);
+}
+
+#[test]
+fn explain_says_what_is_wrong_with_a_question() {
+    let running = Running::start();
+    for (path, expected) in [
+        ("/explain", "which request? add url=http://host/path\n"),
+        ("/explain?url=nonsense", "nonsense is no url\n"),
+        ("/explain?url=http://x/&header=x", "header \"x\" has no colon; write \"name: value\"\n"),
+        ("/explain?uri=x", "parameter \"uri\" is not known; there are method, url and header\n"),
+        (
+            "/explain?url=http://x/&header=a:b%0D%0Ac:d",
+            "a control character is no part of a request head; take it out\n",
+        ),
+    ] {
+        let answer = running.get(path);
+        assert_eq!((answer.status, answer.body.as_str()), (400, expected), "{path}");
+    }
+    assert!(running.scene.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn web_pages_cannot_give_orders() {
+    let running = Running::start();
+    let drain = client::endpoint_path("drain", "app", SOCKET);
+    let host = format!("Host: {}\r\n", running.address);
+    for (fields, status, code) in [
+        (format!("{host}Origin: https://evil.example\r\n"), 403, "origin_foreign"),
+        (format!("{host}Origin: null\r\n"), 403, "origin_foreign"),
+        ("Host: evil.example:9900\r\n".to_owned(), 403, "host_foreign"),
+        (format!("{host}Content-Length: 70000\r\n"), 413, "body_too_large"),
+        (format!("{host}Transfer-Encoding: chunked\r\n"), 413, "body_too_large"),
+    ] {
+        for path in [drain.as_str(), "/reload", "/undrain/app/x"] {
+            let answer = running.raw(&format!("POST {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n"));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fields}{answer}");
+            assert!(answer.contains(code), "{answer}");
+        }
+    }
+    assert!(!*running.scene.is_draining.lock().unwrap());
+    let own = format!(
+        "POST {drain} HTTP/1.1\r\n{host}Origin: http://{}\r\nConnection: close\r\n\r\n",
+        running.address
+    );
+    assert!(running.raw(&own).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn orders_are_not_given_by_get() {
+    let running = Running::start();
+    for path in ["/reload", "/drain/app/x"] {
+        assert_eq!(running.get(path).status, 405, "{path}");
+    }
+}
+
+#[test]
+fn the_end_waits_for_nobody_idle() {
+    let mut running = Running::start();
+    let mut idle = TcpStream::connect(running.address).unwrap();
+    idle.set_read_timeout(Some(TIME)).unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut buffer = [0; 1024];
+    assert!(idle.read(&mut buffer).unwrap() > 0);
+    running.stop();
+    assert_eq!(idle.read(&mut buffer).unwrap(), 0, "the kept-alive connection was closed");
+    let error = client::get(&running.address(), "/health", TIME).unwrap_err();
+    assert!(matches!(error, AskError::NothingListens(_)), "{error}");
+}
