@@ -91,9 +91,11 @@ impl Drop for Process {
 }
 
 /// A command that will run on one core; the process keeps the id that it is started with.
+///
+/// The kernel ends it when the bench is ended without a chance to drop its guards.
 pub(crate) fn pinned(core: u32, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &core.to_string()]).arg(program);
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string()]).arg(program);
     command
 }
 
