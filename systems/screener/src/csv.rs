@@ -47,9 +47,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Listing>, Vec<FieldError>> {
     };
 
     let mut found = Found::default();
+    let mut lines = Lines { bytes, counted: 0, line: 1 };
     for record in records {
         match record {
-            Ok(record) => found.row(&header, &record),
+            Ok(record) => {
+                let at = record.position().map_or(0, csv::Position::byte) as usize;
+                found.row(&header, &record, lines.of(at));
+            }
             Err(error) => {
                 found.errors.push(broken(&error));
                 break;
@@ -137,6 +141,25 @@ impl Header {
     }
 }
 
+/// Which line of the file a byte is on. The reader's own count stands before the empty lines that it skips, and
+/// between the two halves of a CRLF.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of the record that begins at or after byte `at`; never asked for an earlier one.
+    fn of(&mut self, at: usize) -> u64 {
+        let breaks = self.bytes[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let passed = &self.bytes[self.counted..at + breaks];
+        self.line += passed.split(|byte| *byte == b'\n').count() as u64 - 1;
+        self.counted = at + breaks;
+        self.line
+    }
+}
+
 /// What has been read so far.
 #[derive(Default)]
 struct Found {
@@ -147,8 +170,7 @@ struct Found {
 }
 
 impl Found {
-    fn row(&mut self, header: &Header, record: &csv::ByteRecord) {
-        let line = record.position().map_or(0, csv::Position::line);
+    fn row(&mut self, header: &Header, record: &csv::ByteRecord, line: u64) {
         if record.len() != header.width {
             let message = format!("{} values where the header has {}", record.len(), header.width);
             self.errors.push(FieldError::new("row", message).at_line(line));
@@ -340,6 +362,7 @@ mod tests {
         ];
         assert_eq!(at, wanted, "{named:#?}");
         assert_eq!(named[6].2, "AAA is on line 2 already");
+        assert_eq!(refused(&file.replace('\n', "\r\n")), named);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn chart(closes: &[f64]) -> String {
     let line = line(closes, frame);
     let (right, bottom) = (frame.left + frame.width, frame.top + frame.height);
     let mut svg = format!(
-        "<svg class=\"chart {}\" viewBox=\"0 0 780 250\" role=\"img\" aria-label=\"weekly closes from {} to {}, \
+        "<svg class=\"chart {}\" viewBox=\"0 0 790 250\" role=\"img\" aria-label=\"weekly closes from {} to {}, \
          lowest {}, highest {}\">",
         trend(closes),
         dollars(closes[0]),

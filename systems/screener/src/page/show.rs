@@ -24,6 +24,7 @@ pub(super) fn number(stock: &Stock, about: &About) -> String {
     match about.unit {
         Unit::BigDollars => format!("${}", short(value)),
         Unit::Dollars => dollars(value),
+        Unit::Ratio if about.field == Field::Pe => plain(value, 1),
         Unit::Ratio => plain(value, if value < 100.0 { 2 } else { 0 }),
         Unit::Percent if is_change(about.field) => signed_percent(value),
         Unit::Percent => format!("{}%", plain(value, usize::from(value.abs() < 1_000.0))),

@@ -87,7 +87,10 @@ pub(super) async fn prepare(options: &SqliteConnectOptions, seed: u64, count: u3
             let took_ms = started.elapsed().as_millis() as u64;
             tracing::info!(seed, count, took_ms, "filled the database with a synthetic universe");
         }
-        LAYOUT => transaction.rollback().await?,
+        LAYOUT => {
+            transaction.rollback().await?;
+            tracing::info!("the database is filled already; seed and count change nothing");
+        }
         newer => return Err(StoreError::Newer(newer)),
     }
     connection.close().await?;
