@@ -34,7 +34,9 @@ pub struct Shared {
     generation: AtomicU64,
     /// Metrics and logs.
     pub signals: Arc<Signals>,
-    /// Set once Tidegate is told to stop: no keep-alive, no new work.
+    /// Set once Tidegate is told to stop: readiness fails, traffic goes on.
+    leaving: AtomicBool,
+    /// Set after the lame-duck time: no keep-alive, no new work.
     draining: AtomicBool,
     /// Client connections open, all cores.
     pub connections: AtomicUsize,
@@ -54,6 +56,7 @@ impl Shared {
             live: ArcSwap::from_pointee(live),
             generation: AtomicU64::new(0),
             signals,
+            leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             census: Census::default(),
@@ -76,6 +79,16 @@ impl Shared {
     /// Counters of the control thread: the shard behind those of the data plane.
     pub fn control_shard(&self) -> Arc<Shard> {
         self.signals.shard(self.threads)
+    }
+
+    /// Readiness fails from here on.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether Tidegate was told to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// No new work from here on.

@@ -1,10 +1,176 @@
-//! The command line.
+//! The command line: every command, its flags and its help in one place.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{ask, docs, explain, run};
+
+/// Where the admin listener is when nothing else is said.
+pub const ADMIN: &str = "127.0.0.1:9900";
+
+/// Takes a web app from a hundred users to a million: balances, retries, watches.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Stand in front of an app, until told to stop
+    ///
+    /// With a file (tidegate.toml in this folder, or -c FILE) or, without one, with the addresses
+    /// of the app: tidegate run --to 127.0.0.1:3000
+    ///
+    /// SIGTERM and Ctrl-C drain and leave; SIGHUP reads the file again; SIGUSR1 opens the access
+    /// log again.
+    Run(Run),
+    /// Check a configuration and say everything that is wrong with it
+    Check(File),
+    /// Say what would be done with a request, and why
+    Explain(Explain),
+    /// Have a running Tidegate read its configuration again
+    Reload(Admin),
+    /// Show what a running Tidegate is doing
+    Status(Status),
+    /// Take an endpoint out of the traffic: what it works on is finished, nothing new is sent
+    Drain(Drain),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+    /// Write the generated reference pages into a folder
+    #[command(hide = true)]
+    Docs {
+        /// Folder, made if need be
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The configuration [default: tidegate.toml in this folder]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["to", "listen"])]
+    pub(crate) config: Option<PathBuf>,
+    /// Address of the app: host:port or unix:/path; once for each instance
+    #[arg(long, value_name = "ADDRESS", value_parser = endpoint)]
+    pub(crate) to: Vec<config::EndpointAddress>,
+    /// Where to listen [default: 127.0.0.1:8080]; ":8080" is every address of this machine
+    #[arg(long, value_name = "ADDRESS", requires = "to", value_parser = listen)]
+    pub(crate) listen: Option<config::ListenAddress>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct File {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "tidegate.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Admin {
+    /// Admin listener of the running Tidegate
+    #[arg(long, value_name = "ADDRESS", default_value = ADMIN, env = "TIDEGATE_ADMIN")]
+    pub(crate) admin: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Method of the request
+    pub(crate) method: String,
+    /// Its URL: http://host/path
+    pub(crate) url: String,
+    /// A field of it, once for each: "name: value"
+    #[arg(short = 'H', long, value_name = "FIELD", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// Explain by this configuration instead of asking the running Tidegate
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    /// Which: UPSTREAM/ENDPOINT, as status shows them
+    #[arg(value_name = "UPSTREAM/ENDPOINT")]
+    pub(crate) endpoint: String,
+    /// Let it back in
+    #[arg(long)]
+    pub(crate) undo: bool,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
 
 /// Runs the command line `args` (the program's name first) to its end.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    drop(args);
-    ExitCode::FAILURE
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to do when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => run::check(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Reload(args) => ask::reload(&args),
+        Command::Status(args) => ask::status(&args),
+        Command::Drain(args) => ask::drain(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man => docs::print_man(),
+        Command::Docs { folder } => docs::write(&folder),
+    }
+}
+
+fn endpoint(text: &str) -> Result<config::EndpointAddress, String> {
+    config::parse_endpoint(text).map_err(|error| error.to_string())
+}
+
+fn listen(text: &str) -> Result<config::ListenAddress, String> {
+    config::parse_listen(text).map_err(|error| error.to_string())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a field is written \"name: value\"")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_and_addresses_exclude_each_other() {
+        let error = Cli::try_parse_from(["tidegate", "run", "-c", "x.toml", "--to", "127.0.0.1:1"]);
+        assert!(error.is_err());
+    }
 }

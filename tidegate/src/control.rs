@@ -1,0 +1,176 @@
+//! What may be done with the running process: reload, drain, look. The admin listener and the
+//! signals of the system both come through here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use admin::{Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading};
+use proxy::Server;
+use proxy::control::note;
+use proxy::core::Shared;
+use proxy::explain::head_of;
+use signals::{EndpointReading, Observed, Reload, Signals};
+use tokio::sync::mpsc;
+use traffic::balance::Policy;
+use traffic::endpoint::State;
+
+use crate::explain::explanation;
+use crate::run::{Source, fit_connections, shown};
+
+/// The running process as its operators see it.
+pub struct Control {
+    /// `None` once it is being shut down.
+    server: Mutex<Option<Server>>,
+    shared: Arc<Shared>,
+    source: Source,
+    signals: Arc<Signals>,
+    /// Asks for a reload from another thread.
+    wake: mpsc::Sender<()>,
+}
+
+impl Control {
+    /// Control over a server that runs by `source`.
+    pub fn new(server: Server, source: Source, signals: Arc<Signals>, wake: mpsc::Sender<()>) -> Self {
+        let shared = Arc::clone(server.shared());
+        Self { server: Mutex::new(Some(server)), shared, source, signals, wake }
+    }
+
+    /// What the cores share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Where the configuration comes from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// A sender that asks for a reload.
+    pub fn wake(&self) -> mpsc::Sender<()> {
+        self.wake.clone()
+    }
+
+    /// From here on `/ready` fails.
+    pub fn fail_readiness(&self) {
+        self.shared.leave();
+    }
+
+    /// Takes the server out, to shut it down.
+    pub fn take_server(&self) -> Option<Server> {
+        self.server().take()
+    }
+
+    /// Opens the access log again after it was rotated.
+    pub fn reopen_log(&self) {
+        if let Some(server) = self.server().as_ref() {
+            server.reopen_log();
+            tracing::info!("access log: opened again");
+        }
+    }
+
+    /// Reads the configuration again and puts it in force.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person; nothing has changed then.
+    pub fn reload_now(&self) -> Result<Reload, String> {
+        let result = self.try_reload();
+        self.signals.reloaded(result.as_ref().map_or(Reload::Refused, |how| *how));
+        result
+    }
+
+    fn try_reload(&self) -> Result<Reload, String> {
+        let mut plan = self.source.read(false)?;
+        let server = self.server();
+        let Some(server) = server.as_ref() else { return Err("error: Tidegate is leaving\n".to_owned()) };
+        fit_connections(&mut plan);
+        let before = self.shared.live();
+        if plan.server.threads != before.plan.server.threads {
+            tracing::warn!(
+                "[server] threads stays {} until the next start",
+                before.plan.server.threads
+            );
+            plan.server.threads = before.plan.server.threads;
+        }
+        if plan.server.admin != before.plan.server.admin {
+            tracing::warn!("[server] admin stays as it is until the next start");
+            plan.server.admin = before.plan.server.admin;
+        }
+        server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
+        Ok(Reload::Applied)
+    }
+
+    fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observed for Control {
+    fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
+        let now = self.shared.now();
+        for upstream in &self.shared.live().upstreams {
+            let ewma_decay = match upstream.plan.traffic.policy {
+                Policy::PeakEwma { decay } => Some(decay),
+                _ => None,
+            };
+            for endpoint in upstream.traffic.endpoints().iter() {
+                let state = endpoint.state(now);
+                let why = match state {
+                    State::Ejected { why, .. } => why.to_string(),
+                    State::Down { why } => why.to_string(),
+                    _ => String::new(),
+                };
+                each(EndpointReading {
+                    upstream: &upstream.plan.name,
+                    address: &endpoint.address().to_string(),
+                    state: state.code(),
+                    available: state.is_usable(),
+                    why: &why,
+                    in_flight: u64::from(endpoint.in_flight()),
+                    weight: endpoint.weight(),
+                    backup: endpoint.backup(),
+                    ewma: ewma_decay.and_then(|decay| endpoint.latency(now, decay)),
+                });
+            }
+        }
+    }
+}
+
+impl admin::Control for Control {
+    fn not_ready(&self) -> Vec<NotReady> {
+        if self.shared.is_leaving() { vec![NotReady::Draining] } else { Vec::new() }
+    }
+
+    fn listeners(&self) -> Vec<String> {
+        self.server().as_ref().map_or_else(Vec::new, |server| server.addresses().iter().map(shown).collect())
+    }
+
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(async move {
+            match self.reload_now() {
+                Ok(result) => Reloaded { result, text: "the configuration is in force".to_owned() },
+                Err(text) => Reloaded { result: Reload::Refused, text },
+            }
+        })
+    }
+
+    fn drain(&self, upstream: &str, endpoint: &str, is_on: bool) -> Result<Drain, DrainRefused> {
+        let live = self.shared.live();
+        let Some(found) = live.upstream(upstream) else {
+            let known = live.upstreams.iter().map(|upstream| upstream.plan.name.clone()).collect();
+            return Err(DrainRefused::NoUpstream { known });
+        };
+        let endpoints = found.traffic.endpoints();
+        let Some(endpoint) = endpoints.iter().find(|known| known.address().to_string() == endpoint) else {
+            let known = endpoints.iter().map(|endpoint| endpoint.address().to_string()).collect();
+            return Err(DrainRefused::NoEndpoint { known });
+        };
+        let transition = endpoint.drain(is_on, self.shared.now());
+        let is_changed = transition.is_some();
+        note(&self.signals.shard(self.shared.threads + 1), found, transition);
+        Ok(Drain { is_changed, in_flight: u64::from(endpoint.in_flight()) })
+    }
+
+    fn explain(&self, question: &Question) -> Result<Explanation, String> {
+        let head = head_of(&question.method, &question.url, &question.headers)?;
+        Ok(explanation(&self.shared.live(), &head, self.shared.now()))
+    }
+}
