@@ -241,8 +241,8 @@ fn bind_admin(address: std::net::SocketAddr) -> Result<std::net::TcpListener, St
     })
 }
 
-/// Takes as many descriptors as the system gives, and holds no more connections than they allow:
-/// a connection that is proxied needs two.
+/// Takes as many descriptors as the system gives, and holds no more connections than they allow. A
+/// connection at work needs two, an idle one needs one: three quarters of the descriptors go to clients.
 pub(crate) fn fit_connections(plan: &mut Plan) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -250,7 +250,7 @@ pub(crate) fn fit_connections(plan: &mut Plan) {
     // Not being allowed to leaves the limit where it is.
     let _ = setrlimit(Resource::Nofile, raised);
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
-    let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2).max(16) as usize;
+    let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / 4 * 3).max(16) as usize;
     if plan.server.limits.connections > most {
         tracing::warn!(
             "connections limited to {most} instead of {}: this process may open {descriptors} descriptors (ulimit -n)",
