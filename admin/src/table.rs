@@ -416,7 +416,7 @@ ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
             }
         }
         let text = status(&sample(), 90, false);
-        assert!(text.contains("  too many failures in…\n"), "{text}");
+        assert!(text.contains("  too many failures …\n"), "{text}");
     }
 
     #[test]

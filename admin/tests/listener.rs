@@ -252,12 +252,14 @@ fn a_reload_answers_with_what_changed_or_what_is_wrong() {
 #[test]
 fn an_endpoint_is_drained_and_let_back_in() {
     let running = Running::start();
+    running.signals.upstream("app");
     let drain = client::endpoint_path("drain", "app", SOCKET);
     let answer = running.post(&drain);
     let expected = "app/unix:/run/my app.sock takes no new requests; 2 requests in flight\n";
     assert_eq!((answer.status, answer.body.as_str()), (200, expected));
     let status = client::status(&running.address(), TIME).unwrap();
-    assert_eq!(status.upstreams.len(), 0, "no upstream was ever named to signals");
+    let drained = &status.upstreams[0].endpoints[1];
+    assert_eq!((drained.state.as_str(), drained.available), ("draining", false));
     assert!(running.post(&drain).body.contains("was draining already"));
     let answer = running.post(&client::endpoint_path("undrain", "app", SOCKET));
     assert_eq!(answer.body, "app/unix:/run/my app.sock takes requests again\n");

@@ -6,7 +6,26 @@
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `bytes` as the inside of a JSON string (RFC 8259 section 7).
+#[inline]
 pub(crate) fn json(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        json_escaped(out, bytes);
+    }
+}
+
+/// Whether there is nothing to escape in either format, which is so for nearly all that clients send. Looking at every
+/// byte without leaving early lets the compiler look at many of them at a time.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(true, |plain, &byte| plain & (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\'))
+}
+
+#[cold]
+fn json_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         json_text(out, chunk.valid());
         for &byte in chunk.invalid() {
@@ -15,7 +34,7 @@ pub(crate) fn json(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Text is copied in runs; most has nothing to escape and is copied whole.
+/// Text is copied in runs between what is to be escaped.
 fn json_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut copied = 0;
@@ -38,7 +57,17 @@ fn json_text(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `bytes` as the inside of a quoted field of the combined format: quotes and backslashes behind a backslash,
 /// everything that is not printable ASCII as `\xHH`, as the web servers do that made the format.
+#[inline]
 pub(crate) fn combined(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        combined_escaped(out, bytes);
+    }
+}
+
+#[cold]
+fn combined_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     for &byte in bytes {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),

@@ -174,8 +174,18 @@ fn thousandths(out: &mut Vec<u8>, count: u128) {
 }
 
 fn address(out: &mut Vec<u8>, client: IpAddr) {
-    // Addresses format without an allocation; a vector takes every write.
-    let _ = write!(out, "{client}");
+    match client {
+        IpAddr::V4(client) => {
+            let [first, rest @ ..] = client.octets();
+            decimal(out, first.into());
+            for octet in rest {
+                out.push(b'.');
+                decimal(out, octet.into());
+            }
+        }
+        // These format without an allocation too, and a vector takes every write.
+        IpAddr::V6(client) => drop(write!(out, "{client}")),
+    }
 }
 
 #[cfg(test)]
