@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use signals::request::{Stage, Who};
-use tokio::time::Instant;
 use traffic::Refusal;
 use traffic::endpoint::Endpoint;
 use traffic::outlier::Failure;
@@ -43,17 +42,22 @@ pub struct To<'a> {
 /// Forwards a request until an endpoint has answered, or says why none did.
 pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -> Result<(), Stop> {
     let budget = to.upstream.traffic.retry_budget();
-    budget.deposit(to.core.now());
+    let now = exchange.facts.begun.unwrap_or_default();
+    exchange.facts.sent = now;
+    budget.deposit(now);
     exchange.facts.upstream = Some(to.upstream.slot);
     outbound::identify(to.core, to.live, exchange);
+    // What is told when no endpoint is left to try.
+    let mut last = Refusal::ConnectFailed;
     loop {
-        let lease = acquire(to, client, exchange).await?;
+        let lease = acquire(to, client, exchange, last).await?;
         exchange.facts.tries += 1;
         let failed = match attempt(to, client, exchange, &lease).await {
             Ok(()) => return Ok(()),
             Err(Failed::Stop(stop)) => return Err(stop),
             Err(Failed::Again(failed)) => failed,
         };
+        last = failed.refusal;
         let ask = RetryAsk {
             unsent: failed.unsent,
             idempotent: exchange.head.method.is_idempotent(),
@@ -61,7 +65,7 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
             body_replayable: failed.replayable,
             response_started: false,
             tries: exchange.facts.tries,
-            elapsed: exchange.facts.elapsed(),
+            elapsed: exchange.facts.elapsed(to.core.now()),
         };
         if let Err(why) = budget.may_retry(&to.route.retry, to.core.now(), &ask) {
             to.core.shard.retry_refused(to.upstream.slot, why.code());
@@ -88,20 +92,30 @@ enum Failed {
     Again(Again),
 }
 
-/// Picks an endpoint; while all are down, waits as long as the upstream holds requests.
-async fn acquire(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -> Result<Lease, Stop> {
+/// Picks an endpoint; while all are down, waits as long as the upstream holds requests. When all
+/// have failed this request, the `last` failure is the answer.
+async fn acquire(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    last: Refusal,
+) -> Result<Lease, Stop> {
     let key = to.upstream.balance_key(exchange, client.peer);
-    let began = Instant::now();
+    let now = match exchange.facts.tries {
+        0 => exchange.facts.begun.unwrap_or_default(),
+        _ => to.core.now(),
+    };
+    let (began, mut now) = (now, now);
     loop {
         let picked = {
             let sticky = sticky::sent(&to.upstream.plan, exchange);
-            let ask = Ask { now: to.core.now(), key, sticky, tried: exchange.tried.as_slice() };
+            let ask = Ask { now, key, sticky, tried: exchange.tried.as_slice() };
             to.upstream.traffic.pick(&ask, &mut to.core.rng.borrow_mut())
         };
         match picked {
             Ok(lease) => return Ok(lease),
-            Err(NoEndpoint::AllTried) => return Err(Stop::Refused(Refusal::ConnectFailed)),
-            Err(why) if began.elapsed() >= to.upstream.plan.hold => {
+            Err(NoEndpoint::AllTried) => return Err(Stop::Refused(last)),
+            Err(why) if now.since(began) >= to.upstream.plan.hold => {
                 return Err(Stop::Refused(match why {
                     NoEndpoint::Empty => Refusal::NoEndpoint,
                     _ => Refusal::AllEndpointsDown,
@@ -109,7 +123,8 @@ async fn acquire(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -> Re
             }
             Err(_) => {
                 tokio::time::sleep(LOOK_AGAIN).await;
-                exchange.facts.times.held = began.elapsed();
+                now = to.core.now();
+                exchange.facts.times.held = now.since(began);
                 if to.core.shared.is_draining() {
                     return Err(Stop::Refused(Refusal::Draining));
                 }
@@ -141,12 +156,13 @@ async fn attempt(
         Ok(end) => {
             let latency = exchange.facts.times.wait;
             let status = exchange.facts.status;
+            let now = exchange.facts.answered.unwrap_or_else(|| to.core.now());
             control::note(
                 &to.core.shard,
                 to.upstream,
                 match status {
-                    502..=504 => lease.fail(to.core.now(), Failure::Status5xx),
-                    _ => lease.succeed(to.core.now(), latency),
+                    502..=504 => lease.fail(now, Failure::Status5xx),
+                    _ => lease.succeed(now, latency),
                 },
             );
             finish(to, client, exchange, link, endpoint, end).await.map_err(Failed::Stop)
@@ -191,7 +207,6 @@ async fn transfer(
             transfer.begin(cx, |out, exchange| {
                 outbound::head(out, to.live, exchange, peer, to.route, to.upstream, listed);
             })?;
-            transfer.exchange.facts.sent = Some(Instant::now());
         }
         transfer.poll(cx)
     })
@@ -211,12 +226,13 @@ async fn connected(
         to.core.shard.upstream_reused(to.upstream.slot);
         return Ok((stream, true));
     }
-    let began = Instant::now();
+    let began = to.core.now();
     let connecting = to.core.connect.connect(endpoint.address());
     let stream = tokio::time::timeout(to.route.timeouts.connect, connecting)
         .await
         .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
-    exchange.facts.times.connect = began.elapsed();
+    exchange.facts.sent = to.core.now();
+    exchange.facts.times.connect = exchange.facts.sent.since(began);
     to.core.shard.upstream_connected(to.upstream.slot);
     Ok((stream, false))
 }
@@ -231,6 +247,9 @@ async fn finish(
     endpoint: &Endpoint,
     end: End,
 ) -> Result<(), Stop> {
+    if end == End::Switched || !exchange.download.is_empty() {
+        exchange.facts.answered = None;
+    }
     match end {
         End::Complete { reusable } => {
             if reusable && !to.core.shared.is_draining() {
