@@ -18,8 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use signals::request::Stage;
-use tokio::time::Instant;
-use traffic::Refusal;
+use traffic::{Moment, Refusal};
 use wire::{BodyReader, Framing, Malformed, ResponseHead, Version, encode};
 
 use crate::client::Client;
@@ -98,7 +97,7 @@ struct Upload {
     shut: bool,
     /// Bytes were read from the client for it, so it cannot be sent a second time.
     consumed: bool,
-    since: Instant,
+    since: Moment,
 }
 
 impl<'a> Transfer<'a> {
@@ -121,7 +120,7 @@ impl<'a> Transfer<'a> {
             done: reader.is_done(),
             shut: false,
             consumed: false,
-            since: exchange.facts.begun.unwrap_or_else(Instant::now),
+            since: exchange.facts.begun.unwrap_or_default(),
         };
         exchange.upload.clear();
         exchange.reply.clear();
@@ -314,7 +313,7 @@ impl<'a> Transfer<'a> {
     /// A body that trickles: slower than the least rate once the first `body` time is over.
     fn check_rate(&self) -> Result<(), Broken> {
         let timeouts = &self.live.plan.server.timeouts;
-        let elapsed = self.upload.since.elapsed();
+        let elapsed = self.core.now().since(self.upload.since);
         let least = timeouts.body_rate.saturating_mul(elapsed.as_secs());
         if timeouts.body_rate > 0
             && !self.upload.done
@@ -378,6 +377,7 @@ impl<'a> Transfer<'a> {
 
     /// The endpoint closed: the end of a body that lasts until then, a failure of everything else.
     fn link_ended(&mut self, cx: &mut Context<'_>) -> Result<Option<End>, Broken> {
+        self.exchange.facts.answered = None;
         if self.state == State::Waiting || self.body.finish().is_err() {
             return Err(self.link_failed());
         }
@@ -390,6 +390,7 @@ impl<'a> Transfer<'a> {
     /// Takes what the endpoint sent.
     fn take(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<Option<End>, Broken> {
         if self.state == State::Delivering {
+            self.exchange.facts.answered = None;
             let core = self.core;
             let mut out = core.out.borrow_mut();
             out.clear();
@@ -479,7 +480,9 @@ impl<'a> Transfer<'a> {
     fn note_head(&mut self) {
         let facts = &mut self.exchange.facts;
         facts.status = self.exchange.response.status;
-        facts.times.wait = facts.sent.map_or(Duration::ZERO, |sent| sent.elapsed());
+        let now = self.core.now();
+        facts.times.wait = now.since(facts.sent);
+        facts.answered = Some(now);
     }
 
     fn begin_delivery(
@@ -494,7 +497,8 @@ impl<'a> Transfer<'a> {
         self.body = BodyReader::new(self.exchange.response.framing, &self.live.plan.server.limits.wire);
         // A body that is still on its way up cannot be told from the next request once the response
         // is out, so the connection ends with it.
-        self.client.keep_alive &= self.delivery != Delivery::Close && self.upload.done;
+        let goes_on = self.delivery != Delivery::Close && self.upload.done;
+        self.client.keep_alive &= goes_on && !self.core.shared.is_draining();
         let core = self.core;
         let mut out = core.out.borrow_mut();
         out.clear();
