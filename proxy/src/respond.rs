@@ -143,6 +143,7 @@ async fn send(
     answer: &Answer<'_>,
 ) -> Result<(), Stop> {
     settle_body(client, exchange);
+    client.keep_alive &= !core.shared.is_draining();
     exchange.facts.status = answer.status;
     write(core, live, client, exchange, route, answer);
     let sent = client.flush(live, exchange).await;
@@ -189,28 +190,11 @@ fn write(
     core.date(&mut out);
     let bodiless = matches!(answer.status, 100..=199 | 204 | 304);
     if !bodiless {
-        let edited_type = route.is_some_and(|route| edited(&route.response_headers, b"content-type"));
-        if !edited_type && !(answer.body.is_empty() && answer.location.is_some()) {
-            field(&mut out, b"Content-Type", answer.content_type.as_bytes());
-        }
         out.extend_from_slice(b"Content-Length: ");
         number(&mut out, answer.body.len() as u64);
         out.extend_from_slice(b"\r\n");
     }
-    if let Some(location) = answer.location {
-        field(&mut out, b"Location", location);
-    }
-    if let Some(allow) = answer.allow {
-        field(&mut out, b"Allow", allow.as_bytes());
-    }
-    if let Some(seconds) = answer.retry_after {
-        out.extend_from_slice(b"Retry-After: ");
-        number(&mut out, u64::from(seconds));
-        out.extend_from_slice(b"\r\n");
-    }
-    if answer.status >= 400 {
-        field(&mut out, b"Cache-Control", b"no-store");
-    }
+    own_fields(&mut out, route.map_or(&[], |route| &route.response_headers), answer, bodiless);
     if let Some(name) = &live.plan.server.marks.via {
         via(&mut out, Version::Http11, name);
     }
@@ -229,6 +213,30 @@ fn write(
     }
     exchange.facts.sent_bytes += out.len() as u64;
     exchange.download.push(&out);
+}
+
+/// The fields that an answer has of its own, but for those that the route replaces or removes.
+fn own_fields(out: &mut Vec<u8>, changes: &[config::HeaderEdit], answer: &Answer<'_>, bodiless: bool) {
+    let mut own = |name: &[u8], value: &[u8]| {
+        if !edited(changes, name) {
+            field(out, name, value);
+        }
+    };
+    if !bodiless && !(answer.body.is_empty() && answer.location.is_some()) {
+        own(b"Content-Type", answer.content_type.as_bytes());
+    }
+    if let Some(location) = answer.location {
+        own(b"Location", location);
+    }
+    if let Some(allow) = answer.allow {
+        own(b"Allow", allow.as_bytes());
+    }
+    if let Some(seconds) = answer.retry_after {
+        own(b"Retry-After", itoa::Buffer::new().format(seconds).as_bytes());
+    }
+    if answer.status >= 400 {
+        own(b"Cache-Control", b"no-store");
+    }
 }
 
 /// Whether the client would rather read a page than a document for programs.
