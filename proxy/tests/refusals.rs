@@ -45,7 +45,7 @@ fn refused(config: &str, request: impl AsRef<[u8]>, status: u16, expected: &str)
         let response = client.response().await;
         assert_eq!((response.status(), &code(&response)[..]), (status, expected), "{shown}");
         is_over(&mut client, &response).await;
-        assert!(scene.bytes().is_empty(), "nothing reached the origin: {shown}");
+        assert!(scene.bytes().concat().is_empty(), "nothing reached the origin: {shown}");
     });
 }
 
@@ -260,8 +260,9 @@ fn a_head_that_takes_too_long_is_refused() {
 
 #[test]
 fn a_connection_that_says_nothing_is_closed_without_a_word() {
-    scene(format!("server.timeouts = {{ head = \"10s\", idle = \"20s\" }}\n{APP}")).origin(ORIGIN, hello).run(
-        async |scene| {
+    scene(format!("server.timeouts = {{ head = \"10s\", idle = \"20s\" }}\n{APP}"))
+        .origin(ORIGIN, hello)
+        .run(async |scene| {
             let mut client = scene.client();
             assert_eq!(client.to_end().await, b"");
             assert!((9_900..10_300).contains(&scene.elapsed().as_millis()), "{:?}", scene.elapsed());
@@ -269,16 +270,14 @@ fn a_connection_that_says_nothing_is_closed_without_a_word() {
             client.get("/").await;
             assert_eq!(client.to_end().await, b"");
             assert!((29_700..30_500).contains(&scene.elapsed().as_millis()), "{:?}", scene.elapsed());
-        },
-    );
+        });
 }
 
 #[test]
 fn a_body_that_stops_is_refused() {
     scene(format!("server.timeouts.body = \"10s\"\n{APP}")).origin(ORIGIN, hello).run(async |scene| {
         let mut client = scene.client();
-        let response =
-            client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nonly this").await;
+        let response = client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nonly this").await;
         assert_eq!((response.status(), &code(&response)[..]), (408, "body_timeout"));
         assert!((9_900..10_300).contains(&scene.elapsed().as_millis()), "{:?}", scene.elapsed());
         is_over(&mut client, &response).await;
@@ -333,7 +332,9 @@ fn an_address_without_a_route_is_not_found() {
     scene(format!("{APP} host = \"example.org\"\n path = \"/app/*\"")).origin(ORIGIN, hello).run(
         async |scene| {
             let mut client = scene.client();
-            for (host, target) in [("example.org", "/"), ("other.org", "/app/"), ("example.org", "/application")] {
+            for (host, target) in
+                [("example.org", "/"), ("other.org", "/app/"), ("example.org", "/application")]
+            {
                 let response = client.ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
                 assert_eq!((response.status(), &code(&response)[..]), (404, "no_route"));
             }
@@ -403,32 +404,40 @@ fn connections_past_the_limit_are_told_to_come_back() {
 
 #[test]
 fn one_client_cannot_take_all_connections() {
-    scene(format!("server.limits.connections_per_client = 2\n{APP}")).origin(ORIGIN, hello).run(async |scene| {
-        let mut held = [scene.client_from("2001:db8::1"), scene.client_from("2001:db8::2")];
-        for client in &mut held {
-            assert_eq!(client.get("/").await.status(), 200);
-        }
-        let mut third = scene.client_from("2001:db8::3");
-        let response = third.response().await;
-        assert_eq!((response.status(), &code(&response)[..]), (429, "too_many_client_connections"));
-        assert!(response.header("retry-after").is_some());
-        is_over(&mut third, &response).await;
-        assert_eq!(scene.client_from("2001:db8:0:1::1").get("/").await.status(), 200, "another /64 is another client");
-        drop(held);
-        scene.settle().await;
-        assert_eq!(scene.client_from("2001:db8::3").get("/").await.status(), 200);
-    });
+    scene(format!("server.limits.connections_per_client = 2\n{APP}")).origin(ORIGIN, hello).run(
+        async |scene| {
+            let mut held = [scene.client_from("2001:db8::1"), scene.client_from("2001:db8::2")];
+            for client in &mut held {
+                assert_eq!(client.get("/").await.status(), 200);
+            }
+            let mut third = scene.client_from("2001:db8::3");
+            let response = third.response().await;
+            assert_eq!((response.status(), &code(&response)[..]), (429, "too_many_client_connections"));
+            assert!(response.header("retry-after").is_some());
+            is_over(&mut third, &response).await;
+            assert_eq!(
+                scene.client_from("2001:db8:0:1::1").get("/").await.status(),
+                200,
+                "another /64 is another client"
+            );
+            drop(held);
+            scene.settle().await;
+            assert_eq!(scene.client_from("2001:db8::3").get("/").await.status(), 200);
+        },
+    );
 }
 
 #[test]
 fn a_connection_carries_no_more_requests_than_allowed() {
-    scene(format!("server.limits.requests_per_connection = 2\n{APP}")).origin(ORIGIN, hello).run(async |scene| {
-        let mut client = scene.client();
-        assert_eq!(client.get("/").await.header("connection"), None);
-        let response = client.get("/").await;
-        assert_eq!(response.text(), "hello");
-        is_over(&mut client, &response).await;
-    });
+    scene(format!("server.limits.requests_per_connection = 2\n{APP}")).origin(ORIGIN, hello).run(
+        async |scene| {
+            let mut client = scene.client();
+            assert_eq!(client.get("/").await.header("connection"), None);
+            let response = client.get("/").await;
+            assert_eq!(response.text(), "hello");
+            is_over(&mut client, &response).await;
+        },
+    );
 }
 
 #[test]
@@ -445,23 +454,25 @@ fn a_refused_connection_is_a_bad_gateway() {
 
 #[test]
 fn a_connection_that_does_not_come_about_times_out() {
-    scene(format!("{APP} timeouts = {{ connect = \"2s\" }}\n retry = \"off\"")).hanging(ORIGIN).run(async |scene| {
-        let mut client = scene.client();
-        let response = client.get("/").await;
-        assert_eq!((response.status(), &code(&response)[..]), (504, "connect_timeout"));
-        assert_eq!(scene.elapsed().as_secs(), 2);
-        scene.serve(ORIGIN, hello);
-        goes_on(&mut client, scene).await;
-    });
+    scene(format!("{APP} timeouts = {{ connect = \"2s\" }}\n retry = \"off\"")).hanging(ORIGIN).run(
+        async |scene| {
+            let mut client = scene.client();
+            let response = client.get("/").await;
+            assert_eq!((response.status(), &code(&response)[..]), (504, "connect_timeout"));
+            assert_eq!(scene.elapsed().as_secs(), 2);
+            scene.serve(ORIGIN, hello);
+            goes_on(&mut client, scene).await;
+        },
+    );
 }
 
 #[test]
 fn when_every_endpoint_is_down_clients_are_told_at_once() {
     scene(APPS).run(async |scene| {
         let mut client = scene.client();
-        // Enough failures to take all of them out: connecting is proof.
-        for _ in 0..4 {
-            assert!(client.get("/").await.status() >= 502);
+        // Two failures each take all of them out: connecting is proof.
+        for _ in 0..2 {
+            assert_eq!(client.get("/").await.status(), 502);
         }
         let response = client.get("/").await;
         assert_eq!((response.status(), &code(&response)[..]), (503, "all_endpoints_down"));
@@ -476,8 +487,9 @@ fn when_every_endpoint_is_down_clients_are_told_at_once() {
 fn when_every_endpoint_is_down_requests_can_be_held_until_one_is_back() {
     let config = APPS.replace("[[route]]", "hold = \"10s\"\n[[route]]");
     scene(config).run(async |scene| {
-        for _ in 0..4 {
-            scene.client().get("/").await;
+        // Two failures each take all of them out: connecting is proof.
+        for _ in 0..2 {
+            assert_eq!(scene.client().get("/").await.status(), 502);
         }
         scene.serve(ORIGIN, hello);
         let response = scene.client().get("/").await;
