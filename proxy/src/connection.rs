@@ -84,7 +84,8 @@ async fn one(
         }
     };
     core.count_served(live);
-    exchange.facts.times.total = exchange.facts.elapsed();
+    let ended = exchange.facts.answered.unwrap_or_else(|| core.now());
+    exchange.facts.times.total = exchange.facts.elapsed(ended);
     finished(core, live, exchange, who, stage);
     result
 }

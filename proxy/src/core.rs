@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -240,4 +241,27 @@ impl std::fmt::Debug for Core {
 pub struct Peer {
     /// Address; 127.0.0.1 on a Unix-domain socket, which only this machine can reach.
     pub ip: IpAddr,
+    /// The address as text, written once for all requests of the connection.
+    text: [u8; Self::TEXT_BYTES],
+    text_len: u8,
+}
+
+impl Peer {
+    /// Longest address as text: eight groups of four digits and their colons.
+    const TEXT_BYTES: usize = 39;
+
+    /// The peer at this address.
+    pub fn new(ip: IpAddr) -> Self {
+        let mut text = [0; Self::TEXT_BYTES];
+        let mut rest = &mut text[..];
+        // No address is longer than the text has room for.
+        let _ = write!(rest, "{ip}");
+        let text_len = (Self::TEXT_BYTES - rest.len()) as u8;
+        Self { ip, text, text_len }
+    }
+
+    /// The address as text.
+    pub fn text(&self) -> &[u8] {
+        &self.text[..usize::from(self.text_len)]
+    }
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use signals::request::Times;
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
-use tokio::time::Instant;
-use traffic::Refusal;
+use traffic::{Moment, Refusal};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Query;
@@ -107,9 +106,12 @@ pub struct Facts {
     /// Bytes sent to the client.
     pub sent_bytes: u64,
     /// When the head was complete.
-    pub begun: Option<Instant>,
+    pub begun: Option<Moment>,
     /// When the last try had sent the request's head.
-    pub sent: Option<Instant>,
+    pub sent: Moment,
+    /// When the response's head came, as long as nothing has come behind it; the clock is not read
+    /// again for a response that ends in the same piece.
+    pub answered: Option<Moment>,
     /// Times of the stages.
     pub times: Times,
 }
@@ -231,8 +233,8 @@ impl Tried {
 
 impl Facts {
     /// Time since the head was complete.
-    pub fn elapsed(&self) -> Duration {
-        self.begun.map_or(Duration::ZERO, |begun| begun.elapsed())
+    pub fn elapsed(&self, now: Moment) -> Duration {
+        self.begun.map_or(Duration::ZERO, |begun| now.since(begun))
     }
 }
 

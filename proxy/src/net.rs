@@ -133,12 +133,12 @@ impl Listening {
         if self.is_unix {
             let socket = rustix::net::accept_with(&self.socket, flags)?;
             let stream = UnixStream::from_std(socket.into())?;
-            return Ok((Stream::Unix(stream), Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST) }));
+            return Ok((Stream::Unix(stream), Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST))));
         }
         let (socket, address) = rustix::net::acceptfrom_with(&self.socket, flags)?;
         let ip = address
             .and_then(|address| SocketAddr::try_from(address).ok())
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
-        Ok((Stream::Fresh(Some(socket.into())), Peer { ip }))
+        Ok((Stream::Fresh(Some(socket.into())), Peer::new(ip)))
     }
 }

@@ -1,8 +1,6 @@
 //! The request as its endpoint gets it: every field written anew, hop-by-hop fields gone, the
 //! marks of this hop added.
 
-use std::io::Write as _;
-
 use config::{HeaderEdit, HostField, Rewrite};
 use traffic::client::Proto;
 use traffic::route::Params;
@@ -198,8 +196,7 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
-    // Writing to a Vec does not fail.
-    let _ = write!(out, "{}", peer.ip);
+    out.extend_from_slice(peer.text());
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
     let proto = exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
     out.extend_from_slice(proto.as_str().as_bytes());
@@ -215,10 +212,10 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         }
-        let _ = match peer.ip {
-            std::net::IpAddr::V4(ip) => write!(out, "for={ip};proto=http"),
-            std::net::IpAddr::V6(ip) => write!(out, "for=\"[{ip}]\";proto=http"),
-        };
+        let (open, close): (&[u8], &[u8]) = if peer.ip.is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+        for part in [open, peer.text(), close, b";proto=http"] {
+            out.extend_from_slice(part);
+        }
         let host = exchange.head.authority.of(input);
         if !host.is_empty() {
             out.extend_from_slice(b";host=\"");

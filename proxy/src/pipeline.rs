@@ -3,7 +3,6 @@
 
 use config::Action;
 use signals::request::{Stage, Who};
-use tokio::time::Instant;
 use traffic::Refusal;
 use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
@@ -33,7 +32,7 @@ pub async fn serve(
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     // 1. Which route is it?
-    exchange.facts.begun = Some(Instant::now());
+    exchange.facts.begun = Some(core.now());
     identify(live, client, exchange);
     let id = select(live, exchange).map_err(Stop::Refused)?;
     let (route, parts) = live.route(id);

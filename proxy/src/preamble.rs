@@ -7,7 +7,7 @@ use traffic::Refusal;
 
 use crate::client::Client;
 use crate::connection::is_trusted;
-use crate::core::Core;
+use crate::core::{Core, Peer};
 
 /// What a connection without a good preamble is counted under.
 const NOT_TAKEN: Refusal = Refusal::Malformed(wire::Malformed::PreambleInvalid);
@@ -26,7 +26,7 @@ pub async fn take(core: &Core, client: &mut Client) -> bool {
             match wire::preamble::parse(&client.pending) {
                 Ok(Some((preamble, length))) => {
                     if let Some(source) = preamble.source {
-                        client.peer.ip = source.ip();
+                        client.peer = Peer::new(source.ip().to_canonical());
                     }
                     client.pending.drain(..length);
                     return Poll::Ready(true);

@@ -189,7 +189,7 @@ impl Scene {
         let name = format!("client {}", serving.len());
         let proxy_protocol = self.shared.live().plan.listeners[0].proxy_protocol;
         let rules = Rules { proxy_protocol };
-        let task = spawn_local(serve(Rc::clone(&self.core), Stream::Memory(ours), Peer { ip }, rules));
+        let task = spawn_local(serve(Rc::clone(&self.core), Stream::Memory(ours), Peer::new(ip), rules));
         let client = Client::new(Pipe::new(theirs, name, self.transcript.clone()), task.abort_handle());
         serving.push(task);
         client
