@@ -48,7 +48,7 @@ pub struct Diagnostic {
 pub struct Note {
     /// Bytes of the file that are meant.
     pub span: Range<usize>,
-    /// What is there, such as `first written here`.
+    /// What is there, such as `the first one`.
     pub text: String,
 }
 
@@ -117,10 +117,11 @@ impl Diagnostics {
     /// Draws every diagnostic with the lines it is about. `colour` is for terminals; whoever calls
     /// minds NO_COLOR.
     pub fn render(&self, colour: bool) -> String {
+        let source = Source::from(self.text.as_str());
         let mut out = Vec::new();
         for item in &self.items {
             let drawn = match &item.span {
-                Some(span) => self.draw(item, span, colour, &mut out),
+                Some(span) => self.draw(item, span, &source, colour, &mut out),
                 None => writeln_compact(&mut out, self, item),
             };
             // A Vec takes every byte it is given.
@@ -133,6 +134,7 @@ impl Diagnostics {
         &self,
         item: &Diagnostic,
         span: &Range<usize>,
+        source: &Source<&str>,
         colour: bool,
         out: &mut Vec<u8>,
     ) -> std::io::Result<()> {
@@ -140,31 +142,46 @@ impl Diagnostics {
             Severity::Error => Color::Red,
             Severity::Warning => Color::Yellow,
         };
-        let name = self.name.as_str();
+        // ariadne colours a kind of our own even when told not to; its own kinds begin with a capital.
+        let kind = match item.severity {
+            severity if colour => ReportKind::Custom(severity.word(), tint),
+            Severity::Error => ReportKind::Error,
+            Severity::Warning => ReportKind::Warning,
+        };
         let config = Config::default()
             .with_color(colour)
-            .with_index_type(IndexType::Byte)
+            .with_index_type(IndexType::Char)
             .with_char_set(if colour { CharSet::Unicode } else { CharSet::Ascii });
-        let mut report =
-            Report::build(ReportKind::Custom(item.severity.word(), tint), (name, self.inside(span)))
-                .with_config(config)
-                .with_message(&item.message)
-                .with_label(Label::new((name, self.inside(span))).with_message("here").with_color(tint));
+        let name = self.name.as_str();
+        // Labels come in the order of the file, or each would be drawn in a box of its own.
+        let label = |span: &Range<usize>, text: &str| {
+            let at = self.inside(span);
+            let order = i32::try_from(at.start).unwrap_or(i32::MAX);
+            Label::new((name, at)).with_message(text).with_order(order)
+        };
+        let start = out.len();
+        let mut report = Report::build(kind, (name, self.inside(span)))
+            .with_config(config)
+            .with_message(&item.message)
+            .with_label(label(span, "here").with_color(tint));
         for note in &item.notes {
-            report.add_label(Label::new((name, self.inside(&note.span))).with_message(&note.text));
+            report.add_label(label(&note.span, &note.text));
         }
         if let Some(help) = &item.help {
             report.set_help(help);
         }
-        report.finish().write((name, Source::from(self.text.as_str())), out)
+        report.finish().write((name, source), &mut *out)?;
+        out[start].make_ascii_lowercase();
+        Ok(())
     }
 
-    /// The first line of `span`: what a person has to look at, however long the table is.
+    /// The first line of `span`, in characters: what a person has to look at, however long the table is.
     fn inside(&self, span: &Range<usize>) -> Range<usize> {
-        let start = span.start.min(self.text.len());
-        let end = span.end.clamp(start, self.text.len());
-        let line = self.text.as_bytes()[start..end].iter().position(|byte| *byte == b'\n');
-        start..line.map_or(end, |at| start + at)
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.ceil_char_boundary(span.end.max(start));
+        let line = self.text[start..end].split('\n').next().unwrap_or_default();
+        let first = self.text[..start].chars().count();
+        first..first + line.chars().count()
     }
 
     /// Line and column of a byte, both from 1; the column counts characters.
@@ -176,7 +193,7 @@ impl Diagnostics {
 /// Line and column of a byte of `text`, both from 1; the column counts characters.
 pub(crate) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..at.min(text.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     // Continuation bytes of UTF-8 are 0b10xxxxxx; every other byte begins a character.
     let column = before[start..].iter().filter(|byte| **byte & 0xC0 != 0x80).count() + 1;
@@ -201,7 +218,7 @@ impl fmt::Display for Compact<'_> {
         }
         for note in &item.notes {
             let (line, column) = all.place(note.span.start);
-            write!(f, "\nnote: {} at {}:{line}:{column}", note.text, all.name)?;
+            write!(f, "\nnote: {} is at {}:{line}:{column}", note.text, all.name)?;
         }
         if let Some(help) = &item.help {
             write!(f, "\nhelp: {help}")?;
@@ -254,12 +271,12 @@ mod tests {
     #[test]
     fn the_compact_form_says_what_where_and_how() {
         let at = TEXT.find("[b]").unwrap();
-        let item = Diagnostic::error(at..TEXT.len(), "b is wrong").note(10..11, "see a").help("mend b");
+        let item = Diagnostic::error(at..TEXT.len(), "b is wrong").note(10..11, "a").help("mend b");
         let all = Diagnostics::new("t.toml", TEXT, vec![item, Diagnostic::error(None, "no c")]);
         insta::assert_snapshot!(all, @r"
         error: b is wrong
          --> t.toml:3:1
-        note: see a at t.toml:2:1
+        note: a is at t.toml:2:1
         help: mend b
 
         error: no c

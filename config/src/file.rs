@@ -23,19 +23,19 @@ table! {
         /// Process-wide settings.
         server: Server => table,
         /// Where connections arrive; at least one.
-        listener: List<Listener> => required,
+        listener: List<Listener> => needed,
         /// Named groups of endpoints.
         upstream: Named<Upstream> => absent("no route can forward"),
         /// What requests match, and what is done then. The most specific route wins; the order of the file
         /// decides nothing.
-        route: List<Route> => required,
+        route: List<Route> => needed,
     }
 
     /// Where connections arrive.
     pub struct Listener {
         /// Address to bind: `"0.0.0.0:8080"`, `"[::]:8080"`, `":8080"` (every IPv4 interface) or
         /// `"unix:/run/tidegate.sock"`.
-        address: ListenAddress => required,
+        address: ListenAddress => required(":8080"),
         /// Whether every connection begins with a PROXY preamble (v1 or v2) that names the client. It is
         /// mandatory then, and only taken from `server.trusted_proxies`.
         proxy_protocol: bool => default(false),

@@ -125,12 +125,11 @@ pub fn parse(
 
 fn syntax(text: &str, fault: &toml::de::Error) -> Diagnostic {
     let message = fault.message().trim().replace('\n', ", ");
-    let mut diagnostic = Diagnostic::error(fault.span().map(|span| boundaries(text, span)), message);
-    if let Some((message, expected)) = diagnostic.message.clone().split_once(", expected ") {
-        diagnostic.message = message.to_owned();
-        diagnostic = diagnostic.help(format!("TOML expects {expected} here"));
+    let span = fault.span().map(|span| boundaries(text, span));
+    match message.split_once(", expected ") {
+        Some((what, expected)) => Diagnostic::error(span, what).help(format!("TOML expects {expected} here")),
+        None => Diagnostic::error(span, message),
     }
-    diagnostic
 }
 
 /// A span whose ends are between characters, whatever the parser says.

@@ -26,7 +26,8 @@ pub(crate) type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
 /// What the walk carries: the text for line numbers, how to read files, what was wrong so far.
 pub(crate) struct Lowering<'a> {
-    text: &'a str,
+    /// Where each line of the text ends.
+    newlines: Vec<usize>,
     read: ReadFile<'a>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -34,7 +35,8 @@ pub(crate) struct Lowering<'a> {
 /// The plan that a file means, and everything that is wrong or of no effect in it. The plan counts only when
 /// none of the diagnostics is an error.
 pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<Diagnostic>) {
-    let mut lowering = Lowering { text, read, diagnostics: Vec::new() };
+    let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+    let mut lowering = Lowering { newlines, read, diagnostics: Vec::new() };
     let server = lowering.server(&file.server());
     let listeners = lowering.listeners(file, &server);
     let upstreams = lowering.upstreams(file);
@@ -70,6 +72,11 @@ fn one<T>(value: T) -> Key<List<T>> {
 }
 
 impl Lowering<'_> {
+    /// Line of a byte of the text, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.newlines.partition_point(|newline| *newline < at) + 1
+    }
+
     /// Adds a diagnostic.
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);

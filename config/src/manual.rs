@@ -52,8 +52,8 @@ impl<'s> Page<'s> {
         let required = table["required"].as_array();
         for (key, property) in properties {
             let is_required = required.is_some_and(|required| required.contains(&Value::from(key.as_str())));
-            let meaning = format!("{}{}", cell(&text(property, "description")), self.words(property));
-            let kind = cell(&self.kind(property));
+            let meaning = format!("{}{}", cell(&text(property, "description")), Self::words(property));
+            let kind = cell(&Self::kind(property));
             let _ =
                 writeln!(self.out, "| `{key}` | {kind} | {} | {meaning} |", default(property, is_required));
         }
@@ -88,7 +88,7 @@ impl<'s> Page<'s> {
     }
 
     /// The type of a value, for people.
-    fn kind(&self, schema: &Value) -> String {
+    fn kind(schema: &Value) -> String {
         if schema["$ref"].is_string() {
             return "table".to_owned();
         }
@@ -99,7 +99,7 @@ impl<'s> Page<'s> {
             return "word".to_owned();
         }
         if let Some(options) = schema["anyOf"].as_array() {
-            let mut kinds: Vec<String> = options.iter().map(|option| self.kind(option)).collect();
+            let mut kinds: Vec<String> = options.iter().map(Self::kind).collect();
             kinds.dedup();
             return kinds.join(" or ");
         }
@@ -107,10 +107,10 @@ impl<'s> Page<'s> {
             return constant.to_string();
         }
         if schema["items"].is_object() {
-            return format!("list of {}", self.kind(&schema["items"]));
+            return format!("list of {}", Self::kind(&schema["items"]));
         }
         if schema["additionalProperties"].is_object() {
-            return format!("table of {}", self.kind(&schema["additionalProperties"]));
+            return format!("table of {}", Self::kind(&schema["additionalProperties"]));
         }
         match schema["type"].as_str() {
             Some("boolean") => "true or false".to_owned(),
@@ -120,7 +120,7 @@ impl<'s> Page<'s> {
     }
 
     /// The words that a value may be, each with its meaning.
-    fn words(&self, schema: &Value) -> String {
+    fn words(schema: &Value) -> String {
         let mut out = String::new();
         if let Some(words) = schema["oneOf"].as_array() {
             for word in words {
@@ -128,7 +128,7 @@ impl<'s> Page<'s> {
             }
         }
         for option in schema["anyOf"].as_array().into_iter().flatten() {
-            out.push_str(&self.words(option));
+            out.push_str(&Self::words(option));
         }
         out
     }
@@ -156,33 +156,73 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace("\n\n", "<br>")
 }
 
-/// Every key of the schema with its path, such as `upstream.NAME.health.path`.
 #[cfg(test)]
-pub(crate) fn keys() -> Vec<String> {
-    fn walk(root: &Value, schema: &Value, path: &str, out: &mut Vec<String>) {
-        if let Some(target) = schema["$ref"].as_str() {
-            walk(root, &root[&"$defs"][target.trim_start_matches("#/$defs/")], path, out);
-        }
-        for option in schema["anyOf"].as_array().into_iter().flatten() {
-            walk(root, option, path, out);
-        }
-        if schema["items"].is_object() {
-            walk(root, &schema["items"], path, out);
-        }
-        if schema["additionalProperties"].is_object() {
-            walk(root, &schema["additionalProperties"], &format!("{path}.NAME"), out);
-        }
-        for (key, property) in schema["properties"].as_object().unwrap_or(&serde_json::Map::new()) {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            let before = out.len();
-            walk(root, property, &path, out);
-            if out.len() == before {
-                out.push(path);
-            }
+mod tests {
+    use super::*;
+
+    /// Every property of every table, with the table's name before it.
+    fn properties(root: &Value) -> Vec<(String, &Value)> {
+        let tables = root["$defs"].as_object().unwrap().iter().map(|(name, table)| (name.as_str(), table));
+        let keys = |(name, table): (&str, &'_ Value)| {
+            let keys = table["properties"].as_object().unwrap().keys();
+            keys.map(|key| (name.to_owned(), key.clone())).collect::<Vec<_>>()
+        };
+        let all: Vec<(String, String)> = tables.chain([("File", root)]).flat_map(keys).collect();
+        all.into_iter()
+            .map(|(table, key)| {
+                let from = if table == "File" { root } else { &root["$defs"][&table] };
+                (format!("{table}.{key}"), &from["properties"][&key])
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_key_says_what_it_means_and_what_it_is_when_left_out() {
+        let root = tree();
+        let properties = properties(&root);
+        assert!(properties.len() > 100, "only {} keys", properties.len());
+        for (path, property) in properties {
+            assert!(text(property, "description").len() > 4, "{path} has no meaning");
+            let (table, key) = path.split_once('.').unwrap();
+            let table = if table == "File" { &root } else { &root["$defs"][table] };
+            let required = table["required"].as_array().is_some_and(|all| all.contains(&Value::from(key)));
+            let has_default = property.get("default").is_some() || property.get("x-left-out").is_some();
+            let is_table = property.to_string().contains("$ref");
+            assert!(required || has_default || is_table, "{path} does not say what it is when left out");
         }
     }
-    let root = tree();
-    let mut out = Vec::new();
-    walk(&root, &root, "", &mut out);
-    out
+
+    #[test]
+    fn the_reference_has_a_section_for_every_table_and_a_row_for_every_key() {
+        let page = reference();
+        for title in [
+            "[server]",
+            "[server.limits]",
+            "[[listener]]",
+            "[upstream.NAME]",
+            "[upstream.NAME.health]",
+            "upstream.NAME.endpoints = [{ … }]",
+            "[[route]]",
+            "[route.retry]",
+        ] {
+            assert!(page.contains(&format!("## `{title}`\n")), "{title} is missing:\n{page}");
+        }
+        for (path, _) in properties(&tree()) {
+            let key = path.split_once('.').unwrap().1;
+            assert!(page.contains(&format!("| `{key}` |")), "{path} is missing");
+        }
+        assert!(
+            page.contains("| `connect` | duration | `\"5s\"` | Until the connection stands. |"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn the_schema_refuses_unknown_keys_as_the_reader_does() {
+        let root = tree();
+        let tables = root["$defs"].as_object().unwrap().values().chain([&root]);
+        for table in tables {
+            assert_eq!(table["additionalProperties"], Value::Bool(false), "{table}");
+        }
+    }
 }

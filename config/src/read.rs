@@ -19,6 +19,9 @@ use crate::substitute::{Fault, substitute};
 /// A TOML value and where it stands.
 pub(crate) type Value<'i> = Spanned<DeValue<'i>>;
 
+/// A key and its value.
+type Entry<'v, 'i> = (&'v Spanned<Cow<'i, str>>, &'v Value<'i>);
+
 /// A type that is read from a TOML value.
 pub(crate) trait Read: Sized {
     /// The value, or `None` after the reader was told what is wrong with it.
@@ -62,6 +65,11 @@ impl<T> Key<T> {
     /// Where the value stands.
     pub fn span(&self) -> Option<Range<usize>> {
         self.written().map(Spanned::span)
+    }
+
+    /// Whether the key was written, but not taken.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused)
     }
 
     /// Whether the key was not written at all.
@@ -136,20 +144,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a key that has to be there.
-    pub(crate) fn missing(&mut self, table: Range<usize>, key: &str) {
-        if self.path.is_empty() {
-            let missing = Diagnostic::error(None, format!("the file has no {key}"));
-            return self.report(missing.help(format!("add [[{key}]]")));
-        }
+    pub(crate) fn missing(&mut self, table: Range<usize>, key: &str, example: &str) {
         let message = format!("{} has no {key}", self.path.join("."));
-        self.report(Diagnostic::error(table, message).help(format!("add {key} = …")));
+        self.report(Diagnostic::error(table, message).help(format!("add {key} = {example}")));
     }
 
     /// The keys of a table in the order of the file.
-    pub(crate) fn table<'v, 'i>(
-        &mut self,
-        value: &'v Value<'i>,
-    ) -> Option<Vec<(&'v Spanned<Cow<'i, str>>, &'v Value<'i>)>> {
+    pub(crate) fn table<'v, 'i>(&mut self, value: &'v Value<'i>) -> Option<Vec<Entry<'v, 'i>>> {
         let DeValue::Table(table) = value.get_ref() else {
             self.wrong_type(value, "a table");
             return None;
@@ -180,6 +181,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn substituted(&mut self, value: &Value<'_>, wanted: &str) -> Option<String> {
         match value.get_ref() {
             DeValue::String(text) if text.contains("${") => self.string(value, wanted),
+            DeValue::String(_) => {
+                let what = format_args!("expected {wanted}, found a string");
+                self.mistake(value.span(), what, "leave the quotes out");
+                None
+            }
             _ => {
                 self.wrong_type(value, wanted);
                 None
@@ -209,7 +215,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The entries of a table in the order of the file.
-fn in_order<'v, 'i>(table: &'v DeTable<'i>) -> Vec<(&'v Spanned<Cow<'i, str>>, &'v Value<'i>)> {
+fn in_order<'v, 'i>(table: &'v DeTable<'i>) -> Vec<Entry<'v, 'i>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries

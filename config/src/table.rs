@@ -1,6 +1,7 @@
 //! The macros that make tables and words out of their keys: struct, reader and schema in one place.
 //!
-//! A key has one of four rules. `required`: it has to be written. `default(VALUE)`: what it is when left
+//! A key has one of five rules. `required(EXAMPLE)`: it has to be written. `needed`: the same, but the check is
+//! made while lowering, which has better words for it. `default(VALUE)`: what it is when left
 //! out; the value is TOML, read by the same reader as the file's, and shown in the manual as written.
 //! `absent("…")`: left out means something that is no value; the text says what. `table`: a table whose
 //! own keys have their own rules; left out is the same as empty.
@@ -89,7 +90,10 @@ macro_rules! table {
         pub struct $table {$(
             $(#[doc = $doc])*
             pub $key: $crate::read::Key<$type>,
-        )*}
+        )*
+            /// Whether a key was unknown or refused, so that what is there is not all that was meant.
+            pub has_mistakes: bool,
+        }
 
         impl $table {
             /// Every key of the table.
@@ -104,10 +108,14 @@ macro_rules! table {
                 for (key, value) in reader.table(value)? {
                     match key.get_ref().as_ref() {
                         $(stringify!($key) => table.$key = reader.key(stringify!($key), value),)*
-                        _ => reader.unknown(key, Self::KEYS),
+                        _ => {
+                            reader.unknown(key, Self::KEYS);
+                            table.has_mistakes = true;
+                        }
                     }
                 }
                 $($crate::table::table!(@missing reader, value, table, $key, $rule $(($text))?);)*
+                table.has_mistakes |= [$(table.$key.is_refused()),*].contains(&true);
                 Some(table)
             }
         }
@@ -142,14 +150,16 @@ macro_rules! table {
     };
     (@value $key:ident, $type:ty, $rule:ident $(($text:tt))?) => {};
 
-    (@missing $reader:ident, $value:ident, $table:ident, $key:ident, required) => {
+    (@missing $reader:ident, $value:ident, $table:ident, $key:ident, required($example:tt)) => {
         if $table.$key.is_absent() {
-            $reader.missing($value.span(), stringify!($key));
+            $reader.missing($value.span(), stringify!($key), stringify!($example));
+            $table.has_mistakes = true;
         }
     };
     (@missing $reader:ident, $value:ident, $table:ident, $key:ident, $rule:ident $(($text:tt))?) => {};
 
-    (@rule required) => { $crate::table::Rule::Required };
+    (@rule required($example:tt)) => { $crate::table::Rule::Required };
+    (@rule needed) => { $crate::table::Rule::Required };
     (@rule default($text:tt)) => { $crate::table::Rule::Default(stringify!($text)) };
     (@rule absent($text:tt)) => { $crate::table::Rule::Absent($text) };
     (@rule table) => { $crate::table::Rule::Table };

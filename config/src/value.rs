@@ -95,6 +95,16 @@ fn show_ms(ms: u64) -> String {
     if ms >= 1000 && ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
+/// Writes a size as [`parse_size`] reads it.
+fn show_bytes(bytes: u64) -> String {
+    match bytes {
+        0 => "0".to_owned(),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} B"),
+    }
+}
+
 impl<const MIN_MS: u64> Read for Time<MIN_MS> {
     fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
         const WRITE: &str = "write numbers with units, such as \"30s\", \"250ms\", \"5m\" or \"1h30m\"";
@@ -122,7 +132,8 @@ impl Read for Size {
         const WRITE: &str = "write a number with a unit, such as \"64 MiB\", \"16 KiB\" or \"512 B\"";
         if let DeValue::Integer(number) = value.get_ref() {
             let what = format_args!("{} has no unit", number.as_str());
-            reader.mistake(value.span(), what, &format!("write \"{} B\", or use KiB, MiB", number.as_str()));
+            let bytes = u64::from_str_radix(number.as_str(), number.radix()).unwrap_or_default();
+            reader.mistake(value.span(), what, &format!("write \"{}\"", show_bytes(bytes)));
             return None;
         }
         let text = reader.string(value, "a size such as \"64 MiB\"")?;
@@ -181,8 +192,11 @@ fn whole(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(String, Option<u
         return Some((number.to_string(), u64::from_str_radix(number.as_str(), number.radix()).ok()));
     }
     let text = reader.substituted(value, "a whole number")?;
-    let number = text.trim().parse().ok();
-    Some((text, number))
+    if let Ok(number) = text.trim().parse() {
+        return Some((text, Some(number)));
+    }
+    reader.mistake(value.span(), format_args!("\"{text}\" is not a whole number"), "");
+    None
 }
 
 impl<const MIN: u64, const MAX: u64> Read for Count<MIN, MAX> {
@@ -311,7 +325,7 @@ mod tests {
             assert_eq!(parse_time(text), Some(Duration::from_millis(ms)), "{text}");
         }
         assert_eq!(parse_time("50us"), Some(Duration::from_micros(50)));
-        assert_eq!(parse_time(" 1 h 30 min "), Some(Duration::from_secs(5400)));
+        assert_eq!(parse_time(" 1 h 30 min "), Some(Duration::from_mins(90)));
         for text in ["", " ", "s", "30", "30 secs", "-1s", "1.5s", "99999999999999999999s", "366d", "1s,2s"] {
             assert_eq!(parse_time(text), None, "{text}");
         }

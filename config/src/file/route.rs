@@ -57,7 +57,7 @@ table! {
     pub struct Redirect {
         /// Target; may hold `{path}`, `{query}` and the path's `{parameters}`:
         /// `"https://example.org{path}"`.
-        to: String => required,
+        to: String => required("https://example.org{path}"),
         /// Status: 301, 302, 303, 307 or 308.
         status: Count<301, 308> => default(308),
     }

@@ -59,7 +59,7 @@ table! {
         body: Size => default("64 MiB"),
         /// Client connections held at once, all listeners together; past it 503. The process's limit of
         /// open files may allow fewer.
-        connections: Count<1, 10_000_000> => default(16_000),
+        connections: Count<1, 10_000_000> => default(16000),
         /// Client connections held at once by one client (IPv6: by one /64); past it 429. 0 is no limit,
         /// because behind another proxy every connection comes from one address.
         connections_per_client: Count<0, 10_000_000> => default(0),

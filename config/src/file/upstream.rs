@@ -12,7 +12,7 @@ table! {
     /// A named group of endpoints.
     pub struct Upstream {
         /// Who serves: addresses, or tables with a weight.
-        endpoints: List<Shortened<Endpoint>> => required,
+        endpoints: List<Shortened<Endpoint>> => needed,
         /// How the load is spread: a policy, or a table with its settings.
         balance: Shortened<Balance> => table,
         /// Probes that ask every endpoint how it is: a path (`"/health"`), `"tcp"` (a connection that opens is
@@ -40,7 +40,7 @@ table! {
         /// Where it listens: `"127.0.0.1:3000"`, `"[::1]:3000"`, `"app.internal:3000"` or
         /// `"unix:/run/app.sock"`. A name is looked up again as its records expire, and every address it
         /// has becomes an endpoint.
-        address: EndpointAddress => required,
+        address: EndpointAddress => required("127.0.0.1:3000"),
         /// Share of the traffic against the others; 0 is none.
         weight: Count<0, 1_000> => default(1),
         /// Takes traffic only when no other endpoint can.

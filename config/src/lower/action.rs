@@ -78,7 +78,7 @@ impl Lowering<'_> {
         let written = path.to_string();
         let written = written.strip_prefix('=').unwrap_or(&written);
         let below = written.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if !below && !matches!(route.path, crate::read::Key::Refused) {
+        if !below && !route.path.is_refused() {
             let help = format!("write path = \"{text}/*\", or strip the beginning of the path");
             let message = format!("strip: paths like \"{path}\" do not begin with \"{}\"", prefix.get_ref());
             self.error(prefix.span(), message, help);
@@ -147,9 +147,10 @@ impl Lowering<'_> {
     fn edited(&mut self, key: &str, name: &Spanned<String>, value: &str, at: core::ops::Range<usize>) {
         self.field(key, name, value, at);
         if is_framing(name.get_ref()) {
-            let help = match name.get_ref().eq_ignore_ascii_case("host") {
-                true => "write host = \"…\" in the upstream",
-                false => "Tidegate writes it itself, so that both sides agree where a message ends",
+            let help = if name.get_ref().eq_ignore_ascii_case("host") {
+                "write host = \"…\" in the upstream"
+            } else {
+                "Tidegate writes it itself, so that both sides agree where a message ends"
             };
             self.error(name.span(), format!("{key}: \"{}\" cannot be changed", name.get_ref()), help);
         }

@@ -1,12 +1,13 @@
 //! `[[route]]`: patterns, names, actions, and what two routes have to do with each other.
 
 use core::ops::Range;
+use std::collections::{HashMap, HashSet};
 
 use toml::Spanned;
 use traffic::route::{HeaderMatch, HostPattern, PathPattern, Rule, Table};
 
 use super::{Lowering, upstream};
-use crate::diagnostic::{Diagnostic, line_and_column};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::field::{is_token, is_value};
 use crate::file::{self, File};
 use crate::plan::{Action, Route, Server, Upstream};
@@ -18,65 +19,85 @@ const CONFLICTS_MAX: usize = 16;
 /// Methods that people mean when they write them in small letters (RFC 9110 section 9, RFC 5789).
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
+/// What routes refer to.
+struct Known<'a> {
+    upstreams: &'a [Upstream],
+    /// Place of an upstream by its name.
+    index: HashMap<&'a str, usize>,
+    /// Whether these are all the upstreams of the file.
+    whole: bool,
+    server: &'a Server,
+}
+
 /// A route of the plan, where it was written, and whether its name was.
 struct Made {
     route: Route,
     span: Range<usize>,
     name: Option<Range<usize>>,
+    /// Whether nothing was wrong with it, so that it says what was meant.
+    is_sound: bool,
 }
 
 impl Lowering<'_> {
     pub(super) fn routes(&mut self, file: &File, upstreams: &[Upstream], server: &Server) -> Vec<Route> {
-        if file.route.get().is_some_and(|list| list.0.is_empty()) {
-            self.error(file.route.span(), "the file has no route".to_owned(), "add [[route]]");
-        }
         let written = file.route.get().map(|list| list.0.as_slice()).unwrap_or_default();
+        if written.is_empty() && !file.route.is_refused() {
+            let help = "add [[route]] with upstream = \"…\"";
+            self.error(file.route.span(), "the file has no route".to_owned(), help);
+        }
+        let index = upstreams.iter().enumerate().map(|(index, upstream)| (upstream.name.as_str(), index));
+        let known = Known {
+            upstreams,
+            index: index.collect(),
+            // When the upstreams themselves were refused, nobody knows which there would have been.
+            whole: !file.upstream.is_refused(),
+            server,
+        };
         let mut made = Vec::new();
         for route in written {
-            self.route(file, upstreams, server, route, &mut made);
+            self.route(&known, route, &mut made);
         }
         self.distinct_names(&mut made);
         self.distinct_rules(&made);
-        self.unused_upstreams(file, written);
+        if made.iter().all(|made| made.is_sound) {
+            self.unused_upstreams(file, written);
+        }
         made.into_iter().map(|made| made.route).collect()
     }
 
     /// One route of the file is one of the plan for every host it names.
-    fn route(
-        &mut self,
-        file: &File,
-        upstreams: &[Upstream],
-        server: &Server,
-        spanned: &Spanned<file::Route>,
-        made: &mut Vec<Made>,
-    ) {
+    fn route(&mut self, known: &Known<'_>, spanned: &Spanned<file::Route>, made: &mut Vec<Made>) {
         let (span, route) = (spanned.span(), spanned.get_ref());
+        let told = self.diagnostics.len();
         let path = self.path(route);
         let methods = self.methods(route);
         let headers = self.headers(route);
-        let action = self.action(file, upstreams, span.clone(), route, &path);
+        let action = self.action(known, span.clone(), route, &path);
         let rewrite = self.rewrite(route, &path);
         self.no_effect(route, &action);
         let base = match action {
-            Action::Upstream(index) => upstreams.get(index),
+            Action::Upstream(index) => known.upstreams.get(index),
             Action::Redirect { .. } | Action::Respond { .. } => None,
         };
-        let deadlines = base.map_or_else(|| upstream::timeouts(&Default::default()), |u| u.timeouts.clone());
+        let deadlines = base
+            .map_or_else(|| upstream::timeouts(&file::UpstreamTimeouts::default()), |u| u.timeouts.clone());
         let retry = base.map_or_else(upstream::no_retry, |u| u.traffic.retry.clone());
         let hosts = self.hosts(route);
         let plan = Route {
             name: self.route_name(route),
-            line: line_and_column(self.text, span.start).0,
+            line: self.line(span.start),
             rule: Rule { host: HostPattern::Any, path, methods, headers },
             action,
             rewrite,
             request_headers: self.edits("request_headers", &route.request_headers()),
             response_headers: self.edits("response_headers", &route.response_headers()),
-            body_bytes: route.body_limit.get().map_or(server.limits.body_bytes, |size| size.0),
+            body_bytes: route.body_limit.get().map_or(known.server.limits.body_bytes, |size| size.0),
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
             error_pages: self.error_pages(route),
         };
+        let errors = self.diagnostics[told..].iter().any(|told| told.severity == Severity::Error);
+        let is_sound = !errors && !route.has_mistakes;
         let several = hosts.len() > 1;
         for host in hosts {
             let mut plan = plan.clone();
@@ -84,7 +105,7 @@ impl Lowering<'_> {
             if several && route.name.get().is_some() {
                 plan.name = format!("{} {}", plan.name, plan.rule.host);
             }
-            made.push(Made { route: plan, span: span.clone(), name: route.name.span() });
+            made.push(Made { route: plan, span: span.clone(), name: route.name.span(), is_sound });
         }
     }
 
@@ -207,7 +228,7 @@ impl Lowering<'_> {
     /// Gives routes without a name one that tells them apart, and refuses names that were given twice.
     fn distinct_names(&mut self, made: &mut [Made]) {
         let short: Vec<String> = made.iter().map(|made| host_and_path(&made.route.rule)).collect();
-        let mut times = std::collections::HashMap::<&str, usize>::new();
+        let mut times = HashMap::<&str, usize>::new();
         for (made, short) in made.iter().zip(&short) {
             if made.name.is_none() {
                 *times.entry(short).or_default() += 1;
@@ -219,14 +240,14 @@ impl Lowering<'_> {
                 made.route.name = if alone { short.clone() } else { in_full(short, &made.route.rule) };
             }
         }
-        let mut seen = std::collections::HashMap::<&str, &Range<usize>>::new();
+        let mut seen = HashMap::<&str, &Range<usize>>::new();
         for made in made.iter() {
             let Some(span) = &made.name else { continue };
             match seen.get(made.route.name.as_str()) {
                 Some(first) => {
                     let message = format!("two routes are named \"{}\"", made.route.name);
                     let twice =
-                        Diagnostic::error(span.clone(), message).note((*first).clone(), "the first one is");
+                        Diagnostic::error(span.clone(), message).note((*first).clone(), "the first one");
                     self.diagnostics.push(twice.help("give one of them another name"));
                 }
                 None => {
@@ -236,25 +257,27 @@ impl Lowering<'_> {
         }
     }
 
-    /// Two routes that match the same requests are refused: the order of the file decides nothing.
+    /// Two routes that match the same requests are refused: the order of the file decides nothing. Routes with
+    /// mistakes are left out, for mended they may match something else.
     fn distinct_rules(&mut self, made: &[Made]) {
-        let mut left: Vec<&Made> = made.iter().collect();
+        let mut left: Vec<&Made> = made.iter().filter(|made| made.is_sound).collect();
         for _ in 0..CONFLICTS_MAX {
             let rules = left.iter().map(|made| made.route.rule.clone()).collect();
             let Err(conflict) = Table::build(rules) else { return };
             let (first, second) = (left[conflict.first.index()], left.remove(conflict.second.index()));
             let message = format!("another route matches the same requests as \"{}\"", second.route.name);
             let same = Diagnostic::error(second.span.clone(), message);
-            let same = same.note(first.span.clone(), "the other one is");
+            let same = same.note(first.span.clone(), "the other one");
             self.report(same.help("give one of them another host, path, method or header"));
         }
     }
 
     fn unused_upstreams(&mut self, file: &File, routes: &[Spanned<file::Route>]) {
         let Some(upstreams) = file.upstream.get() else { return };
+        let used: HashSet<&str> =
+            routes.iter().filter_map(|route| route.get_ref().upstream.get()).map(String::as_str).collect();
         for (name, upstream) in &upstreams.0 {
-            let uses = |route: &Spanned<file::Route>| route.get_ref().upstream.get() == Some(name.get_ref());
-            if !routes.iter().any(uses) {
+            if !used.contains(name.get_ref().as_str()) {
                 let help = "add a route to it, or take it away";
                 let message = format!("no route uses upstream \"{}\"", name.get_ref());
                 self.warn(upstream.span(), message, help);
@@ -264,8 +287,7 @@ impl Lowering<'_> {
 
     fn action(
         &mut self,
-        file: &File,
-        upstreams: &[Upstream],
+        known: &Known<'_>,
         span: Range<usize>,
         route: &file::Route,
         path: &PathPattern,
@@ -293,18 +315,17 @@ impl Lowering<'_> {
         if let Some(respond) = route.respond.get() {
             return self.respond(&respond.0);
         }
-        Action::Upstream(self.named_upstream(file, upstreams, route))
+        Action::Upstream(self.named_upstream(known, route))
     }
 
-    fn named_upstream(&mut self, file: &File, upstreams: &[Upstream], route: &file::Route) -> usize {
+    fn named_upstream(&mut self, known: &Known<'_>, route: &file::Route) -> usize {
         let Some(name) = route.upstream.written() else { return 0 };
-        if let Some(index) = upstreams.iter().position(|upstream| upstream.name == *name.get_ref()) {
-            return index;
+        if let Some(index) = known.index.get(name.get_ref().as_str()) {
+            return *index;
         }
-        // When the upstreams themselves were refused, nobody knows which there would have been.
-        if file.upstream.is_absent() || file.upstream.get().is_some() {
-            let known: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
-            let help = match nearest(name.get_ref(), &known) {
+        if known.whole {
+            let names: Vec<&str> = known.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+            let help = match nearest(name.get_ref(), &names) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("add [upstream.{}] with endpoints = […]", name.get_ref()),
             };

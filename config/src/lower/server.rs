@@ -87,17 +87,15 @@ impl Lowering<'_> {
         let log = server.access_log.get()?.on()?;
         let mut sample = [1.0; 5];
         for (class, share) in log.sample().0 {
-            match CLASSES.iter().position(|known| known == class.get_ref()) {
-                Some(index) => sample[index] = share.get_ref().0,
-                None => {
-                    let help = match nearest(class.get_ref(), &CLASSES) {
-                        Some(near) => format!("did you mean \"{near}\"?"),
-                        None => "the classes are \"1xx\", \"2xx\", \"3xx\", \"4xx\", \"5xx\"".to_owned(),
-                    };
-                    let message = format!("\"{}\" is no class of status", class.get_ref());
-                    self.error(class.span(), message, help);
-                }
+            if let Some(index) = CLASSES.iter().position(|known| known == class.get_ref()) {
+                sample[index] = share.get_ref().0;
+                continue;
             }
+            let help = match nearest(class.get_ref(), &CLASSES) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "the classes are \"1xx\", \"2xx\", \"3xx\", \"4xx\", \"5xx\"".to_owned(),
+            };
+            self.error(class.span(), format!("\"{}\" is no class of status", class.get_ref()), help);
         }
         let path = log.path();
         if path.is_empty() {
@@ -129,8 +127,9 @@ impl Lowering<'_> {
 
     pub(super) fn listeners(&mut self, file: &File, server: &Server) -> Vec<Listener> {
         let written = file.listener.get().map(|list| list.0.as_slice()).unwrap_or_default();
-        if file.listener.get().is_some_and(|list| list.0.is_empty()) {
-            self.error(file.listener.span(), "the file has no listener".to_owned(), "add [[listener]]");
+        if written.is_empty() && !file.listener.is_refused() {
+            let help = "add [[listener]] with address = \":8080\"";
+            self.error(file.listener.span(), "the file has no listener".to_owned(), help);
         }
         let mut listeners: Vec<Listener> = Vec::new();
         let mut spans = Vec::new();
@@ -169,7 +168,7 @@ impl Lowering<'_> {
         }
         if let Some(first) = before.iter().position(|listener| listener.address == *address) {
             let twice = Diagnostic::error(span.clone(), "two listeners have the same address");
-            let twice = twice.note(spans[first].clone(), "the first one is");
+            let twice = twice.note(spans[first].clone(), "the first one");
             self.report(twice.help("take one of them away, or give it another port"));
         }
         if let (ListenAddress::Tcp(tcp), Some(admin)) = (address, server.admin)

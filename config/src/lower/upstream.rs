@@ -54,21 +54,21 @@ impl Lowering<'_> {
     }
 
     fn endpoints(&mut self, name: &str, span: Range<usize>, upstream: &file::Upstream) -> Vec<Endpoint> {
-        let Some(written) = upstream.endpoints.get() else { return Vec::new() };
-        if written.0.is_empty() {
+        let written = upstream.endpoints.get().map(|list| list.0.as_slice()).unwrap_or_default();
+        if written.is_empty() && !upstream.endpoints.is_refused() {
             let help = "add endpoints = [\"127.0.0.1:3000\"]";
             self.error(span.clone(), format!("upstream \"{name}\" has no endpoints"), help);
         }
         let mut seen: Vec<(EndpointAddress, Range<usize>)> = Vec::new();
         let mut endpoints = Vec::new();
-        for entry in &written.0 {
+        for entry in written {
             let Shortened(endpoint) = entry.get_ref();
             let Some(address) = endpoint.address.get() else { continue };
             if let Some((_, first)) = seen.iter().find(|(other, _)| other == address) {
                 let twice =
                     Diagnostic::error(entry.span(), format!("upstream \"{name}\" has this endpoint twice"));
                 let help = "take one away; a weight gives an endpoint a larger share";
-                self.report(twice.note(first.clone(), "the first one is").help(help));
+                self.report(twice.note(first.clone(), "the first one").help(help));
             }
             seen.push((address.clone(), entry.span()));
             endpoints.push(Endpoint {

@@ -1,0 +1,197 @@
+//! Every key of the schema is read, and changes the plan.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+use tidegate_config::{Plan, parse, schema};
+
+/// A key, what has to be there for it to count, and a value that is not its default.
+const CASES: &[(&str, &str, &str)] = &[
+    ("server.threads", "", "251"),
+    ("server.admin", "", r#""off""#),
+    ("server.trusted_proxies", "", r#"["10.0.0.0/8"]"#),
+    ("server.client_field", r#"trusted_proxies = ["::1"]"#, r#""forwarded""#),
+    ("server.watch", "", "true"),
+    ("server.spin", "", r#""50us""#),
+    ("server.via", "", r#""edge-1""#),
+    ("server.request_id", "", "false"),
+    ("server.traceparent", "", "false"),
+    ("server.forwarded", "", "true"),
+    ("server.limits.head", "", r#""32 KiB""#),
+    ("server.limits.target", "", r#""4 KiB""#),
+    ("server.limits.headers", "", "50"),
+    ("server.limits.chunk_extensions", "", r#""1 KiB""#),
+    ("server.limits.trailers", "", r#""1 KiB""#),
+    ("server.limits.body", "", r#""1 MiB""#),
+    ("server.limits.connections", "", "100"),
+    ("server.limits.connections_per_client", "", "10"),
+    ("server.limits.requests_per_connection", "", "1000"),
+    ("server.timeouts.head", "", r#""1s""#),
+    ("server.timeouts.body", "", r#""1s""#),
+    ("server.timeouts.body_rate", "", r#""1 KiB/s""#),
+    ("server.timeouts.idle", "", r#""1s""#),
+    ("server.timeouts.write", "", r#""1s""#),
+    ("server.timeouts.tunnel", "", r#""0s""#),
+    ("server.shutdown.lame_duck", "", r#""1s""#),
+    ("server.shutdown.drain", "", r#""1s""#),
+    ("server.access_log.path", "access_log.format = \"json\"", r#""/var/log/tidegate.log""#),
+    ("server.access_log.format", "access_log.path = \"-\"", r#""combined""#),
+    ("server.access_log.sample", "access_log.path = \"-\"", r#"{ "2xx" = "10%" }"#),
+    ("listener.address", "", r#""127.0.0.1:1234""#),
+    ("listener.proxy_protocol", "", "true"),
+    ("listener.backlog", "", "10"),
+    ("upstream.NAME.endpoints.address", "", r#"[{ address = "127.0.0.1:4000" }]"#),
+    ("upstream.NAME.endpoints.weight", "", r#"[{ address = "127.0.0.1:3000", weight = 2 }]"#),
+    (
+        "upstream.NAME.endpoints.backup",
+        "",
+        r#"["127.0.0.1:1", { address = "127.0.0.1:3000", backup = true }]"#,
+    ),
+    ("upstream.NAME.balance.by", "", r#""round-robin""#),
+    ("upstream.NAME.balance.key", "balance.by = \"hash\"\nbalance.key = \"client\"", r#""header:x-a""#),
+    ("upstream.NAME.balance.bound", "balance.by = \"hash\"\nbalance.key = \"path\"", r#""off""#),
+    ("upstream.NAME.balance.decay", "balance.by = \"peak-ewma\"", r#""1s""#),
+    ("upstream.NAME.balance.cookie", "balance.by = \"sticky\"", r#""seat""#),
+    ("upstream.NAME.balance.max_age", "balance.by = \"sticky\"", r#""1h""#),
+    ("upstream.NAME.health.path", "health.rise = 1", r#""/health""#),
+    ("upstream.NAME.health.status", "health.path = \"/\"", r#"[200, "3xx"]"#),
+    ("upstream.NAME.health.body", "health.path = \"/\"", r#""ok""#),
+    ("upstream.NAME.health.host", "health.path = \"/\"", r#""app.internal""#),
+    ("upstream.NAME.health.interval", "health.path = \"/\"", r#""10s""#),
+    ("upstream.NAME.health.timeout", "health.path = \"/\"", r#""1s""#),
+    ("upstream.NAME.health.rise", "health.path = \"/\"", "2"),
+    ("upstream.NAME.health.fall", "health.path = \"/\"", "2"),
+    ("upstream.NAME.health.jitter", "health.path = \"/\"", "0.2"),
+    ("upstream.NAME.outlier.failures", "", "6"),
+    ("upstream.NAME.outlier.connect_failures", "", "3"),
+    ("upstream.NAME.outlier.failure_share", "", r#""off""#),
+    ("upstream.NAME.outlier.minimum_requests", "", "5"),
+    ("upstream.NAME.outlier.ejection", "", r#""5s""#),
+    ("upstream.NAME.outlier.connect_ejection", "", r#""5s""#),
+    ("upstream.NAME.outlier.ejection_max", "", r#""1m""#),
+    ("upstream.NAME.outlier.ejected_share", "", "0.1"),
+    ("upstream.NAME.outlier.panic_share", "", "0"),
+    ("upstream.NAME.retry.attempts", "", "2"),
+    ("upstream.NAME.retry.budget", "", r#""10%""#),
+    ("upstream.NAME.retry.min_per_second", "", "1"),
+    ("upstream.NAME.retry.within", "", r#""1s""#),
+    ("upstream.NAME.timeouts.connect", "", r#""1s""#),
+    ("upstream.NAME.timeouts.response", "", r#""1s""#),
+    ("upstream.NAME.timeouts.body", "", r#""0s""#),
+    ("upstream.NAME.timeouts.write", "", r#""1s""#),
+    ("upstream.NAME.pool.idle", "", "1"),
+    ("upstream.NAME.pool.idle_timeout", "", r#""1s""#),
+    ("upstream.NAME.slow_start", "", r#""10s""#),
+    ("upstream.NAME.hold", "", r#""1s""#),
+    ("upstream.NAME.host", "", r#""app.internal""#),
+    ("route.name", "", r#""all""#),
+    ("route.host", "", r#"["example.org", "*.example.org"]"#),
+    ("route.path", "", r#""/api/*""#),
+    ("route.method", "", r#""GET""#),
+    ("route.header", "", r#"{ "x-a" = true, "x-b" = "1" }"#),
+    ("route.upstream", "", r#""other""#),
+    ("route.redirect.to", "", r#""https://example.org{path}""#),
+    ("route.redirect.status", "redirect.to = \"/x\"", "302"),
+    ("route.respond.status", "respond.body = \"\"", "404"),
+    ("route.respond.body", "respond.status = 200", r#""hello""#),
+    ("route.respond.content_type", "respond.status = 200", r#""text/html""#),
+    ("route.strip", "path = \"/api/*\"", r#""/api""#),
+    ("route.rewrite", "path = \"/api/*\"", r#""/v2/{rest}""#),
+    ("route.request_headers.remove", "", r#"["x-a"]"#),
+    ("route.request_headers.set", "", r#"{ "x-a" = "1" }"#),
+    ("route.request_headers.add", "", r#"{ "x-a" = "1" }"#),
+    ("route.response_headers.remove", "", r#"["server"]"#),
+    ("route.response_headers.set", "", r#"{ "x-a" = "1" }"#),
+    ("route.response_headers.add", "", r#"{ "x-a" = "1" }"#),
+    ("route.body_limit", "", r#""1 KiB""#),
+    ("route.timeouts.connect", "", r#""1s""#),
+    ("route.timeouts.response", "", r#""1s""#),
+    ("route.timeouts.body", "", r#""0s""#),
+    ("route.timeouts.write", "", r#""1s""#),
+    ("route.retry.attempts", "", "2"),
+    ("route.retry.budget", "", "0.1"),
+    ("route.retry.min_per_second", "", "1"),
+    ("route.retry.within", "", r#""1s""#),
+    ("route.error_pages", "", r#"{ 502 = "errors/502.html" }"#),
+];
+
+#[test]
+fn every_key_changes_the_plan() {
+    for (path, context, value) in CASES {
+        let (section, key) = place(path);
+        let line = format!("{key} = {value}");
+        let before = plan(section, context);
+        // A key that the context gives already is given anew, not twice.
+        let kept: Vec<&str> = context.lines().filter(|l| !l.starts_with(&format!("{key} = "))).collect();
+        let after = plan(section, &format!("{}\n{line}", kept.join("\n")));
+        assert_ne!(format!("{before:?}"), format!("{after:?}"), "{path} changes nothing");
+    }
+}
+
+#[test]
+fn every_key_of_the_schema_has_a_case() {
+    let root: Value = serde_json::from_str(&schema()).unwrap();
+    let mut known = BTreeSet::new();
+    keys(&root, &root, "", &mut known);
+    let cases: BTreeSet<String> = CASES.iter().map(|(path, _, _)| (*path).to_owned()).collect();
+    assert_eq!(known.difference(&cases).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(cases.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// The section that a key belongs to, and the key as it is written there.
+fn place(path: &str) -> (&str, &str) {
+    let (section, key) = path.split_once('.').unwrap();
+    let key = key.strip_prefix("NAME.").unwrap_or(key);
+    // The keys of an endpoint are written inside the list.
+    (section, if key.starts_with("endpoints.") { "endpoints" } else { key })
+}
+
+fn plan(section: &str, lines: &str) -> Plan {
+    let within = |name: &str, key: &str, line: &str| {
+        let own = if section == name { lines } else { "" };
+        let given = own.lines().any(|line| line.trim_start().starts_with(key));
+        if given { own.to_owned() } else { format!("{line}\n{own}") }
+    };
+    let acts = ["redirect", "respond"].iter().any(|key| lines.contains(key));
+    let trusted = if lines.contains("proxy_protocol") { "trusted_proxies = [\"10.0.0.0/8\"]" } else { "" };
+    let text = format!(
+        "[server]\n{}\n[[listener]]\n{}\n[upstream.app]\n{}\n[upstream.other]\nendpoints = [\":1\"]\n[[route]]\n{}\n",
+        within("server", "-", trusted),
+        within("listener", "address", "address = \":8080\""),
+        within("upstream", "endpoints", "endpoints = [\"127.0.0.1:3000\"]"),
+        if section == "route" && acts {
+            lines.to_owned()
+        } else {
+            within("route", "upstream", "upstream = \"app\"")
+        },
+    );
+    let page = |_: &Path| Ok(b"<h1>sorry</h1>".to_vec());
+    parse(&text, "t.toml", &|_| None, &page).unwrap_or_else(|wrong| panic!("{wrong}\n{text}")).plan
+}
+
+fn keys(root: &Value, schema: &Value, path: &str, out: &mut BTreeSet<String>) {
+    let before = out.len();
+    if let Some(target) = schema["$ref"].as_str() {
+        keys(root, root.pointer(&target[1..]).unwrap(), path, out);
+    }
+    for option in schema["anyOf"].as_array().into_iter().flatten() {
+        keys(root, option, path, out);
+    }
+    keys_of(root, &schema["items"], path, out);
+    keys_of(root, &schema["additionalProperties"], &format!("{path}.NAME"), out);
+    for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        keys(root, property, &path, out);
+        if !out.iter().any(|known| known.starts_with(&format!("{path}."))) {
+            out.insert(path);
+        }
+    }
+    assert!(out.len() >= before);
+}
+
+fn keys_of(root: &Value, inner: &Value, path: &str, out: &mut BTreeSet<String>) {
+    if inner.is_object() {
+        keys(root, inner, path, out);
+    }
+}
