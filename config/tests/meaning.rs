@@ -1,4 +1,4 @@
-//! What configurations mean: the smallest one, the one of the README, substitution, merging.
+//! What configurations mean: the smallest one, the usual one, substitution, short forms, merging.
 
 use core::time::Duration;
 use std::io;
