@@ -15,13 +15,12 @@ pub(crate) fn json(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Whether there is nothing to escape in either format, which is so for nearly all that clients send. Looking at every
-/// byte without leaving early lets the compiler look at many of them at a time.
+/// Whether there is nothing to escape in either format, which is so for nearly all that clients send. Counting
+/// instead of leaving at the first find lets the compiler look at many bytes at a time.
 #[inline]
 fn is_plain(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .fold(true, |plain, &byte| plain & (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\'))
+    let is_special = |byte: u8| !(b' '..0x7f).contains(&byte) || byte == b'"' || byte == b'\\';
+    bytes.iter().map(|&byte| usize::from(is_special(byte))).sum::<usize>() == 0
 }
 
 #[cold]
