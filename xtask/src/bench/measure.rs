@@ -56,7 +56,7 @@ pub(crate) struct Results {
     pub(crate) idle_bytes: Vec<(Peer, f64)>,
     /// System calls per request in the scene of 64 connections; none where they could not be counted.
     pub(crate) syscalls: Vec<(Peer, Option<f64>)>,
-    /// Nanoseconds per lookup by the number of routes.
+    /// What finding a route costs.
     pub(crate) routes: Vec<super::route::Cost>,
 }
 
