@@ -146,47 +146,49 @@ async fn attempt(
     exchange.facts.endpoint = listed.map(|listed| listed.slot);
     let (mut link, reused) = connected(to, exchange, endpoint).await.map_err(|error| {
         let refusal = connect_refusal(&error);
-        control::note(&to.core.shard, to.upstream, lease.fail(to.core.now(), failure(refusal, true)));
+        blame(to, exchange, lease, failure(refusal, true));
         Failed::Again(Again { refusal, unsent: true, replayable: true, stale: false })
     })?;
     exchange.facts.reused = reused;
     let cookie = sticky::cookie(&to.upstream.plan, lease);
     let (result, replayable) = transfer(to, client, exchange, &mut link, listed, cookie.as_deref()).await;
+    if result.is_err() {
+        to.core.shard.upstream_closed(to.upstream.slot, "failed");
+    }
     match result {
         Ok(end) => {
             let latency = exchange.facts.times.wait;
-            let status = exchange.facts.status;
             let now = exchange.facts.answered.unwrap_or_else(|| to.core.now());
-            control::note(
-                &to.core.shard,
-                to.upstream,
-                match status {
-                    502..=504 => lease.fail(now, Failure::Status5xx),
-                    _ => lease.succeed(now, latency),
-                },
-            );
+            match exchange.facts.status {
+                502..=504 => blame(to, exchange, lease, Failure::Status5xx),
+                _ => control::note(&to.core.shard, to.upstream, lease.succeed(now, latency)),
+            }
             finish(to, client, exchange, link, endpoint, end).await.map_err(Failed::Stop)
         }
         Err(Broken::Early { refusal, unsent }) => {
             let stale = reused && refusal == Refusal::ResponseClosed;
             if stale {
-                to.core.pools.borrow_mut().stale(endpoint.id(), to.core.now_ms());
+                to.core.pools.borrow_mut().stale(endpoint.id(), to.core.now_ms(), &to.core.shard);
             } else {
-                control::note(
-                    &to.core.shard,
-                    to.upstream,
-                    lease.fail(to.core.now(), failure(refusal, false)),
-                );
+                blame(to, exchange, lease, failure(refusal, false));
             }
             Err(Failed::Again(Again { refusal, unsent, replayable, stale }))
         }
         Err(Broken::Refused(refusal)) => Err(Failed::Stop(Stop::Refused(refusal))),
         Err(Broken::Midway) => {
-            control::note(&to.core.shard, to.upstream, lease.fail(to.core.now(), Failure::Reset));
+            blame(to, exchange, lease, Failure::Reset);
             Err(Failed::Stop(Stop::Cut(Who::Endpoint, Stage::Deliver)))
         }
         Err(Broken::ClientGone(stage)) => Err(Failed::Stop(Stop::Cut(Who::Client, stage))),
     }
+}
+
+/// Counts a failed try against its endpoint.
+fn blame(to: To<'_>, exchange: &Exchange, lease: &Lease, failure: Failure) {
+    if let Some(slot) = exchange.facts.endpoint {
+        to.core.shard.endpoint_failed(slot, failure.code());
+    }
+    control::note(&to.core.shard, to.upstream, lease.fail(to.core.now(), failure));
 }
 
 /// Runs the try; also says whether it could be repeated.
@@ -221,7 +223,7 @@ async fn connected(
     endpoint: &Endpoint,
 ) -> std::io::Result<(Stream, bool)> {
     let once = !exchange.head.method.is_idempotent();
-    let kept = to.core.pools.borrow_mut().take(endpoint.id(), once, to.core.now_ms());
+    let kept = to.core.pools.borrow_mut().take(endpoint.id(), once, to.core.now_ms(), &to.core.shard);
     if let Some(stream) = kept {
         to.core.shard.upstream_reused(to.upstream.slot);
         return Ok((stream, true));
@@ -255,7 +257,12 @@ async fn finish(
             if reusable && !to.core.shared.is_draining() {
                 let pool = &to.upstream.plan.pool;
                 let mut pools = to.core.pools.borrow_mut();
-                pools.put(endpoint.id(), link, pool.idle, pool.idle_timeout, to.core.now_ms());
+                let kept = pools.put(endpoint.id(), link, to.upstream.slot, pool, to.core.now_ms());
+                if !kept {
+                    to.core.shard.upstream_closed(to.upstream.slot, "pool_full");
+                }
+            } else {
+                to.core.shard.upstream_closed(to.upstream.slot, "not_reusable");
             }
             if client.flush(to.live, exchange).await {
                 Ok(())
