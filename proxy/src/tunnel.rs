@@ -26,6 +26,7 @@ pub async fn carry(
     let mut up = Direction::default();
     let mut down = Direction::default();
     // What the client sent before the 101 was out belongs to the tunnel.
+    up.carried = client.pending.len() as u64;
     up.backlog.push(&std::mem::take(&mut client.pending));
     core.shard.tunnel_opened();
     client.timer.set(idle);
