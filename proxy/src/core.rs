@@ -213,7 +213,7 @@ impl Core {
     /// What has to be done now and then; runs every [`crate::timers::TICK`].
     pub fn tick(&self) {
         self.timers.sweep();
-        self.pools.borrow_mut().look_over(self.now_ms());
+        self.pools.borrow_mut().look_over(self.now_ms(), &self.shard);
         if let Some(log) = self.log.borrow_mut().as_mut() {
             log.tick();
         }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use signals::request::Times;
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
-use traffic::{Moment, Refusal};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Query;
+use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead};
 
 /// Buffers grown past this are not kept for the next request.

@@ -212,7 +212,8 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         }
-        let (open, close): (&[u8], &[u8]) = if peer.ip.is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+        let (open, close): (&[u8], &[u8]) =
+            if peer.ip.is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
         for part in [open, peer.text(), close, b";proto=http"] {
             out.extend_from_slice(part);
         }

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use signals::{Shard, UpstreamSlot};
 use traffic::endpoint::EndpointId;
 
 use crate::stream::Stream;
@@ -34,6 +35,8 @@ pub struct Pools {
 struct Pool {
     idle: Vec<Idle>,
     learned: Option<Learned>,
+    /// Whose endpoint it is, for signals.
+    upstream: Option<UpstreamSlot>,
     /// `idle_timeout` of the upstream when a connection was last put back.
     idle_timeout_ms: u64,
 }
@@ -55,9 +58,9 @@ struct Learned {
 impl Pools {
     /// A connection that was open a moment ago. With `once`, only one that was used so recently
     /// that its endpoint has no reason to have closed it.
-    pub fn take(&mut self, endpoint: EndpointId, once: bool, now_ms: u64) -> Option<Stream> {
+    pub fn take(&mut self, endpoint: EndpointId, once: bool, now_ms: u64, shard: &Shard) -> Option<Stream> {
         let pool = self.endpoints.get_mut(&endpoint)?;
-        let most = pool.most_age_ms(once, now_ms);
+        let most = pool.most_age_ms(once);
         // The one used last is taken first: the rest may grow old and close.
         let last = pool.idle.last()?;
         if now_ms.saturating_sub(last.since_ms) > most {
@@ -67,40 +70,43 @@ impl Pools {
         if idle.stream.is_silent() {
             return Some(idle.stream);
         }
-        pool.learn(&idle, now_ms);
-        // One closed connection seldom comes alone: look at the others before the next is given.
-        pool.look_over(now_ms);
+        // One closed connection seldom comes alone: look at them all before the next is given.
+        pool.idle.push(idle);
+        pool.look_over(now_ms, shard);
         let idle = pool.idle.pop()?;
         (now_ms.saturating_sub(idle.since_ms) <= most).then_some(idle.stream)
     }
 
-    /// Keeps a connection for the next request, unless `most` are kept already.
+    /// Keeps a connection for the next request; false when enough are kept already.
     pub fn put(
         &mut self,
         endpoint: EndpointId,
         stream: Stream,
-        most: usize,
-        idle_timeout: Duration,
+        upstream: UpstreamSlot,
+        settings: &config::Pool,
         now_ms: u64,
-    ) {
+    ) -> bool {
         let pool = self.endpoints.entry(endpoint).or_default();
-        pool.idle_timeout_ms = idle_timeout.as_millis() as u64;
-        if pool.idle.len() < most {
+        pool.idle_timeout_ms = settings.idle_timeout.as_millis() as u64;
+        pool.upstream = Some(upstream);
+        let kept = pool.idle.len() < settings.idle;
+        if kept {
             pool.idle.push(Idle { stream, since_ms: now_ms, seen_ms: now_ms });
         }
+        kept
     }
 
     /// A kept-alive connection failed before a byte of the response: its endpoint had closed it.
-    pub fn stale(&mut self, endpoint: EndpointId, now_ms: u64) {
+    pub fn stale(&mut self, endpoint: EndpointId, now_ms: u64, shard: &Shard) {
         if let Some(pool) = self.endpoints.get_mut(&endpoint) {
-            pool.look_over(now_ms);
+            pool.look_over(now_ms, shard);
         }
     }
 
     /// Closes what is too old or was closed by its endpoint, and learns from it. Called every tick.
-    pub fn look_over(&mut self, now_ms: u64) {
+    pub fn look_over(&mut self, now_ms: u64, shard: &Shard) {
         self.endpoints.retain(|_, pool| {
-            pool.look_over(now_ms);
+            pool.look_over(now_ms, shard);
             if pool.learned.is_some_and(|learned| now_ms.saturating_sub(learned.at_ms) > FORGET_MS) {
                 pool.learned = None;
             }
@@ -128,7 +134,7 @@ impl Pools {
 
 impl Pool {
     /// Oldest age at which a connection may still be used.
-    fn most_age_ms(&self, once: bool, _now_ms: u64) -> u64 {
+    fn most_age_ms(&self, once: bool) -> u64 {
         let most = self.learned.map_or(self.idle_timeout_ms, |learned| {
             // A tenth less than what was seen: the app's clock and ours do not start together.
             self.idle_timeout_ms.min(learned.timeout_ms - learned.timeout_ms / 10)
@@ -140,24 +146,31 @@ impl Pool {
         }
     }
 
-    fn look_over(&mut self, now_ms: u64) {
-        let most = self.most_age_ms(false, now_ms);
-        let mut closed = Vec::new();
+    fn look_over(&mut self, now_ms: u64, shard: &Shard) {
+        let most = self.most_age_ms(false);
+        let mut learned_ms = None;
+        let count = |why| {
+            if let Some(upstream) = self.upstream {
+                shard.upstream_closed(upstream, why);
+            }
+        };
         self.idle.retain_mut(|idle| {
             if !idle.stream.is_silent() {
-                closed.push((idle.since_ms, idle.seen_ms));
+                count("closed_by_endpoint");
+                let age_ms = idle.seen_ms.saturating_sub(idle.since_ms);
+                learned_ms = Some(learned_ms.map_or(age_ms, |least: u64| least.min(age_ms)));
                 return false;
             }
             idle.seen_ms = now_ms;
-            now_ms.saturating_sub(idle.since_ms) <= most
+            let stays = now_ms.saturating_sub(idle.since_ms) <= most;
+            if !stays {
+                count("idle");
+            }
+            stays
         });
-        for (since_ms, seen_ms) in closed {
-            self.learn_age(seen_ms.saturating_sub(since_ms), now_ms);
+        if let Some(age_ms) = learned_ms {
+            self.learn_age(age_ms, now_ms);
         }
-    }
-
-    fn learn(&mut self, idle: &Idle, now_ms: u64) {
-        self.learn_age(idle.seen_ms.saturating_sub(idle.since_ms), now_ms);
     }
 
     fn learn_age(&mut self, age_ms: u64, now_ms: u64) {
@@ -178,7 +191,14 @@ mod tests {
         (Stream::Memory(ours), theirs)
     }
 
-    const IDLE: Duration = Duration::from_secs(60);
+    fn settings(idle: usize) -> config::Pool {
+        config::Pool { idle, idle_timeout: Duration::from_secs(60) }
+    }
+
+    fn put(pools: &mut Pools, stream: Stream, idle: usize, now_ms: u64) -> bool {
+        let upstream = signals::Signals::new(1).upstream("app");
+        pools.put(id(1), stream, upstream, &settings(idle), now_ms)
+    }
 
     fn id(n: u32) -> EndpointId {
         EndpointId(n)
@@ -188,34 +208,37 @@ mod tests {
     async fn a_connection_that_its_endpoint_closed_is_not_given_out() {
         let mut pools = Pools::default();
         let (ours, theirs) = pair();
-        pools.put(id(1), ours, 8, IDLE, 0);
+        put(&mut pools, ours, 8, 0);
         drop(theirs);
-        assert!(pools.take(id(1), false, 10).is_none());
+        assert!(pools.take(id(1), false, 10, &Shard::default()).is_none());
     }
 
     #[tokio::test]
     async fn the_idle_timeout_of_an_app_is_learned_from_its_close() {
         let mut pools = Pools::default();
         let (ours, theirs) = pair();
-        pools.put(id(1), ours, 8, IDLE, 0);
+        put(&mut pools, ours, 8, 0);
         for now in (100..=2_000).step_by(100) {
-            pools.look_over(now);
+            pools.look_over(now, &Shard::default());
         }
         drop(theirs);
-        pools.look_over(2_100);
+        pools.look_over(2_100, &Shard::default());
         assert_eq!(pools.learned(id(1)), Some(Duration::from_millis(2_000)));
         let (ours, _theirs) = pair();
-        pools.put(id(1), ours, 8, IDLE, 3_000);
-        assert!(pools.take(id(1), false, 4_900).is_none(), "older than 90 % of the learned timeout");
+        put(&mut pools, ours, 8, 3_000);
+        assert!(
+            pools.take(id(1), false, 4_900, &Shard::default()).is_none(),
+            "older than 90 % of the learned timeout"
+        );
     }
 
     #[tokio::test]
     async fn a_request_that_must_not_repeat_gets_only_a_recent_connection() {
         let mut pools = Pools::default();
         let (ours, _theirs) = pair();
-        pools.put(id(1), ours, 8, IDLE, 0);
-        assert!(pools.take(id(1), true, 1_500).is_none());
-        assert!(pools.take(id(1), false, 1_500).is_some());
+        put(&mut pools, ours, 8, 0);
+        assert!(pools.take(id(1), true, 1_500, &Shard::default()).is_none());
+        assert!(pools.take(id(1), false, 1_500, &Shard::default()).is_some());
     }
 
     #[tokio::test]
@@ -225,7 +248,7 @@ mod tests {
         for _ in 0..5 {
             let (ours, theirs) = pair();
             ends.push(theirs);
-            pools.put(id(1), ours, 2, IDLE, 0);
+            put(&mut pools, ours, 2, 0);
         }
         assert_eq!(pools.len(), 2);
     }
