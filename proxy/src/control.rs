@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Names are asked for again no sooner and no later than this, whatever their records say.
 const RESOLVE_LEAST: Duration = Duration::from_secs(1);
-const RESOLVE_MOST: Duration = Duration::from_secs(60);
+const RESOLVE_MOST: Duration = Duration::from_mins(1);
 
 /// The control thread; it ends when this is dropped.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ pub fn note(shard: &Shard, upstream: &Upstream, transition: Option<Transition>) 
 async fn resolve(shared: Arc<Shared>, upstream: Arc<Upstream>) {
     let shard = shared.control_shard();
     let name = &upstream.plan.name;
-    let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
+    let resolver = TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build);
     let resolver = match resolver {
         Ok(resolver) => resolver,
         Err(error) => {

@@ -144,6 +144,8 @@ pub struct Core {
     /// Wakes the spinning.
     pub woken: tokio::sync::Notify,
     date: RefCell<Date>,
+    // Requests hold on to it by the `Rc`, which no other core counts; the `Arc` is touched once per reload.
+    #[allow(clippy::redundant_allocation)]
     live: RefCell<(u64, Rc<Arc<Live>>)>,
 }
 
@@ -172,6 +174,7 @@ impl Core {
 
     /// The configuration in force. Costs a load and a compare while nothing changed, and no write
     /// to memory that another core reads.
+    #[allow(clippy::redundant_allocation)]
     pub fn live(&self) -> Rc<Arc<Live>> {
         let generation = self.shared.generation.load(Ordering::Acquire);
         let mut live = self.live.borrow_mut();

@@ -1,5 +1,7 @@
 //! The pipeline's decisions about one request, in words and in the pipeline's order.
 
+use std::fmt::Write as _;
+
 use config::{Action, Plan, Rewrite};
 use traffic::Moment;
 use traffic::route::{Params, Query};
@@ -82,7 +84,7 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
-            say("answer", format!("{status}, fixed body, {content_type}"))
+            say("answer", format!("{status}, fixed body, {content_type}"));
         }
         Action::Upstream(index) => upstream(live, route, *index, now, &mut say),
     }
@@ -164,7 +166,8 @@ pub fn head_of(method: &str, url: &str, headers: &[(String, String)]) -> Result<
     let target = target.split('#').next().unwrap_or(target);
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        // Writing to a String does not fail.
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
     if head.len() > Limits::default().head_bytes as usize {

@@ -114,7 +114,7 @@ fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
 fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let headers = &exchange.response.headers;
     let named = crate::outbound::names_fields(buffer, headers);
-    for header in headers.iter() {
+    for header in headers {
         let name = header.name.of(buffer);
         let keep = match header.field {
             Field::ContentLength | Field::TransferEncoding => false,

@@ -87,7 +87,7 @@ pub fn expand(out: &mut Vec<u8>, template: &str, live: &Live, exchange: &Exchang
             "rest" => out.extend_from_slice(rest(&exchange.path, &route.rule.path.to_string())),
             "path" => out.extend_from_slice(&exchange.path),
             "query" => {
-                out.extend_from_slice(exchange.head.query.map_or(b"", |query| query.of(&exchange.input)))
+                out.extend_from_slice(exchange.head.query.map_or(b"", |query| query.of(&exchange.input)));
             }
             "host" => out.extend_from_slice(&exchange.host),
             name => out.extend_from_slice(params.value(name, &exchange.path).unwrap_or_default()),
@@ -112,12 +112,13 @@ fn rest<'a>(path: &'a [u8], pattern: &str) -> &'a [u8] {
 }
 
 /// The client's fields that go on as they are.
+#[allow(clippy::match_same_arms)] // Each line is a reason of its own.
 fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &config::Route) {
     let input = &exchange.input[..];
     let marks = &live.plan.server.marks;
     let trusted = exchange.is_trusted();
     let named = names_fields(input, &exchange.head.headers);
-    for header in exchange.head.headers.iter() {
+    for header in &exchange.head.headers {
         let name = header.name.of(input);
         let keep = match header.field {
             Field::Host | Field::ContentLength | Field::TransferEncoding | Field::Expect => false,

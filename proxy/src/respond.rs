@@ -222,7 +222,7 @@ fn own_fields(out: &mut Vec<u8>, changes: &[config::HeaderEdit], answer: &Answer
             field(out, name, value);
         }
     };
-    if !bodiless && !(answer.body.is_empty() && answer.location.is_some()) {
+    if !bodiless && (!answer.body.is_empty() || answer.location.is_none()) {
         own(b"Content-Type", answer.content_type.as_bytes());
     }
     if let Some(location) = answer.location {

@@ -1,5 +1,7 @@
 //! The cookie that ties a client to an endpoint, and the keys that the hashing policies balance by.
 
+use std::fmt::Write as _;
+
 use config::{BalanceKey, StickyCookie};
 use traffic::balance::hash_key;
 use traffic::upstream::Lease;
@@ -20,7 +22,8 @@ pub fn cookie(upstream: &config::Upstream, lease: &Lease) -> Option<Vec<u8>> {
     let StickyCookie { name, max_age } = upstream.sticky_cookie.as_ref()?;
     let mut cookie = format!("{name}={tag}; Path=/; HttpOnly; SameSite=Lax");
     if let Some(age) = max_age {
-        cookie.push_str(&format!("; Max-Age={}", age.as_secs()));
+        // Writing to a String does not fail.
+        let _ = write!(cookie, "; Max-Age={}", age.as_secs());
     }
     Some(cookie.into_bytes())
 }

@@ -30,7 +30,7 @@ impl Stream {
     /// Reads what is there into `buf`; 0 is the end of the stream.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket, |mut socket| socket.read(buf)) {
+            match try_fresh(socket.as_ref(), |mut socket| socket.read(buf)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
@@ -49,7 +49,7 @@ impl Stream {
     /// Writes as much of `buf` as the stream takes now.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket, |mut socket| socket.write(buf)) {
+            match try_fresh(socket.as_ref(), |mut socket| socket.write(buf)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
@@ -71,7 +71,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let slices = [IoSlice::new(head), IoSlice::new(body)];
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket, |mut socket| socket.write_vectored(&slices)) {
+            match try_fresh(socket.as_ref(), |mut socket| socket.write_vectored(&slices)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
@@ -132,10 +132,10 @@ impl Stream {
 
 /// Tries an operation on a socket outside the event loop; `None` where it would block.
 fn try_fresh<T>(
-    socket: &Option<StdTcpStream>,
+    socket: Option<&StdTcpStream>,
     mut operation: impl FnMut(&StdTcpStream) -> io::Result<T>,
 ) -> Option<io::Result<T>> {
-    let socket = socket.as_ref()?;
+    let socket = socket?;
     loop {
         match operation(socket) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
