@@ -59,7 +59,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The configuration [default: tidegate.toml in this folder]
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["to", "listen"])]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["to", "listen", "admin"])]
     pub(crate) config: Option<PathBuf>,
     /// Address of the app: host:port or unix:/path; once for each instance
     #[arg(long, value_name = "ADDRESS", value_parser = endpoint)]
@@ -67,6 +67,18 @@ pub(crate) struct Run {
     /// Where to listen [default: 127.0.0.1:8080]; ":8080" is every address of this machine
     #[arg(long, value_name = "ADDRESS", requires = "to", value_parser = listen)]
     pub(crate) listen: Option<config::ListenAddress>,
+    /// Admin listener, or "off" [default: 127.0.0.1:9900]; with a file, the file says it
+    #[arg(long, value_name = "ADDRESS", requires = "to", value_parser = admin)]
+    pub(crate) admin: Option<AdminPlace>,
+}
+
+/// Where the admin listener of `run --to` is.
+#[derive(Clone, Copy, Debug)]
+pub enum AdminPlace {
+    /// Nowhere.
+    Off,
+    /// Here.
+    At(SocketAddr),
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +164,16 @@ fn endpoint(text: &str) -> Result<config::EndpointAddress, String> {
 
 fn listen(text: &str) -> Result<config::ListenAddress, String> {
     config::parse_listen(text).map_err(|error| error.to_string())
+}
+
+fn admin(text: &str) -> Result<AdminPlace, String> {
+    match text {
+        "off" => Ok(AdminPlace::Off),
+        _ => text
+            .parse()
+            .map(AdminPlace::At)
+            .map_err(|_| "write an address and a port, such as 127.0.0.1:9900, or off".to_owned()),
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

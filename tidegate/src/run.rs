@@ -13,7 +13,7 @@ use signals::{Reload, Signals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::cli;
+use crate::cli::{self, AdminPlace};
 use crate::control::Control;
 
 /// Read when no file is named.
@@ -31,7 +31,7 @@ pub enum Source {
     /// A file.
     File(PathBuf),
     /// The command line.
-    Addresses(ListenAddress, Vec<EndpointAddress>),
+    Addresses(ListenAddress, Vec<EndpointAddress>, Option<AdminPlace>),
 }
 
 impl Source {
@@ -48,7 +48,15 @@ impl Source {
                 }
                 Ok(loaded.plan)
             }
-            Self::Addresses(listen, endpoints) => Ok(Plan::simple(listen.clone(), endpoints.clone())),
+            Self::Addresses(listen, endpoints, admin) => {
+                let mut plan = Plan::simple(listen.clone(), endpoints.clone());
+                match admin {
+                    None => {}
+                    Some(AdminPlace::Off) => plan.server.admin = None,
+                    Some(AdminPlace::At(address)) => plan.server.admin = Some(*address),
+                }
+                Ok(plan)
+            }
         }
     }
 
@@ -111,7 +119,8 @@ pub(crate) fn run(args: cli::Run) -> ExitCode {
 fn source(args: cli::Run) -> Result<Source, String> {
     if !args.to.is_empty() {
         let listen = args.listen.map_or_else(|| config::parse_listen("127.0.0.1:8080"), Ok);
-        return Ok(Source::Addresses(listen.map_err(|error| format!("error: {error}\n"))?, args.to));
+        let listen = listen.map_err(|error| format!("error: {error}\n"))?;
+        return Ok(Source::Addresses(listen, args.to, args.admin));
     }
     let path = args.config.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     Ok(Source::File(path))
@@ -236,7 +245,7 @@ fn bind_admin(address: std::net::SocketAddr) -> Result<std::net::TcpListener, St
     std::net::TcpListener::bind(address).map_err(|error| {
         format!(
             "error: cannot listen on {address} for admin: {error}\nhelp: is Tidegate running already? another \
-             address is set by [server] admin = \"…\", \"off\" does without\n"
+             address is set by [server] admin = \"…\" or --admin, \"off\" does without\n"
         )
     })
 }
