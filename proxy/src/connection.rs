@@ -117,9 +117,13 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
     let facts = &exchange.facts;
     let parsed = facts.begun.is_some();
     let input = &exchange.input[..];
-    let value = |field| {
-        exchange.head.headers.get(field).filter(|_| parsed).map_or(&b""[..], |header| header.value.of(input))
+    // Only the log shows them, and finding them costs a look at every line.
+    let logged = core.log.borrow().is_some();
+    let value = |field| match exchange.head.headers.get(field) {
+        Some(header) => header.value.of(input),
+        None => &b""[..],
     };
+    let shown = |field| if parsed && logged { value(field) } else { b"" };
     let event = Finished {
         who,
         stage,
@@ -138,8 +142,8 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
         target: if parsed { exchange.target() } else { first_line(input) },
         host: if parsed { exchange.head.authority.of(input) } else { b"" },
         version: if parsed && exchange.head.version == Version::Http10 { 10 } else { 11 },
-        referer: value(Field::Referer),
-        user_agent: value(Field::UserAgent),
+        referer: shown(Field::Referer),
+        user_agent: shown(Field::UserAgent),
         request_id: &exchange.request_id,
         trace_id: exchange.traceparent.get(3..35).unwrap_or_default(),
     };

@@ -4,6 +4,7 @@
 use wire::{Field, Framing, Method, Version};
 
 use crate::exchange::Exchange;
+use crate::lines::Lines;
 use crate::live::Live;
 use crate::outbound::{edited, edits, field, number, via};
 
@@ -114,6 +115,7 @@ fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
 fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let headers = &exchange.response.headers;
     let named = crate::outbound::names_fields(buffer, headers);
+    let mut lines = Lines::new(out, buffer);
     for header in headers {
         let name = header.name.of(buffer);
         let keep = match header.field {
@@ -125,7 +127,7 @@ fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config:
             && !(named && headers.named_by_connection(buffer, name))
             && !edited(&route.response_headers, name)
         {
-            field(out, name, header.value.of(buffer));
+            lines.keep(header);
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod explain;
 pub mod forward;
 mod inbound;
+mod lines;
 pub mod live;
 pub mod net;
 mod outbound;

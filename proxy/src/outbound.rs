@@ -9,6 +9,7 @@ use wire::{Field, Framing, TargetForm, Version};
 
 use crate::core::{Core, Peer};
 use crate::exchange::Exchange;
+use crate::lines::Lines;
 use crate::live::{Listed, Live, Upstream};
 
 /// Writes the head of the request for one try into `out`.
@@ -118,6 +119,7 @@ fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &conf
     let marks = &live.plan.server.marks;
     let trusted = exchange.is_trusted();
     let named = names_fields(input, &exchange.head.headers);
+    let mut lines = Lines::new(out, input);
     for header in &exchange.head.headers {
         let name = header.name.of(input);
         let keep = match header.field {
@@ -136,7 +138,7 @@ fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &conf
             && !(named && exchange.head.headers.named_by_connection(input, name))
             && !edited(&route.request_headers, name)
         {
-            field(out, name, header.value.of(input));
+            lines.keep(header);
         }
     }
 }
@@ -280,6 +282,7 @@ pub fn names_fields(buffer: &[u8], headers: &wire::Headers) -> bool {
 
 /// One field line.
 pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
