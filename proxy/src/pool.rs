@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn settings(idle: usize) -> config::Pool {
-        config::Pool { idle, idle_timeout: Duration::from_secs(60) }
+        config::Pool { idle, idle_timeout: Duration::from_mins(1) }
     }
 
     fn put(pools: &mut Pools, stream: Stream, idle: usize, now_ms: u64) -> bool {
@@ -223,7 +223,7 @@ mod tests {
         }
         drop(theirs);
         pools.look_over(2_100, &Shard::default());
-        assert_eq!(pools.learned(id(1)), Some(Duration::from_millis(2_000)));
+        assert_eq!(pools.learned(id(1)), Some(Duration::from_secs(2)));
         let (ours, _theirs) = pair();
         put(&mut pools, ours, 8, 3_000);
         assert!(
