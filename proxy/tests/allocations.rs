@@ -20,21 +20,30 @@ use tokio::task::{AbortHandle, spawn_local};
 use traffic::endpoint::Address;
 
 thread_local! {
-    static COUNTED: Cell<Counted> = const { Cell::new(Counted { allocations: 0, bytes: 0 }) };
+    static COUNTED: Cell<Counted> = const { Cell::new(Counted { allocations: 0, taken_bytes: 0, given_bytes: 0 }) };
 }
 
-/// What this thread has asked for.
+/// What this thread has asked for and given back.
 #[derive(Clone, Copy, Debug)]
 struct Counted {
     allocations: u64,
-    /// Held now: asked for and not given back.
-    bytes: i64,
+    taken_bytes: usize,
+    given_bytes: usize,
 }
 
-fn count(allocations: u64, bytes: i64) {
+impl Counted {
+    /// May wrap, for what another thread asked for can be given back here; differences are right.
+    fn held_bytes(self) -> usize {
+        self.taken_bytes.wrapping_sub(self.given_bytes)
+    }
+}
+
+fn count(allocations: u64, taken: usize, given: usize) {
+    let Counted { allocations: before, taken_bytes, given_bytes } = COUNTED.get();
     COUNTED.set(Counted {
-        allocations: COUNTED.get().allocations + allocations,
-        bytes: COUNTED.get().bytes + bytes,
+        allocations: before + allocations,
+        taken_bytes: taken_bytes + taken,
+        given_bytes: given_bytes + given,
     });
 }
 
@@ -45,19 +54,19 @@ struct Counting;
 // touches a thread-local cell without a destructor, which allocates nothing and cannot be gone.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size() as i64);
+        count(1, layout.size(), 0);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(0, -(layout.size() as i64));
+        count(0, 0, layout.size());
         // SAFETY: the caller keeps the contract of `dealloc`, and `at` came from `System`.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(1, size as i64 - layout.size() as i64);
+        count(1, size, layout.size());
         // SAFETY: the caller keeps the contract of `realloc`, and `at` came from `System`.
         unsafe { System.realloc(at, layout, size) }
     }
@@ -230,7 +239,7 @@ fn a_connection_is_a_small_future() {
 
 #[test]
 fn an_idle_connection_holds_no_more_than_its_future_and_its_deadline() {
-    const CLIENTS: i64 = 500;
+    const CLIENTS: usize = 500;
     play(async |core| {
         // What the core itself needs for so many requests at once is there before the count begins.
         let mut warm: Vec<_> = (0..CLIENTS).map(|_| connect(core)).collect();
@@ -239,8 +248,8 @@ fn an_idle_connection_holds_no_more_than_its_future_and_its_deadline() {
         }
         drop(warm);
         tokio::time::sleep(TICK).await;
-        let mut clients = Vec::with_capacity(CLIENTS as usize);
-        let before = COUNTED.get().bytes;
+        let mut clients = Vec::with_capacity(CLIENTS);
+        let before = COUNTED.get().held_bytes();
         for _ in 0..CLIENTS {
             clients.push(connect(core));
         }
@@ -248,7 +257,7 @@ fn an_idle_connection_holds_no_more_than_its_future_and_its_deadline() {
             ask(client, REQUEST).await;
         }
         tokio::time::sleep(TICK).await;
-        let each = (COUNTED.get().bytes - before) / CLIENTS;
+        let each = COUNTED.get().held_bytes().wrapping_sub(before) / CLIENTS;
         println!("an idle connection holds {each} bytes, the scene's in-memory pipe included");
         assert!(each <= 4 * 1024, "{each} bytes");
     });

@@ -214,7 +214,7 @@ fn a_tunnel_that_both_sides_end_is_complete_and_counts_its_bytes() {
         client.head().await;
         assert_eq!(client.exactly(4).await, b"ping");
         client.finish().await;
-        client.to_end().await;
+        client.rest().await;
     });
     assert_eq!((&line["status"], &line["received_bytes"]), (&101.into(), &4.into()));
 }
@@ -229,7 +229,7 @@ fn a_tunnel_that_falls_silent_is_ended_by_tidegate() {
     ends("tidegate/tunnel", &format!("server.timeouts.tunnel = \"1m\"\n{APP}"), upgrade, async |scene| {
         let mut client = scene.client();
         client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
-        client.to_end().await;
+        client.rest().await;
     });
 }
 

@@ -252,7 +252,7 @@ fn a_response_that_breaks_off_is_visibly_truncated_and_nothing_else_is_harmed() 
                 let response = client.get("/").await;
                 assert!(!response.is_whole, "{}", response.text());
                 assert!(response.text().contains("hello"), "what came before is delivered");
-                assert_eq!(client.to_end().await, b"");
+                assert_eq!(client.rest().await, b"");
                 assert_eq!(scene.requests_at(FIRST).len(), 1, "nothing is tried again once it has begun");
                 scene.kill(FIRST);
                 assert_eq!(other.get("/").await.text(), "second");
@@ -542,7 +542,7 @@ fn a_draining_tidegate_finishes_requests_and_closes_idle_connections() {
             let response = busy.response().await;
             assert_eq!((response.status(), response.text()), (200, "late"));
             assert_eq!(response.header("connection"), Some("close"));
-            assert_eq!(busy.to_end().await, b"");
+            assert_eq!(busy.rest().await, b"");
         });
 }
 
@@ -560,7 +560,7 @@ fn a_draining_tidegate_closes_behind_a_response_that_had_begun() {
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
             assert_eq!(client.head().await.status(), 200);
             scene.drain();
-            assert_eq!(client.to_end().await, b"half");
+            assert_eq!(client.rest().await, b"half");
         });
 }
 

@@ -30,7 +30,7 @@ async fn goes_on(client: &mut Client, scene: &Scene) {
 /// The connection is over, and said so.
 async fn is_over(client: &mut Client, response: &Message) {
     assert_eq!(response.header("connection"), Some("close"));
-    assert_eq!(client.to_end().await, b"");
+    assert_eq!(client.rest().await, b"");
 }
 
 /// Sends `request` through `config`: it is refused for `expected` with `status`, nothing of it reaches
@@ -264,11 +264,11 @@ fn a_connection_that_says_nothing_is_closed_without_a_word() {
         .origin(ORIGIN, hello)
         .run(async |scene| {
             let mut client = scene.client();
-            assert_eq!(client.to_end().await, b"");
+            assert_eq!(client.rest().await, b"");
             assert!((9_900..10_300).contains(&scene.elapsed().as_millis()), "{:?}", scene.elapsed());
             let mut client = scene.client();
             client.get("/").await;
-            assert_eq!(client.to_end().await, b"");
+            assert_eq!(client.rest().await, b"");
             assert!((29_700..30_500).contains(&scene.elapsed().as_millis()), "{:?}", scene.elapsed());
         });
 }

@@ -23,9 +23,9 @@ fn sees(bytes: &str, expected: &[&str]) {
         let mut attacker = scene.client();
         attacker.send(bytes).await;
         attacker.finish().await;
-        attacker.to_end().await;
+        attacker.rest().await;
         let requests = scene.requests();
-        let targets: Vec<_> = requests.iter().map(|request| request.target()).collect();
+        let targets: Vec<_> = requests.iter().map(testkit::Message::target).collect();
         assert_eq!(targets, expected, "{bytes:?}");
         let mut victim = scene.client();
         assert_eq!(victim.get("/mine").await.text(), "/mine ", "{bytes:?}");
@@ -134,7 +134,7 @@ fn tricks_with_chunks_are_refused() {
                 .send(format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}"))
                 .await;
             attacker.finish().await;
-            attacker.to_end().await;
+            attacker.rest().await;
             let targets: Vec<_> = scene.requests().iter().map(|r| r.target().to_owned()).collect();
             assert!(!targets.iter().any(|target| target == "/admin"), "{body:?}");
             let sent = scene.bytes().concat().escape_ascii().to_string();
@@ -213,7 +213,7 @@ fn what_follows_an_early_response_is_never_taken_for_a_request() {
             assert_eq!(response.text(), "early");
             assert_eq!(response.header("connection"), Some("close"));
             client.send("GET /admin HTTP/1.1\r\nHost: a\r\n\r\n").await;
-            assert_eq!(client.to_end().await, b"");
+            assert_eq!(client.rest().await, b"");
             let requests = scene.requests();
             assert_eq!(requests.len(), 1, "the rest of a body is no request");
             let mut next = scene.client();

@@ -77,8 +77,8 @@ impl Client {
     }
 
     /// Waits for the end and gives what still came.
-    pub async fn to_end(&mut self) -> Vec<u8> {
-        self.pipe.to_end().await
+    pub async fn rest(&mut self) -> Vec<u8> {
+        self.pipe.rest().await
     }
 
     /// Whether Tidegate has closed the connection. Bytes that came before are kept for reading.

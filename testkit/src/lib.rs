@@ -16,7 +16,7 @@
 //! construction could not show that bytes were understood differently.
 //!
 //! ```
-//! use testkit::{APP, ok, scene};
+//! use tidegate_testkit::{APP, ok, scene};
 //!
 //! scene(APP).origin("127.0.0.1:3001", async |mut conn| conn.answer_all(ok("hello")).await).run(
 //!     async |scene| {

@@ -123,7 +123,7 @@ async fn body(pipe: &mut Pipe, message: &mut Message) {
             message.body = pipe.exactly(length).await;
             message.is_whole = message.body.len() == length;
         }
-        Framing::Close => message.body = pipe.to_end().await,
+        Framing::Close => message.body = pipe.rest().await,
         Framing::Chunked => message.is_whole = chunks(pipe, message).await.is_some(),
     }
 }

@@ -52,7 +52,7 @@ impl Pipe {
 
     /// Waits for more bytes; false at the end.
     pub(crate) async fn more(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         let read = if self.has_ended { 0 } else { self.stream.read(&mut buffer).await.unwrap_or(0) };
         self.note(&buffer[..read]);
         read > 0
@@ -92,14 +92,14 @@ impl Pipe {
     }
 
     /// Takes everything to the end of the stream.
-    pub(crate) async fn to_end(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
         std::mem::take(&mut self.waiting)
     }
 
     /// Notes what has arrived without waiting; true when the other side has ended the stream.
     pub(crate) fn look(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         let mut cx = Context::from_waker(Waker::noop());
         while !self.has_ended {
             let mut into = ReadBuf::new(&mut buffer);
