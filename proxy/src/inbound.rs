@@ -3,6 +3,7 @@
 
 use wire::{Field, Framing, Method, Version};
 
+use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::lines::Lines;
 use crate::live::Live;
@@ -31,19 +32,30 @@ pub fn delivery(exchange: &Exchange) -> Delivery {
     }
 }
 
+/// What this hop knows of a response besides the response itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Hop<'a> {
+    /// The core, for its clock.
+    pub core: &'a Core,
+    /// The configuration that the request began with.
+    pub live: &'a Live,
+    /// Its route.
+    pub route: &'a config::Route,
+    /// The client's connection stays open.
+    pub keep_alive: bool,
+    /// `Set-Cookie` that names the endpoint.
+    pub sticky: Option<&'a [u8]>,
+}
+
 /// Writes the response's head into `out`; `buffer` is what the endpoint's head was parsed from.
-pub fn head(
-    out: &mut Vec<u8>,
-    live: &Live,
-    exchange: &Exchange,
-    buffer: &[u8],
-    route: &config::Route,
-    keep_alive: bool,
-    sticky: Option<&[u8]>,
-) {
+pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
     let response = &exchange.response;
     status_line(out, response.status, response.reason.of(buffer));
-    fields(out, exchange, buffer, route);
+    fields(out, exchange, buffer, hop.route);
+    if !response.headers.contains(Field::Date) && !edited(&hop.route.response_headers, b"date") {
+        // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1).
+        hop.core.date(out);
+    }
     match response.framing {
         // What a HEAD or a 304 says of a length is said on (RFC 9110 section 8.6).
         Framing::None if exchange.head.method == Method::Head || response.status == 304 => {
@@ -64,12 +76,12 @@ pub fn head(
         }
         _ => {}
     }
-    tail(out, live, exchange, response.version);
-    if let Some(cookie) = sticky {
+    tail(out, hop.live, exchange, response.version);
+    if let Some(cookie) = hop.sticky {
         field(out, b"Set-Cookie", cookie);
     }
-    edits(out, &route.response_headers);
-    connection(out, exchange.head.version, keep_alive);
+    edits(out, &hop.route.response_headers);
+    connection(out, exchange.head.version, hop.keep_alive);
     out.extend_from_slice(b"\r\n");
 }
 

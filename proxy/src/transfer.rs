@@ -502,8 +502,14 @@ impl<'a> Transfer<'a> {
         let core = self.core;
         let mut out = core.out.borrow_mut();
         out.clear();
-        let keep_alive = self.client.keep_alive;
-        inbound::head(&mut out, self.live, self.exchange, bytes, self.route, keep_alive, self.sticky);
+        let hop = inbound::Hop {
+            core,
+            live: self.live,
+            route: self.route,
+            keep_alive: self.client.keep_alive,
+            sticky: self.sticky,
+        };
+        inbound::head(&mut out, hop, self.exchange, bytes);
         self.deliver(cx, &mut out, &bytes[len..])
     }
 

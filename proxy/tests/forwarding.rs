@@ -478,6 +478,17 @@ fn early_hints_reach_clients_that_know_them() {
 }
 
 #[test]
+fn a_response_says_when_it_came_if_the_endpoint_did_not() {
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (_, response) = forwarded(APP, get);
+    assert!(response.header("date").is_some_and(|date| date.ends_with(" GMT")));
+    let date = "Fri, 01 Jan 2021 00:00:00 GMT";
+    let dated = format!("HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n");
+    let (_, response) = exchanged(APP, get, &dated);
+    assert_eq!(response.header("date"), Some(date));
+}
+
+#[test]
 fn trailers_and_chunk_extensions_end_here() {
     let (request, response) = exchanged(
         APP,
