@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use crate::core::{Core, Peer};
@@ -141,6 +141,24 @@ impl Client {
         let mut exchange = core.exchanges.take();
         exchange.input.append(&mut self.pending);
         Arrival::Refused(refusal, exchange)
+    }
+
+    /// Whether the client has left, asked while nobody reads from it; what it has sent meanwhile is
+    /// kept as its next request, one piece at most.
+    pub fn has_left(&mut self, core: &Core) -> bool {
+        if !self.pending.is_empty() {
+            return false;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut scratch = core.scratch.borrow_mut();
+        match self.stream.poll_read(&mut cx, &mut scratch) {
+            Poll::Ready(Ok(0) | Err(_)) => true,
+            Poll::Ready(Ok(read)) => {
+                self.pending.extend_from_slice(&scratch[..read]);
+                false
+            }
+            Poll::Pending => false,
+        }
     }
 
     /// Gives a buffer back to `pending` if that holds none, so that a connection that pipelines

@@ -9,7 +9,7 @@ use traffic::endpoint::Endpoint;
 use traffic::outlier::Failure;
 use traffic::retry::RetryAsk;
 use traffic::upstream::{Ask, Lease, NoEndpoint};
-use wire::Field;
+use wire::{Field, Framing};
 
 use crate::client::Client;
 use crate::control;
@@ -127,6 +127,11 @@ async fn acquire(
                 exchange.facts.times.held = now.since(began);
                 if to.core.shared.is_draining() {
                     return Err(Stop::Refused(Refusal::Draining));
+                }
+                // With nothing more of this request to come, what can be read is the end.
+                let is_whole = exchange.head.framing == Framing::None && exchange.behind_head().is_empty();
+                if is_whole && client.has_left(to.core) {
+                    return Err(Stop::Cut(Who::Client, Stage::Connect));
                 }
             }
         }

@@ -152,6 +152,43 @@ fn an_endpoint_that_cannot_be_reached_ends_the_request_at_the_connect() {
 }
 
 #[test]
+fn a_client_that_leaves_while_it_is_held_ended_it_there() {
+    let config = APP.replace("[[route]]", "hold = \"1m\"\nhealth = \"tcp\"\n[[route]]");
+    let line = ends("client/connect", &config, hello, async |scene| {
+        scene.refuse(ORIGIN);
+        scene.settle().await;
+        scene.seconds(11).await;
+        let mut client = scene.client();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        scene.seconds(5).await;
+        drop(client);
+        scene.settle().await;
+    });
+    assert_eq!(line["held_ms"].as_f64().map(|held| (held / 1_000.0).round()), Some(5.0));
+}
+
+#[test]
+fn a_request_that_is_held_stays_in_order_with_those_behind_it() {
+    let config =
+        APP.replace("[[route]]", "hold = \"1m\"\nhealth = { interval = \"2s\", jitter = 0 }\n[[route]]");
+    scene(config).run(async |scene| {
+        scene.settle().await;
+        let mut client = scene.client();
+        client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        scene.seconds(1).await;
+        client.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\n").await;
+        scene.seconds(1).await;
+        client.send("Host: a\r\n\r\n").await;
+        scene.serve(ORIGIN, hello);
+        for _ in 0..3 {
+            assert_eq!(client.response().await.status(), 200);
+        }
+        let targets: Vec<_> = scene.requests().iter().map(|request| request.target().to_owned()).collect();
+        assert_eq!(targets, ["/1", "/2", "/3"]);
+    });
+}
+
+#[test]
 fn an_endpoint_that_gives_no_answer_ends_the_request_while_it_waits() {
     let silent = async |mut conn: Conn| conn.stay_silent().await;
     let config = format!("{APP} timeouts = {{ response = \"1s\" }}\nretry = \"off\"");
