@@ -37,13 +37,16 @@ fn needless(path: &std::path::Path) -> Problem {
 
 fn sleeping_lines(file: &SourceFile) -> Vec<usize> {
     let call = TokenKind::Open(proc_macro2::Delimiter::Parenthesis);
+    // In `thread::sleep` the word is three tokens ahead.
+    let before = |index: usize| file.tokens[index.saturating_sub(3)..index].iter();
     let calls = file.tokens.iter().enumerate().filter(|(index, token)| {
         let declared = *index > 0 && file.tokens[index - 1].word() == Some("fn");
         matches!(token.word(), Some("sleep" | "sleep_until" | "sleep_ms"))
             && file.follows(*index, &call)
             && !declared
             && file.is_test(token.line)
-            && !file.is_paused(token.line)
+            // The thread's own sleep knows nothing of virtual time.
+            && (!file.is_paused(token.line) || before(*index).any(|token| token.word() == Some("thread")))
     });
     calls.map(|(_, token)| token.line).collect()
 }
@@ -71,6 +74,12 @@ mod tests {
         assert_eq!(found("a/src/lib.rs", paused, ""), 0);
         let scene = "#[test]\nfn a() {\nscene(APP).run(async |s| {\nsleep(SECOND).await;\n}); }";
         assert_eq!(found("a/tests/scenes.rs", scene, ""), 0);
+    }
+
+    #[test]
+    fn a_scene_does_not_pause_the_thread() {
+        let scene = "#[test]\nfn a() {\nscene(APP).run(async |s| {\nstd::thread::sleep(SECOND);\n}); }";
+        assert_eq!(found("a/tests/scenes.rs", scene, ""), 1);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) struct SourceFile {
     pub(crate) tokens: Vec<Token>,
     /// The line ranges of items that exist only in tests.
     tests: Vec<RangeInclusive<usize>>,
-    /// The line ranges of tests that run in virtual time.
+    /// The line ranges that run in virtual time.
     paused: Vec<RangeInclusive<usize>>,
 }
 
@@ -72,10 +72,10 @@ impl SourceFile {
         flatten(stream, &mut tokens);
         let mut ranges = TestRanges::default();
         ranges.visit_file(&syntax);
-        // A scene of the testkit pauses the time for everything inside it.
-        let scenes: Vec<usize> = scene_lines(&tokens).collect();
-        let holds_scene = |test: &&RangeInclusive<usize>| scenes.iter().any(|line| test.contains(line));
-        ranges.paused.extend(ranges.functions.iter().filter(holds_scene).cloned());
+        // A scene of the testkit pauses the time; scripts of its origins may stand in functions of their own.
+        if pauses_time(&tokens) {
+            ranges.paused.push(1..=text.lines().count());
+        }
         Ok(Self { path, text, syntax, tokens, tests: ranges.tests, paused: ranges.paused })
     }
 
@@ -102,7 +102,7 @@ impl SourceFile {
         self.path.iter().any(|part| part == "tests") || self.tests.iter().any(|range| range.contains(&line))
     }
 
-    /// Whether a line is part of a test that runs in virtual time.
+    /// Whether a line runs in virtual time.
     pub(crate) fn is_paused(&self, line: usize) -> bool {
         self.paused.iter().any(|range| range.contains(&line))
     }
@@ -142,12 +142,12 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     }
 }
 
-/// The lines on which a scene is begun.
-fn scene_lines(tokens: &[Token]) -> impl Iterator<Item = usize> {
-    let calls = tokens.windows(2).filter(|pair| {
-        pair[0].word() == Some("scene") && pair[1].kind == TokenKind::Open(Delimiter::Parenthesis)
-    });
-    calls.map(|pair| pair[0].line)
+/// Whether a scene is begun somewhere, or a runtime is built that pauses the time.
+fn pauses_time(tokens: &[Token]) -> bool {
+    tokens.windows(2).any(|pair| {
+        matches!(pair[0].word(), Some("scene" | "start_paused"))
+            && pair[1].kind == TokenKind::Open(Delimiter::Parenthesis)
+    })
 }
 
 /// Collects the ranges of items behind `#[cfg(test)]`, `#[test]` and their kin.
@@ -155,8 +155,6 @@ fn scene_lines(tokens: &[Token]) -> impl Iterator<Item = usize> {
 struct TestRanges {
     tests: Vec<RangeInclusive<usize>>,
     paused: Vec<RangeInclusive<usize>>,
-    /// Of all functions, tests or not.
-    functions: Vec<RangeInclusive<usize>>,
 }
 
 impl TestRanges {
@@ -183,7 +181,6 @@ impl<'ast> Visit<'ast> for TestRanges {
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.functions.push(item.span().start().line..=item.span().end().line);
         self.look(&item.attrs, item);
         syn::visit::visit_item_fn(self, item);
     }
