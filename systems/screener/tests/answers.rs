@@ -114,7 +114,7 @@ fn screens_are_saved_listed_and_deleted_and_bad_ones_refused() {
         assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some(code)));
     }
     assert_eq!(screener.ask("POST", "/api/screens", &[], b"{}").status, 415);
-    assert_eq!(screener.ask("POST", "/api/screens", &json_headers, &[b' '; 17 << 10]).status, 413);
+    assert_eq!(screener.ask("POST", "/api/screens", &json_headers, &vec![b' '; 17 << 10]).status, 413);
 
     let target = format!("/api/screens/{}", screen["id"]);
     assert_eq!(screener.json(&target), screen);
