@@ -50,15 +50,8 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
         }
     };
     let method = request.method_name.of(head);
-    say(
-        "request",
-        format!(
-            "{} host {} path {}",
-            String::from_utf8_lossy(method),
-            String::from_utf8_lossy(&host),
-            String::from_utf8_lossy(&path)
-        ),
-    );
+    let shown = String::from_utf8_lossy;
+    say("request", format!("{} host {} path {}", shown(method), shown(&host), shown(&path)));
     let header = |name: &str| request.headers.find(head, name.as_bytes()).map(|header| header.value.of(head));
     let query = Query { host: &host, path: &path, method, header: &header };
     for candidate in live.table.explain(&query) {
@@ -78,7 +71,7 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
     };
     let (route, _) = live.route(id);
     for (name, range) in params.iter() {
-        say("route", format!("{{{name}}} is {}", String::from_utf8_lossy(&path[range])));
+        say("route", format!("{{{name}}} is {}", shown(&path[range])));
     }
     guards(route, &mut say);
     match &route.action {
