@@ -119,38 +119,37 @@ fn a_request_that_is_there_with_the_connection_is_answered_and_closed() {
 }
 
 #[test]
-fn a_response_that_takes_its_time_is_waited_for() {
-    let slow = |mut stream: TcpStream| {
-        if head(&mut stream) {
-            // Long enough for the connection to be waited for: a real app that takes its time.
-            thread::sleep(Duration::from_millis(600));
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").expect("sent");
-        }
-    };
-    let server = start(plan(&["127.0.0.1:0"], &origin(slow).to_string()));
-    ask(&mut connect(&server));
-    assert_eq!(stop(server), 0);
-}
-
-#[test]
-fn a_client_that_leaves_before_its_connection_was_ever_waited_for_is_noticed() {
+fn a_connection_that_has_to_wait_is_watched_and_served_all_the_same() {
     let (tell, told) = mpsc::channel();
+    let (finish, finished) = mpsc::channel();
+    let finished = Arc::new(Mutex::new(finished));
     let waits = move |mut stream: TcpStream| {
-        assert!(head(&mut stream));
+        if !head(&mut stream) {
+            return;
+        }
+        // The first to come is answered late, the second waits until Tidegate closes.
+        let first = finished.try_lock();
         tell.send("asked").expect("somebody listens");
-        // Ends when Tidegate closes.
-        if matches!(stream.read(&mut [0]), Ok(0) | Err(_)) {
+        if let Ok(finished) = first {
+            finished.recv_timeout(PATIENCE).expect("the other client left");
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").expect("sent");
+        } else if matches!(stream.read(&mut [0]), Ok(0) | Err(_)) {
             tell.send("left").expect("somebody listens");
         }
     };
     let server = start(plan(&["127.0.0.1:0"], &origin(waits).to_string()));
-    let mut client = connect(&server);
-    client.write_all(GET).expect("sent");
+    let mut patient = connect(&server);
+    let waiting = thread::spawn(move || ask(&mut patient));
     assert_eq!(told.recv_timeout(PATIENCE), Ok("asked"));
-    let left = Instant::now();
-    drop(client);
+    let mut hasty = connect(&server);
+    hasty.write_all(GET).expect("sent");
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("asked"));
+    let since = Instant::now();
+    drop(hasty);
     assert_eq!(told.recv_timeout(PATIENCE), Ok("left"));
-    assert!(left.elapsed() < Duration::from_secs(2), "{:?}", left.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    finish.send(()).expect("the origin waits");
+    waiting.join().expect("the response came");
     assert_eq!(stop(server), 0);
 }
 
