@@ -34,6 +34,8 @@ pub struct Client {
     pub served: u64,
     /// Whether the connection stays open after this response.
     pub keep_alive: bool,
+    /// Part of this request's body may still be on its way.
+    pub unread: bool,
 }
 
 /// How waiting for a request's head ended.
@@ -50,7 +52,7 @@ pub enum Arrival {
 impl Client {
     /// A connection that has just been accepted.
     pub fn new(core: &Rc<Core>, stream: Stream, peer: Peer) -> Self {
-        Self { stream, peer, pending: Vec::new(), timer: core.timers.timer(), served: 0, keep_alive: true }
+        Self { stream, peer, pending: Vec::new(), timer: core.timers.timer(), served: 0, keep_alive: true, unread: false }
     }
 
     /// Waits for the next request's head.

@@ -42,12 +42,15 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
             Arrival::Left => return,
         };
         let live = core.live();
+        // A client that said so itself sends nothing more.
+        let is_last = refusal.is_none() && !exchange.head.keep_alive;
         let result = one(&core, &live, &mut client, &mut exchange, refusal).await;
         client.timer.clear();
         drop(exchange);
         drop(live);
         match result {
             Ok(()) if client.keep_alive => client.rest(),
+            Ok(()) if is_last && !client.unread && client.pending.is_empty() => return,
             Ok(()) => return client.linger(&core).await,
             // A clean end would make a truncated response look whole.
             Err(Stop::Cut(who, _)) if who != Who::Client => return client.stream.reset(),
@@ -66,6 +69,7 @@ async fn one(
     refusal: Option<Refusal>,
 ) -> Result<(), Stop> {
     client.served += 1;
+    client.unread = false;
     let most = live.plan.server.limits.requests_per_connection;
     client.keep_alive = refusal.is_none()
         && exchange.head.keep_alive

@@ -155,7 +155,8 @@ async fn send(
 fn settle_body(client: &mut Client, exchange: &mut Exchange) {
     if exchange.facts.tries > 0 {
         // A try has begun to read the body; where it stands is not known here.
-        client.keep_alive &= exchange.head.framing == Framing::None;
+        client.unread = exchange.head.framing != Framing::None;
+        client.keep_alive &= !client.unread;
         return;
     }
     let limits = wire::Limits::default();
@@ -166,6 +167,7 @@ fn settle_body(client: &mut Client, exchange: &mut Exchange) {
             Ok(piece) if piece.consumed > 0 => rest = &rest[piece.consumed..],
             _ => {
                 client.keep_alive = false;
+                client.unread = true;
                 return;
             }
         }

@@ -498,6 +498,7 @@ impl<'a> Transfer<'a> {
         // A body that is still on its way up cannot be told from the next request once the response
         // is out, so the connection ends with it.
         let goes_on = self.delivery != Delivery::Close && self.upload.done;
+        self.client.unread = !self.upload.done;
         self.client.keep_alive &= goes_on && !self.core.shared.is_draining();
         let core = self.core;
         let mut out = core.out.borrow_mut();
