@@ -24,7 +24,8 @@ pub(crate) struct Routes {
 /// Every route.
 pub(crate) fn all() -> Routes {
     let mut routes = Routes { router: Router::new(), paths: Map::new() };
-    add_api(&mut routes);
+    add_stocks(&mut routes);
+    add_screens(&mut routes);
     add_pages(&mut routes);
     openapi::add_watched(&mut routes.paths);
     let own = Operation::new("This description", "operations", "describe").ok(Body::AnyJson);
@@ -40,7 +41,7 @@ pub(crate) fn all() -> Routes {
     routes
 }
 
-fn add_api(routes: &mut Routes) {
+fn add_stocks(routes: &mut Routes) {
     let list = Operation::new("Stocks that match, one page of them", "stocks", "listStocks");
     let list = list
         .parameters(openapi::filter_parameters(true))
@@ -70,28 +71,6 @@ fn add_api(routes: &mut Routes) {
         Operation::new("Sectors and industries with their numbers of stocks", "stocks", "listSectors");
     routes.add("get", "/api/sectors", get(api::sectors), sectors.ok(Body::Schema("Sectors")).kept());
 
-    let screens = Operation::new("Every saved screen, by name", "screens", "listScreens");
-    routes.add("get", "/api/screens", get(api::screens), screens.ok(Body::Schema("ScreenList")));
-
-    let save =
-        Operation::new("Save a screen", "screens", "saveScreen").takes("application/json", "NewScreen");
-    let save = save.answers(201, "saved", Body::Schema("Screen")).refuses(&[400, 409, 413, 415]);
-    routes.add(
-        "post",
-        "/api/screens",
-        post(api::save_screen).layer(DefaultBodyLimit::max(api::SCREEN_BODY_MAX_BYTES)),
-        save,
-    );
-
-    let id = "a saved screen's id";
-    let screen = Operation::new("One saved screen", "screens", "getScreen").path("id", "integer", id);
-    let screen = screen.ok(Body::Schema("Screen")).refuses(&[404]);
-    routes.add("get", "/api/screens/{id}", get(api::screen), screen);
-
-    let forget = Operation::new("Delete a saved screen", "screens", "deleteScreen").path("id", "integer", id);
-    let forget = forget.answers(204, "deleted", Body::None).refuses(&[404]);
-    routes.add("delete", "/api/screens/{id}", delete(api::delete_screen), forget);
-
     let import = Operation::new(
         "Import a CSV file: all of it, or nothing when a row is wrong",
         "stocks",
@@ -113,6 +92,30 @@ fn add_api(routes: &mut Routes) {
         post(api::import).layer(DefaultBodyLimit::max(csv::FILE_MAX_BYTES)),
         import,
     );
+}
+
+fn add_screens(routes: &mut Routes) {
+    let screens = Operation::new("Every saved screen, by name", "screens", "listScreens");
+    routes.add("get", "/api/screens", get(api::screens), screens.ok(Body::Schema("ScreenList")));
+
+    let save =
+        Operation::new("Save a screen", "screens", "saveScreen").takes("application/json", "NewScreen");
+    let save = save.answers(201, "saved", Body::Schema("Screen")).refuses(&[400, 409, 413, 415]);
+    routes.add(
+        "post",
+        "/api/screens",
+        post(api::save_screen).layer(DefaultBodyLimit::max(api::SCREEN_BODY_MAX_BYTES)),
+        save,
+    );
+
+    let id = "a saved screen's id";
+    let screen = Operation::new("One saved screen", "screens", "getScreen").path("id", "integer", id);
+    let screen = screen.ok(Body::Schema("Screen")).refuses(&[404]);
+    routes.add("get", "/api/screens/{id}", get(api::screen), screen);
+
+    let forget = Operation::new("Delete a saved screen", "screens", "deleteScreen").path("id", "integer", id);
+    let forget = forget.answers(204, "deleted", Body::None).refuses(&[404]);
+    routes.add("delete", "/api/screens/{id}", delete(api::delete_screen), forget);
 }
 
 fn add_pages(routes: &mut Routes) {
