@@ -126,7 +126,7 @@ fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
 /// The endpoint's fields that go on as they are.
 fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let headers = &exchange.response.headers;
-    let named = crate::outbound::names_fields(buffer, headers);
+    let named = exchange.response.names_fields;
     let mut lines = Lines::new(out, buffer);
     for header in headers {
         let name = header.name.of(buffer);

@@ -118,7 +118,7 @@ fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &conf
     let input = &exchange.input[..];
     let marks = &live.plan.server.marks;
     let trusted = exchange.is_trusted();
-    let named = names_fields(input, &exchange.head.headers);
+    let named = exchange.head.names_fields;
     let mut lines = Lines::new(out, input);
     for header in &exchange.head.headers {
         let name = header.name.of(input);
@@ -273,13 +273,6 @@ pub fn edits(out: &mut Vec<u8>, edits: &[HeaderEdit]) {
     }
 }
 
-/// Whether `Connection` names fields that have to go, besides the options that HTTP itself knows.
-pub fn names_fields(buffer: &[u8], headers: &wire::Headers) -> bool {
-    wire::connection_options(buffer, headers).any(|option| {
-        ![&b"close"[..], b"keep-alive", b"upgrade"].iter().any(|known| option.eq_ignore_ascii_case(known))
-    })
-}
-
 /// One field line.
 pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
@@ -317,10 +310,11 @@ pub fn identify(core: &Core, live: &Live, exchange: &mut Exchange) {
 
 /// 32 hex digits.
 fn hex(out: &mut Vec<u8>, number: u128) {
-    for byte in number.to_be_bytes() {
-        out.push(b"0123456789abcdef"[(byte >> 4) as usize]);
-        out.push(b"0123456789abcdef"[(byte & 15) as usize]);
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(number.to_be_bytes()) {
+        *pair = [b"0123456789abcdef"[(byte >> 4) as usize], b"0123456789abcdef"[(byte & 15) as usize]];
     }
+    out.extend_from_slice(&digits);
 }
 
 #[cfg(test)]

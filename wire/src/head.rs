@@ -36,6 +36,16 @@ pub(crate) fn refuse_bare_lf(head: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// The same for both ends of a head whose header lines [`Headers::fill`] has checked, or will: the tokeniser
+/// takes line feeds nowhere else.
+#[inline]
+pub(crate) fn check_ends(head: &[u8]) -> Result<(), Malformed> {
+    if matches!(head.first(), Some(b'\r' | b'\n')) {
+        return refuse_bare_lf(head); // Empty lines before a request.
+    }
+    if head.ends_with(b"\r\n\r\n") { Ok(()) } else { Err(Malformed::BareLf) }
+}
+
 /// What a head that is not complete yet can already be refused for. `head` is cut to the limit.
 pub(crate) fn check_partial(head: &[u8], limits: &Limits, request: bool) -> Result<(), Malformed> {
     refuse_bare_lf(head)?;
@@ -57,23 +67,27 @@ pub(crate) fn name_response_error(head: &[u8], error: httparse::Error) -> Malfor
     name_error(head, error, name_status_line)
 }
 
-/// Whether the connection stays open after the message (RFC 9112 section 9.3), and whether Connection lists
-/// `upgrade`.
+/// Whether the connection stays open after the message (RFC 9112 section 9.3), and what else Connection lists.
 #[inline]
 pub(crate) fn persistence(buf: &[u8], headers: &Headers, version: Version) -> Persistence {
-    let (mut close, mut keep_alive, mut upgrade) = (false, false, false);
+    let (mut close, mut keep_alive, mut upgrade, mut names_fields) = (false, false, false, false);
     for option in connection_options(buf, headers) {
-        close |= option.eq_ignore_ascii_case(b"close");
-        keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        match option.len() {
+            5 if option.eq_ignore_ascii_case(b"close") => close = true,
+            10 if option.eq_ignore_ascii_case(b"keep-alive") => keep_alive = true,
+            7 if option.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
+            _ => names_fields = true,
+        }
     }
-    Persistence { keep_alive: !close && (keep_alive || version == Version::Http11), upgrade }
+    Persistence { keep_alive: !close && (keep_alive || version == Version::Http11), upgrade, names_fields }
 }
 
 /// What Connection says.
 pub(crate) struct Persistence {
     pub(crate) keep_alive: bool,
     pub(crate) upgrade: bool,
+    /// It lists something that is none of the options which HTTP itself knows.
+    pub(crate) names_fields: bool,
 }
 
 /// Whether a byte may stand in a token (RFC 9110 section 5.6.2).

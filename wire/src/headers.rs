@@ -111,6 +111,11 @@ impl Headers {
             repeated |= present & field.bit();
             present |= field.bit();
             *slot = Header { name: Span::locate(buf, name), value: Span::locate(buf, line.value), field };
+            // The tokeniser lets a line end without its carriage return.
+            let before = &buf[..slot.name.range().start];
+            if !before.is_empty() && !before.ends_with(b"\r\n") {
+                return Err(Malformed::BareLf);
+            }
         }
         self.len = lines.len();
         self.present = present;

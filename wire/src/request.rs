@@ -41,6 +41,9 @@ pub struct RequestHead {
     pub framing: Framing,
     /// Whether the client lets the connection stay open (RFC 9112 section 9.3).
     pub keep_alive: bool,
+    /// Whether Connection names header lines that go no further, see
+    /// [`Headers::named_by_connection`](crate::Headers::named_by_connection).
+    pub names_fields: bool,
     /// The value of the first Upgrade, when Connection lists `upgrade` and the version is 1.1 (RFC 9110
     /// section 7.8).
     pub upgrade: Option<Span>,
@@ -65,6 +68,7 @@ impl RequestHead {
             len: 0,
             framing: Framing::None,
             keep_alive: false,
+            names_fields: false,
             upgrade: None,
             expect_continue: false,
         }
@@ -88,7 +92,7 @@ impl RequestHead {
             Err(error) => return Err(head::name_request_error(buf, error)),
         };
         let head = &buf[..len];
-        head::refuse_bare_lf(head)?;
+        head::check_ends(head)?;
         self.len = len as u32;
         self.version = if tokens.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.headers.fill(head, tokens.headers)?;
@@ -145,8 +149,10 @@ impl RequestHead {
 
     #[inline]
     fn read_connection(&mut self, head: &[u8]) {
-        let Persistence { keep_alive, upgrade } = head::persistence(head, &self.headers, self.version);
+        let Persistence { keep_alive, upgrade, names_fields } =
+            head::persistence(head, &self.headers, self.version);
         self.keep_alive = keep_alive;
+        self.names_fields = names_fields;
         let current = self.version == Version::Http11;
         self.upgrade = self
             .headers

@@ -22,6 +22,9 @@ pub struct ResponseHead {
     pub framing: Framing,
     /// Whether the connection can carry another request after this response (RFC 9112 section 9.3).
     pub keep_alive: bool,
+    /// Whether Connection names header lines that go no further, see
+    /// [`Headers::named_by_connection`](crate::Headers::named_by_connection).
+    pub names_fields: bool,
     /// Whether the connection stops being HTTP after this head: 101, or 2xx to CONNECT. Whether that was asked
     /// for is for the caller to check.
     pub upgrade: bool,
@@ -38,6 +41,7 @@ impl ResponseHead {
             len: 0,
             framing: Framing::None,
             keep_alive: false,
+            names_fields: false,
             upgrade: false,
         }
     }
@@ -70,7 +74,7 @@ impl ResponseHead {
             Err(error) => return Err(head::name_response_error(buf, error)),
         };
         let head = &buf[..len];
-        head::refuse_bare_lf(head)?;
+        head::check_ends(head)?;
         self.len = len as u32;
         self.version = if tokens.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.status = tokens.code.unwrap_or_default();
@@ -80,7 +84,9 @@ impl ResponseHead {
         self.reason = Span::locate(head, tokens.reason.unwrap_or_default().as_bytes());
         self.headers.fill(head, tokens.headers)?;
         self.framing = framing::of_response(head, &self.headers, self.version, self.status, request_method)?;
-        let Persistence { keep_alive, .. } = head::persistence(head, &self.headers, self.version);
+        let Persistence { keep_alive, names_fields, .. } =
+            head::persistence(head, &self.headers, self.version);
+        self.names_fields = names_fields;
         self.upgrade =
             self.status == 101 || (request_method == Method::Connect && matches!(self.status, 200..=299));
         self.keep_alive = keep_alive && self.framing != Framing::Close && !self.upgrade;
