@@ -19,7 +19,11 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that a leaving client may still send before it is cut off.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// A client connection.
+/// When Tidegate drains, a connection that has not asked for anything gets this long to do so.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// A client connection. Dropped in the middle of a response it is reset, so that nobody takes the
+/// beginning of a response for all of it.
 #[derive(Debug)]
 pub struct Client {
     /// Its bytes.
@@ -36,6 +40,18 @@ pub struct Client {
     pub keep_alive: bool,
     /// Part of this request's body may still be on its way.
     pub unread: bool,
+    /// A response is under way, so that a plain close would make its beginning look like all of it.
+    pub is_torn: bool,
+    /// Tidegate drains, and this connection has been given its last moment to ask.
+    is_hurried: bool,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.is_torn {
+            self.stream.reset_on_close();
+        }
+    }
 }
 
 /// How waiting for a request's head ended.
@@ -52,7 +68,17 @@ pub enum Arrival {
 impl Client {
     /// A connection that has just been accepted.
     pub fn new(core: &Rc<Core>, stream: Stream, peer: Peer) -> Self {
-        Self { stream, peer, pending: Vec::new(), timer: core.timers.timer(), served: 0, keep_alive: true, unread: false }
+        Self {
+            stream,
+            peer,
+            pending: Vec::new(),
+            timer: core.timers.timer(),
+            served: 0,
+            keep_alive: true,
+            unread: false,
+            is_torn: false,
+            is_hurried: false,
+        }
     }
 
     /// Waits for the next request's head.
@@ -75,8 +101,14 @@ impl Client {
 
     fn poll_head(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<Arrival> {
         loop {
-            if core.shared.is_draining() && self.pending.is_empty() && self.served > 0 {
-                return Poll::Ready(Arrival::Left);
+            if core.shared.is_draining() && self.pending.is_empty() {
+                if self.served > 0 {
+                    return Poll::Ready(Arrival::Left);
+                }
+                // The first request of a connection that has just been accepted may be on its way.
+                if !std::mem::replace(&mut self.is_hurried, true) {
+                    self.timer.set(LAST_MOMENT);
+                }
             }
             let mut scratch = core.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
@@ -102,7 +134,7 @@ impl Client {
                     if let Some(arrival) = arrival {
                         return Poll::Ready(arrival);
                     }
-                    if began && self.served > 0 {
+                    if began && (self.served > 0 || self.is_hurried) {
                         self.timer.set(live.plan.server.timeouts.head);
                     }
                 }

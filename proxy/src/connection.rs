@@ -44,7 +44,9 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
         let live = core.live();
         // A client that said so itself sends nothing more.
         let is_last = refusal.is_none() && !exchange.head.keep_alive;
+        client.is_torn = true;
         let result = one(&core, &live, &mut client, &mut exchange, refusal).await;
+        client.is_torn = matches!(result, Err(Stop::Cut(who, _)) if who != Who::Client);
         client.timer.clear();
         drop(exchange);
         drop(live);
@@ -52,8 +54,6 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
             Ok(()) if client.keep_alive => client.rest(),
             Ok(()) if is_last && !client.unread && client.pending.is_empty() => return,
             Ok(()) => return client.linger(&core).await,
-            // A clean end would make a truncated response look whole.
-            Err(Stop::Cut(who, _)) if who != Who::Client => return client.stream.reset(),
             Err(_) => return,
         }
     }

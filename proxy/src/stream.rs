@@ -108,12 +108,12 @@ impl Stream {
         self.poll_read(&mut cx, &mut byte).is_pending()
     }
 
-    /// Drops the connection with a reset, so that the peer cannot take a truncated answer for a
-    /// whole one. Streams that know no reset are closed.
-    pub fn reset(self) {
+    /// Makes the coming close a reset, so that the peer cannot take a truncated answer for a whole
+    /// one. Streams that know no reset are closed.
+    pub fn reset_on_close(&self) {
         // A failure here leaves an ordinary close, which is all that can be done.
         let linger = Some(Duration::ZERO);
-        match &self {
+        match self {
             Self::Fresh(Some(socket)) => drop(socket2::SockRef::from(socket).set_linger(linger)),
             Self::Tcp(socket) => drop(socket2::SockRef::from(socket).set_linger(linger)),
             Self::Fresh(None) | Self::Unix(_) | Self::Memory(_) => {}
