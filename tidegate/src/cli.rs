@@ -28,8 +28,8 @@ enum Command {
     /// With a file (tidegate.toml in this folder, or -c FILE) or, without one, with the addresses
     /// of the app: tidegate run --to 127.0.0.1:3000
     ///
-    /// SIGTERM and Ctrl-C drain and leave; SIGHUP reads the file again; SIGUSR1 opens the access
-    /// log again.
+    /// SIGTERM and Ctrl-C drain and leave, a second one leaves at once; SIGHUP reads the file again;
+    /// SIGUSR1 opens the access log again.
     Run(Run),
     /// Check a configuration and say everything that is wrong with it
     Check(File),

@@ -163,6 +163,20 @@ async fn serve(source: Source, mut plan: Plan) -> ExitCode {
     if let Err(error) = until_told_to_stop(&control, &mut asked).await {
         return fail(&format!("error: cannot listen to signals: {error}\n"));
     }
+    tokio::select! {
+        () = leave(&control) => {}
+        () = told_again() => tracing::warn!("told again, leaving at once"),
+    }
+    stop.notify_one();
+    if let Some(task) = admin_task {
+        // The admin listener has said why if it did not end well.
+        let _ = task.await;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Lets balancers in front turn away, then finishes what is in flight.
+async fn leave(control: &Control) {
     let shutdown = control.shared().live().plan.server.shutdown.clone();
     control.fail_readiness();
     if !shutdown.lame_duck.is_zero() {
@@ -174,16 +188,23 @@ async fn serve(source: Source, mut plan: Plan) -> ExitCode {
         Some(server) => server.shut_down(shutdown.drain).await,
         None => 0,
     };
-    stop.notify_one();
-    if let Some(task) = admin_task {
-        // The admin listener has said why if it did not end well.
-        let _ = task.await;
-    }
     match cut {
         0 => tracing::info!("stopped"),
         cut => tracing::warn!("stopped, {cut} connection(s) were cut off"),
     }
-    ExitCode::SUCCESS
+}
+
+/// Waits for one more signal to stop. Where none can be listened to, there is none.
+async fn told_again() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 /// Reloads and reopens as signals say, until one says to stop.
