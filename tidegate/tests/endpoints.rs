@@ -188,10 +188,8 @@ fn probes_take_an_endpoint_out_and_bring_it_back() {
     let well = Nginx::start("server { listen ${ADDRESS}; location / { return 200 \"is well\"; } }");
     let probes = "[upstream.app.health]\npath = \"/health\"\nstatus = 200\nbody = \"is well\"\ninterval = \"500ms\"\n\
                   timeout = \"500ms\"\nfall = 2\nrise = 2";
-    let running = Tidegate::start(&front(
-        "",
-        &format!("{}\n{probes}", endpoints(&[sick.address, well.address])),
-    ));
+    let running =
+        Tidegate::start(&front("", &format!("{}\n{probes}", endpoints(&[sick.address, well.address]))));
     let address = sick.address.to_string();
     let reaches_it = || (0..8).any(|_| get(running.address, "/").unwrap().text() == "sick");
     wait_until("both serve", reaches_it);

@@ -140,7 +140,9 @@ fn status_is_a_table_for_people_and_json_for_programs() {
 #[test]
 fn commands_say_that_nothing_runs_there() {
     let admin = free_address().to_string();
-    for command in [&["status"][..], &["reload"], &["drain", "app/127.0.0.1:1"], &["explain", "GET", "http://x/"]] {
+    for command in
+        [&["status"][..], &["reload"], &["drain", "app/127.0.0.1:1"], &["explain", "GET", "http://x/"]]
+    {
         let said = ask(&[command, &["--admin", &admin]].concat());
         assert_eq!(said.code, 1, "{command:?}");
         assert!(said.err.contains(&format!("nothing listens on {admin}")), "{command:?}: {}", said.err);

@@ -184,8 +184,7 @@ fn chunked_uploads_arrive_whole_at_nginx() {
     let mut connection = Connection::open(site.running.address).unwrap();
     for name in ["one", "two"] {
         let headers = [("Transfer-Encoding", "chunked")];
-        let answer =
-            connection.request("PUT", &format!("/dav/{name}"), &headers, &chunked(&body)).unwrap();
+        let answer = connection.request("PUT", &format!("/dav/{name}"), &headers, &chunked(&body)).unwrap();
         assert_eq!(answer.status, 201, "{answer:?}");
         assert!(std::fs::read(site.nginx.folder().join("dav").join(name)).unwrap() == body);
     }

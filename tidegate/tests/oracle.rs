@@ -149,10 +149,12 @@ fn compare(origin: SocketAddr, asked: &[Ask]) {
     let mut by_oracle = Connection::open(oracle.address).unwrap();
     let mut by_tidegate = Connection::open(running.address).unwrap();
     for ask in asked {
-        let (wanted, got) = (outcome(oracle.address, &mut by_oracle, ask), outcome(running.address, &mut by_tidegate, ask));
+        let (wanted, got) =
+            (outcome(oracle.address, &mut by_oracle, ask), outcome(running.address, &mut by_tidegate, ask));
         if wanted != got {
             let (method, target, headers) = (ask.method, ask.target, ask.headers);
-            differ.push(format!("{method} {target} {headers:?}\n  nginx:    {wanted:?}\n  tidegate: {got:?}"));
+            differ
+                .push(format!("{method} {target} {headers:?}\n  nginx:    {wanted:?}\n  tidegate: {got:?}"));
         }
     }
     assert!(differ.is_empty(), "{} of {} differ:\n{}", differ.len(), asked.len(), differ.join("\n"));

@@ -22,7 +22,9 @@ fn app(name: &'static str) -> Origin {
                 stream.write_all(&Heard::ok(name))?;
                 continue;
             }
-            stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")?;
+            stream.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+            )?;
             let mut piece = [0; 4096];
             loop {
                 match reader.read(&mut piece)? {
@@ -70,7 +72,7 @@ fn ask_on(address: SocketAddr, index: usize, stop: &AtomicBool, turns: &AtomicU6
             return Err(format!("client {index}: {} {}", answer.status, answer.text()));
         }
         // Some clients stay on their connection, some come anew each time.
-        if index % 3 != 0 && answer.header("connection") != Some("close") {
+        if !index.is_multiple_of(3) && answer.header("connection") != Some("close") {
             kept = Some(connection);
         }
         turns.fetch_add(1, Ordering::Relaxed);

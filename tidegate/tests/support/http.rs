@@ -98,18 +98,16 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Response> {
-        let mut head = format!("{method} {target} HTTP/1.1\r\n");
         let chosen = |name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut lines = vec![format!("{method} {target} HTTP/1.1")];
         if !chosen("host") {
-            head.push_str("Host: example.test\r\n");
+            lines.push("Host: example.test".to_owned());
         }
         if !body.is_empty() && !chosen("transfer-encoding") {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            lines.push(format!("Content-Length: {}", body.len()));
         }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str("\r\n");
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let head = lines.join("\r\n") + "\r\n\r\n";
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(body);
         self.send(bytes)?;
@@ -160,7 +158,7 @@ impl Connection {
     }
 
     fn more(&mut self) -> io::Result<()> {
-        let mut piece = [0; 64 * 1024];
+        let mut piece = [0; 16 * 1024];
         match self.stream.read(&mut piece)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             read => {

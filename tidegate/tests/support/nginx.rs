@@ -24,10 +24,9 @@ impl Nginx {
         let address = free_address();
         let at = folder.path().display();
         let inside = http.replace("${ADDRESS}", &address.to_string()).replace("${FOLDER}", &at.to_string());
-        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
+        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {at}/{name};\n"))
-            .collect();
+            .concat();
         let text = format!(
             "daemon off;\nmaster_process off;\nworker_processes 1;\npid {at}/nginx.pid;\nerror_log stderr warn;\n\
              events {{ worker_connections 512; }}\nhttp {{\naccess_log off;\n{paths}{inside}\n}}\n"
