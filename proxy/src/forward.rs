@@ -26,6 +26,10 @@ use crate::tunnel;
 /// How often a held request looks whether an endpoint is back.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// Kept-alive connections may turn out to be closed so often without using up a try: that says nothing
+/// about who can serve.
+const FREE_STALE_TRIES: u8 = 2;
+
 /// What forwarding works on.
 #[derive(Clone, Copy, Debug)]
 pub struct To<'a> {
@@ -46,9 +50,9 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
     exchange.facts.sent = now;
     budget.deposit(now);
     exchange.facts.upstream = Some(to.upstream.slot);
-    outbound::identify(to.core, to.live, exchange);
     // What is told when no endpoint is left to try.
     let mut last = Refusal::ConnectFailed;
+    let mut stale = 0;
     loop {
         let lease = acquire(to, client, exchange, last).await?;
         exchange.facts.tries += 1;
@@ -58,13 +62,14 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
             Err(Failed::Again(failed)) => failed,
         };
         last = failed.refusal;
+        stale += u8::from(failed.stale && stale < FREE_STALE_TRIES);
         let ask = RetryAsk {
             unsent: failed.unsent,
             idempotent: exchange.head.method.is_idempotent(),
             has_idempotency_key: exchange.head.headers.contains(Field::IdempotencyKey),
             body_replayable: failed.replayable,
             response_started: false,
-            tries: exchange.facts.tries,
+            tries: exchange.facts.tries - stale,
             elapsed: exchange.facts.elapsed(to.core.now()),
         };
         if let Err(why) = budget.may_retry(&to.route.retry, to.core.now(), &ask) {

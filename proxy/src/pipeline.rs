@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
 use crate::forward::{To, forward};
 use crate::live::Live;
+use crate::outbound;
 use crate::respond;
 
 /// Why a request ends before its response is whole.
@@ -34,6 +35,7 @@ pub async fn serve(
     // 1. Which route is it?
     exchange.facts.begun = Some(core.now());
     identify(live, client, exchange);
+    outbound::identify(core, live, exchange);
     let id = select(live, exchange).map_err(Stop::Refused)?;
     let (route, parts) = live.route(id);
     exchange.facts.route = Some(parts.slot);

@@ -1,7 +1,7 @@
 //! Deadlines of connections: one coarse sweep per core instead of a timer per connection.
 //!
 //! Setting a deadline is one store. Every [`TICK`] the core looks over all of them and wakes the
-//! tasks whose deadline has passed, so a deadline is met within one tick after it is due.
+//! tasks whose deadline has passed, so a deadline is met within two ticks after it is due, never before.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -96,7 +96,8 @@ impl Timer {
     pub fn set(&self, after: Duration) {
         let deadline = match after.as_millis() as u64 {
             0 if after.is_zero() => NEVER,
-            ms => self.timers.now_ms().saturating_add(ms.max(1)),
+            // The clock may be one tick behind, and nobody is to be cut off early.
+            ms => self.timers.now_ms().saturating_add(ms).saturating_add(TICK.as_millis() as u64),
         };
         self.slot(|slot| slot.deadline_ms = deadline);
     }
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_is_met_within_one_tick_and_not_before() {
+    async fn a_deadline_is_met_within_two_ticks_and_not_before() {
         let timers = Timers::new(Instant::now());
         let timer = timers.timer();
         timer.set(Duration::from_secs(1));
@@ -153,7 +154,7 @@ mod tests {
             () = waiting => {}
             () = sweeping => {}
         }
-        assert!((1000..=1100).contains(&timers.now_ms()), "{}", timers.now_ms());
+        assert!((1000..=1200).contains(&timers.now_ms()), "{}", timers.now_ms());
     }
 
     #[test]

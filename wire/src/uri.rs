@@ -10,7 +10,8 @@ pub const MAX_HOST_BYTES: usize = 255;
 
 /// The spelling of a path that equal paths share (RFC 3986 section 6.2.2): escapes of unreserved characters are
 /// decoded, other escapes get upper-case digits (so `%2F` stays apart from `/`), dot segments are removed even
-/// when they were written with `%2e`. Empty segments stay. The empty path is `/`.
+/// when they were written with `%2e`, and so are empty segments, because enough apps read `//` as `/` for a rule
+/// about `/admin` to be got round by `//admin`. The empty path is `/`.
 ///
 /// Borrows `path` when nothing has to be done, else writes to `scratch`, which is cleared first and keeps its
 /// memory for the next call.
@@ -34,7 +35,7 @@ pub fn normalise<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8
     let mut before = 0;
     for &byte in path {
         // A dot that begins a segment may be a dot segment, and an escape may be anything.
-        if byte == b'%' || (byte == b'.' && before == b'/') || !is_path(byte) {
+        if byte == b'%' || (before == b'/' && matches!(byte, b'.' | b'/')) || !is_path(byte) {
             return rewrite(path, scratch);
         }
         before = byte;
@@ -185,6 +186,7 @@ fn rewrite<'a>(path: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Malfor
     let mut at = 1;
     while at < path.len() {
         match path[at] {
+            b'/' if scratch.len() == segment => at += 1,
             b'/' => {
                 if close_segment(scratch, segment)? == Segment::Kept {
                     scratch.push(b'/');

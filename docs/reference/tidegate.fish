@@ -1,0 +1,70 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_tidegate_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_tidegate_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_tidegate_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_tidegate_using_subcommand
+    set -l cmd (__fish_tidegate_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c tidegate -n "__fish_tidegate_needs_command" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_needs_command" -s V -l version -d 'Print version'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "run" -d 'Stand in front of an app, until told to stop'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "check" -d 'Check a configuration and say everything that is wrong with it'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "explain" -d 'Say what would be done with a request, and why'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "status" -d 'Show what a running Tidegate is doing'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "man" -d 'Print the manual page (roff)'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "docs" -d 'Write the generated reference pages into a folder'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand run" -s c -l config -d 'The configuration [default: tidegate.toml in this folder]' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand run" -l to -d 'Address of the app: host:port or unix:/path; once for each instance' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand run" -l listen -d 'Where to listen [default: 127.0.0.1:8080]; ":8080" is every address of this machine' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand run" -l admin -d 'Admin listener, or "off" [default: 127.0.0.1:9900]; with a file, the file says it' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tidegate -n "__fish_tidegate_using_subcommand check" -s c -l config -d 'The configuration' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand check" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -s H -l header -d 'A field of it, once for each: "name: value"' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -s c -l config -d 'Explain by this configuration instead of asking the running Tidegate' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand reload" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand status" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand status" -l json -d 'As JSON, for programs'
+complete -c tidegate -n "__fish_tidegate_using_subcommand status" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand drain" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand drain" -l undo -d 'Let it back in'
+complete -c tidegate -n "__fish_tidegate_using_subcommand drain" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand man" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand docs" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "run" -d 'Stand in front of an app, until told to stop'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "check" -d 'Check a configuration and say everything that is wrong with it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "explain" -d 'Say what would be done with a request, and why'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "status" -d 'Show what a running Tidegate is doing'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "man" -d 'Print the manual page (roff)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "docs" -d 'Write the generated reference pages into a folder'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

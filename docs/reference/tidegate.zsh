@@ -1,0 +1,300 @@
+#compdef tidegate
+
+autoload -U is-at-least
+
+_tidegate() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_tidegate_commands" \
+"*::: :->tidegate" \
+&& ret=0
+    case $state in
+    (tidegate)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+'(--to --listen --admin)-c+[The configuration \[default\: tidegate.toml in this folder\]]:FILE:_files' \
+'(--to --listen --admin)--config=[The configuration \[default\: tidegate.toml in this folder\]]:FILE:_files' \
+'*--to=[Address of the app\: host\:port or unix\:/path; once for each instance]:ADDRESS:_default' \
+'--listen=[Where to listen \[default\: 127.0.0.1\:8080\]; "\:8080" is every address of this machine]:ADDRESS:_default' \
+'--admin=[Admin listener, or "off" \[default\: 127.0.0.1\:9900\]; with a file, the file says it]:ADDRESS:_default' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration]:FILE:_files' \
+'--config=[The configuration]:FILE:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'*-H+[A field of it, once for each\: "name\: value"]:FIELD:_default' \
+'*--header=[A field of it, once for each\: "name\: value"]:FIELD:_default' \
+'-c+[Explain by this configuration instead of asking the running Tidegate]:FILE:_files' \
+'--config=[Explain by this configuration instead of asking the running Tidegate]:FILE:_files' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':method -- Method of the request:_default' \
+':url -- Its URL\: http\://host/path:_default' \
+&& ret=0
+;;
+(reload)
+_arguments "${_arguments_options[@]}" : \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'--json[As JSON, for programs]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(drain)
+_arguments "${_arguments_options[@]}" : \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'--undo[Let it back in]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':endpoint -- Which\: UPSTREAM/ENDPOINT, as status shows them:_default' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':shell -- Which shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(docs)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- Folder, made if need be:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-help-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(reload)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(drain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(docs)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_tidegate_commands] )) ||
+_tidegate_commands() {
+    local commands; commands=(
+'run:Stand in front of an app, until told to stop' \
+'check:Check a configuration and say everything that is wrong with it' \
+'explain:Say what would be done with a request, and why' \
+'reload:Have a running Tidegate read its configuration again' \
+'status:Show what a running Tidegate is doing' \
+'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
+'completions:Print the completions of a shell' \
+'man:Print the manual page (roff)' \
+'docs:Write the generated reference pages into a folder' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__check_commands] )) ||
+_tidegate__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate check commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__completions_commands] )) ||
+_tidegate__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate completions commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__docs_commands] )) ||
+_tidegate__subcmd__docs_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate docs commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__drain_commands] )) ||
+_tidegate__subcmd__drain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate drain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__explain_commands] )) ||
+_tidegate__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate explain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help_commands] )) ||
+_tidegate__subcmd__help_commands() {
+    local commands; commands=(
+'run:Stand in front of an app, until told to stop' \
+'check:Check a configuration and say everything that is wrong with it' \
+'explain:Say what would be done with a request, and why' \
+'reload:Have a running Tidegate read its configuration again' \
+'status:Show what a running Tidegate is doing' \
+'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
+'completions:Print the completions of a shell' \
+'man:Print the manual page (roff)' \
+'docs:Write the generated reference pages into a folder' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__check_commands] )) ||
+_tidegate__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help check commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__completions_commands] )) ||
+_tidegate__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help completions commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__docs_commands] )) ||
+_tidegate__subcmd__help__subcmd__docs_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help docs commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__drain_commands] )) ||
+_tidegate__subcmd__help__subcmd__drain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help drain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__explain_commands] )) ||
+_tidegate__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help explain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__help_commands] )) ||
+_tidegate__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__man_commands] )) ||
+_tidegate__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help man commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__reload_commands] )) ||
+_tidegate__subcmd__help__subcmd__reload_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help reload commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__run_commands] )) ||
+_tidegate__subcmd__help__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help run commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__status_commands] )) ||
+_tidegate__subcmd__help__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help status commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__man_commands] )) ||
+_tidegate__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate man commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__reload_commands] )) ||
+_tidegate__subcmd__reload_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate reload commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__run_commands] )) ||
+_tidegate__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate run commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__status_commands] )) ||
+_tidegate__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate status commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_tidegate" ]; then
+    _tidegate "$@"
+else
+    compdef _tidegate tidegate
+fi
