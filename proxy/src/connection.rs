@@ -16,6 +16,10 @@ use crate::preamble;
 use crate::respond;
 use crate::stream::Stream;
 
+/// Least and most clients that are waited for at once after they were told that there is no place for
+/// them; in between it is a quarter of the places.
+const TURNED_AWAY: std::ops::RangeInclusive<usize> = 4..=64;
+
 /// What a listener demands of its connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
@@ -217,16 +221,20 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Tells a client that there is no place for its connection, without reading what it wants.
+/// Tells a client that there is no place for its connection, without reading what it wants. Few are
+/// waited for until they have left, for a crowd of them must not take the descriptors of the others.
 async fn turn_away(core: &Core, mut client: Client, refusal: Refusal) {
     let live = core.live();
     core.shard.connection_refused(refusal);
     client.keep_alive = false;
+    let most = (live.plan.server.limits.connections / 4).clamp(*TURNED_AWAY.start(), *TURNED_AWAY.end());
+    let is_crowd = core.shared.turned_away.fetch_add(1, Ordering::Relaxed) >= most;
     let mut exchange = core.exchanges.take();
-    if respond::refuse(core, &live, &mut client, &mut exchange, refusal).await.is_ok() {
+    if respond::refuse(core, &live, &mut client, &mut exchange, refusal).await.is_ok() && !is_crowd {
         drop(exchange);
         client.linger(core).await;
     }
+    core.shared.turned_away.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Whether this peer may say in a preamble who its client is.

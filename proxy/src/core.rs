@@ -41,6 +41,8 @@ pub struct Shared {
     draining: AtomicBool,
     /// Client connections open, all cores.
     pub connections: AtomicUsize,
+    /// Clients that are being told that there is no place for them.
+    pub turned_away: AtomicUsize,
     /// Client connections open, by client.
     pub census: Census,
     /// Threads of the data plane.
@@ -60,6 +62,7 @@ impl Shared {
             leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            turned_away: AtomicUsize::new(0),
             census: Census::default(),
             threads,
             start: Instant::now(),

@@ -26,6 +26,9 @@ const ACCEPTS_AT_ONCE: usize = 32;
 /// How long a core stops accepting when the process is out of descriptors.
 const BREATHER: Duration = Duration::from_millis(100);
 
+/// How often that is said.
+const SAID_EVERY: Duration = Duration::from_secs(30);
+
 /// What a thread is told.
 pub enum Command {
     /// Accept from this socket.
@@ -138,6 +141,7 @@ async fn accept(core: Rc<Core>, socket: Listening, rules: Rc<std::cell::Cell<Rul
             return;
         }
     };
+    let mut said: Option<Instant> = None;
     loop {
         let Ok(mut ready) = socket.readable().await else { return };
         for _ in 0..ACCEPTS_AT_ONCE {
@@ -146,7 +150,10 @@ async fn accept(core: Rc<Core>, socket: Listening, rules: Rc<std::cell::Cell<Rul
                     spawn_local(connection::serve(Rc::clone(&core), stream, peer, rules.get()));
                 }
                 Ok(Err(error)) if is_exhausted(&error) => {
-                    tracing::warn!(%error, "out of descriptors: accepting pauses");
+                    if said.is_none_or(|said| said.elapsed() > SAID_EVERY) {
+                        tracing::warn!(%error, "out of descriptors: accepting pauses (ulimit -n)");
+                        said = Some(Instant::now());
+                    }
                     tokio::time::sleep(BREATHER).await;
                     break;
                 }
