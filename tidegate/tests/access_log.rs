@@ -94,6 +94,16 @@ fn the_combined_format_is_what_other_tools_read() {
 }
 
 #[test]
+fn without_a_path_the_log_goes_to_standard_output() {
+    let origin = well();
+    let running = start(&origin, "{}");
+    get(running.address, "/printed").unwrap();
+    wait_until("the line is printed", || running.out().ends_with('\n'));
+    let line: Value = serde_json::from_str(&running.out()).unwrap();
+    assert_eq!(line["target"], "/printed");
+}
+
+#[test]
 fn sampling_leaves_out_what_is_many_and_keeps_what_is_rare() {
     let origin = well();
     let running =

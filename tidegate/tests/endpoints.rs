@@ -97,6 +97,28 @@ fn no_client_sees_an_endpoint_killed_under_load() {
     assert!(running.metric("tidegate_endpoint_returns_total", &victim) >= 1.0);
 }
 
+#[test]
+fn no_client_sees_an_endpoint_that_freezes_under_load() {
+    let instances: Vec<Nginx> = (0..3).map(|_| answering_nginx()).collect();
+    let addresses: Vec<SocketAddr> = instances.iter().map(|nginx| nginx.address).collect();
+    let text = endpoints(&addresses)
+        + "\nbalance = \"round-robin\"\ntimeouts.response = \"2s\"\noutlier = { failures = 3, ejection = \"2s\" }";
+    let running = Tidegate::start(&front("", &text));
+    let load = Load::start(running.address, 8);
+    load.wait_for(300);
+    let victim = addresses[2].to_string();
+    instances[2].freeze();
+    wait_until("the frozen endpoint is ejected", || running.state_of(&victim) == "ejected");
+    load.wait_for(300);
+    instances[2].thaw();
+    wait_until("it returns", || running.state_of(&victim) == "up");
+    load.wait_for(300);
+    let failures = load.stop();
+    assert!(failures.is_empty(), "{} failures, the first: {:?}", failures.len(), failures.first());
+    let retried = running.metric("tidegate_upstream_retries_total", "reason=\"response_timeout\"");
+    assert!(retried >= 3.0, "{retried} requests were answered by another");
+}
+
 /// An app that closes a connection once it was idle for two seconds.
 fn closes_after_two_seconds() -> Origin {
     Origin::start(|stream| {

@@ -79,6 +79,7 @@ pub struct Tidegate {
     /// Where `${ADMIN}` listens.
     pub admin: SocketAddr,
     child: Child,
+    out: Log,
     log: Log,
     folder: TempDir,
 }
@@ -107,11 +108,12 @@ impl Tidegate {
             .env("LISTEN", address.to_string())
             .env("ADMIN", admin.to_string())
             .env("FOLDER", folder.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("tidegate can be started");
+        let out = Log::of(child.stdout.take().expect("standard output is piped"));
         let log = Log::of(child.stderr.take().expect("standard error is piped"));
-        let mut this = Self { address, admin, child, log, folder };
+        let mut this = Self { address, admin, child, out, log, folder };
         wait_until("tidegate is ready", || {
             if let Ok(Some(status)) = this.child.try_wait() {
                 panic!("tidegate ended with {status}:\n{}", this.log.text());
@@ -136,6 +138,11 @@ impl Tidegate {
         let fresh = self.file("tidegate.toml.new");
         std::fs::write(&fresh, text).expect("a file can be written");
         std::fs::rename(fresh, self.config()).expect("a file can be renamed");
+    }
+
+    /// What it has written to standard output.
+    pub fn out(&self) -> String {
+        self.out.text()
     }
 
     /// What it has said on standard error.

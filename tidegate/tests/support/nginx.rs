@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{Connection, Log, end, free_address, wait_until};
+use super::{Connection, Log, end, free_address, send, wait_until};
 
 /// A running nginx: one process, so that killing it kills all of it.
 pub struct Nginx {
@@ -52,6 +53,16 @@ impl Nginx {
     /// Kills it as a crash would.
     pub fn kill(&mut self) {
         end(&mut self.child);
+    }
+
+    /// Stops it where it stands: the kernel still takes connections for it, but nothing is answered.
+    pub fn freeze(&self) {
+        send(self.child.id(), Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        send(self.child.id(), Signal::CONT);
     }
 
     /// Starts it again, where it was.
