@@ -63,6 +63,12 @@ pub async fn serve(
 
 /// Finds out who asks: the peer, or whom trusted hops name.
 fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
+    let trusted = &live.plan.server.trusted;
+    let ip = client.peer.ip;
+    if !trusted.contains(ip) {
+        exchange.asker = Some(Asker { ip, proto: None, is_trusted: false });
+        return;
+    }
     let input = &exchange.input;
     let headers = &exchange.head.headers;
     let values = |field| headers.all(field).map(|header| header.value.of(input));
@@ -72,7 +78,7 @@ fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
         x_forwarded_host: values(Field::XForwardedHost).next(),
         forwarded: values(Field::Forwarded),
     };
-    let Identity { ip, proto, trusted_peer, .. } = live.plan.server.trusted.identify(client.peer.ip, claims);
+    let Identity { ip, proto, trusted_peer, .. } = trusted.identify(ip, claims);
     exchange.asker = Some(Asker { ip, proto, is_trusted: trusted_peer });
 }
 

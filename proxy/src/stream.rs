@@ -2,14 +2,17 @@
 //! pays a branch and no call through a table.
 //!
 //! Reads and writes are poll-level and try the socket at once; only a `Pending` arms for readiness.
+//! They go straight to the system: libc would add two checks for thread cancellation to each.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::TcpStream as StdTcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connection's byte stream.
@@ -30,34 +33,37 @@ impl Stream {
     /// Reads what is there into `buf`; 0 is the end of the stream.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket.as_ref(), |mut socket| socket.read(buf)) {
+            match try_fresh(socket.as_ref(), |socket| receive(socket, buf)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
         }
-        let mut buf = ReadBuf::new(buf);
-        let result = match self {
-            Self::Fresh(_) => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Self::Memory(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-        };
-        ready!(result)?;
-        Poll::Ready(Ok(buf.filled().len()))
+        let full = buf.len();
+        match self {
+            Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Tcp(stream) => poll_io(stream, cx, Interest::READABLE, full, |fd| receive(fd, buf)),
+            Self::Unix(stream) => poll_io(stream, cx, Interest::READABLE, full, |fd| receive(fd, buf)),
+            Self::Memory(stream) => {
+                let mut buf = ReadBuf::new(buf);
+                ready!(Pin::new(stream).poll_read(cx, &mut buf))?;
+                Poll::Ready(Ok(buf.filled().len()))
+            }
+        }
     }
 
     /// Writes as much of `buf` as the stream takes now.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket.as_ref(), |mut socket| socket.write(buf)) {
+            match try_fresh(socket.as_ref(), |socket| send(socket, buf)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
         }
+        let full = buf.len();
         match self {
             Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send(fd, buf)),
+            Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send(fd, buf)),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
@@ -71,15 +77,16 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let slices = [IoSlice::new(head), IoSlice::new(body)];
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket.as_ref(), |mut socket| socket.write_vectored(&slices)) {
+            match try_fresh(socket.as_ref(), |socket| send_both(socket, &slices)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
         }
+        let full = head.len() + body.len();
         match self {
             Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, &slices),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, &slices),
+            Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_both(fd, &slices)),
+            Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_both(fd, &slices)),
             Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, &slices),
         }
     }
@@ -93,11 +100,6 @@ impl Stream {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         }
-    }
-
-    /// Whether waiting on this stream costs no system call: it is registered with the event loop.
-    pub fn is_registered(&self) -> bool {
-        !matches!(self, Self::Fresh(_))
     }
 
     /// Whether a stream that should be silent is: nothing came, and the peer has not closed it.
@@ -130,11 +132,68 @@ impl Stream {
     }
 }
 
+/// A socket of the event loop.
+trait Socket: AsFd {
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>>;
+    fn try_io(&self, interest: Interest, operation: impl FnOnce() -> io::Result<usize>) -> io::Result<usize>;
+}
+
+macro_rules! socket {
+    ($($stream:ty)+) => {$(
+        impl Socket for $stream {
+            fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+                if interest.is_readable() { self.poll_read_ready(cx) } else { self.poll_write_ready(cx) }
+            }
+
+            fn try_io(
+                &self,
+                interest: Interest,
+                operation: impl FnOnce() -> io::Result<usize>,
+            ) -> io::Result<usize> {
+                self.try_io(interest, operation)
+            }
+        }
+    )+};
+}
+
+socket!(TcpStream UnixStream);
+
+/// Tries an operation on a socket of the event loop, as soon as the loop thinks that it can go on.
+///
+/// One that moves less than the `full` length has emptied (or filled) the socket: the readiness is
+/// taken back at once, so that the next call waits for news instead of asking the kernel for nothing.
+#[inline]
+fn poll_io(
+    socket: &impl Socket,
+    cx: &mut Context<'_>,
+    interest: Interest,
+    full: usize,
+    mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_ready(cx, interest))?;
+        let mut moved = None;
+        let result = socket.try_io(interest, || match operation(socket.as_fd()) {
+            Ok(part) if part > 0 && part < full => {
+                moved = Some(part);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            result => result,
+        });
+        match (moved, result) {
+            (Some(part), _) => return Poll::Ready(Ok(part)),
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+            (None, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            (None, result) => return Poll::Ready(result),
+        }
+    }
+}
+
 /// Tries an operation on a socket outside the event loop; `None` where it would block.
-fn try_fresh<T>(
+fn try_fresh(
     socket: Option<&StdTcpStream>,
-    mut operation: impl FnMut(&StdTcpStream) -> io::Result<T>,
-) -> Option<io::Result<T>> {
+    mut operation: impl FnMut(&StdTcpStream) -> io::Result<usize>,
+) -> Option<io::Result<usize>> {
     let socket = socket?;
     loop {
         match operation(socket) {
@@ -143,4 +202,16 @@ fn try_fresh<T>(
             result => return Some(result),
         }
     }
+}
+
+fn receive(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::net::recv(socket, buf, RecvFlags::empty())?.0)
+}
+
+fn send(socket: impl AsFd, buf: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, buf, SendFlags::NOSIGNAL)?)
+}
+
+fn send_both(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(rustix::net::sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
 }

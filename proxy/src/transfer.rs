@@ -33,9 +33,9 @@ use crate::stream::Stream;
 /// written from where they lie.
 const COPY_BYTES: usize = 8 * 1024;
 
-/// A client that has not joined the event loop does so once a response takes this long, so that
-/// its leaving is noticed.
-const JOIN_AFTER: Duration = Duration::from_millis(200);
+/// A client is watched for leaving once its response takes this long; most responses are faster, and
+/// then their client need not be looked at, or even join the event loop.
+const WATCH_AFTER: Duration = Duration::from_millis(200);
 
 /// How a try ended well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +84,8 @@ pub struct Transfer<'a> {
     surplus: bool,
     /// A byte of the request was taken by the connection.
     sent: bool,
+    /// The response takes so long that the client is watched.
+    watching: bool,
 }
 
 /// The request's body on its way up.
@@ -139,6 +141,7 @@ impl<'a> Transfer<'a> {
             body: BodyReader::new(Framing::None, limits),
             surplus: false,
             sent: false,
+            watching: false,
         }
     }
 
@@ -255,7 +258,7 @@ impl<'a> Transfer<'a> {
             return Poll::Ready(Err(broken));
         }
         if self.client.timer.poll(cx).is_ready() {
-            return match self.timed_out(cx) {
+            return match self.timed_out() {
                 Some(broken) => Poll::Ready(Err(broken)),
                 None => self.poll(cx),
             };
@@ -302,8 +305,9 @@ impl<'a> Transfer<'a> {
             self.route.timeouts.write
         } else if self.upload.done || self.upload.shut {
             match self.route.timeouts.response {
-                response if self.client.stream.is_registered() || response.is_zero() => response,
-                response => response.min(JOIN_AFTER),
+                response if self.watching => response.saturating_sub(WATCH_AFTER),
+                Duration::ZERO => WATCH_AFTER,
+                response => response.min(WATCH_AFTER),
             }
         } else {
             self.live.plan.server.timeouts.body
@@ -594,7 +598,8 @@ impl<'a> Transfer<'a> {
     /// Notices that the client has left while its response is awaited. What it sends meanwhile is
     /// the next request: kept, one piece at most.
     fn watch_client(&mut self, cx: &mut Context<'_>) -> Option<Broken> {
-        if !self.upload.done || !self.client.pending.is_empty() || !self.client.stream.is_registered() {
+        let watching = self.watching || self.state == State::Delivering;
+        if !watching || !self.upload.done || !self.client.pending.is_empty() {
             return None;
         }
         let stage = if self.state == State::Waiting { Stage::Wait } else { Stage::Deliver };
@@ -610,9 +615,10 @@ impl<'a> Transfer<'a> {
     }
 
     /// The deadline has passed: whose fault that is depends on what was waited for. `None`: it was
-    /// only time to join the event loop.
-    fn timed_out(&mut self, cx: &mut Context<'_>) -> Option<Broken> {
+    /// only time to begin to watch the client.
+    fn timed_out(&mut self) -> Option<Broken> {
         let uploading = !self.upload.done && !self.upload.shut;
+        let response = self.route.timeouts.response;
         match self.state {
             State::Delivering if !self.exchange.download.is_empty() => {
                 Some(Broken::ClientGone(Stage::Deliver))
@@ -620,17 +626,11 @@ impl<'a> Transfer<'a> {
             State::Delivering => Some(Broken::Midway),
             State::Waiting if !self.exchange.upload.is_empty() => Some(early(Refusal::ResponseTimeout)),
             State::Waiting if uploading => Some(Broken::Refused(Refusal::BodyTimeout)),
-            State::Waiting if !self.client.stream.is_registered() => {
-                // The read that finds nothing makes the stream join.
-                let mut byte = [0_u8; 1];
-                match self.client.stream.poll_read(cx, &mut byte) {
-                    Poll::Ready(Ok(1)) => self.client.pending.push(byte[0]),
-                    Poll::Ready(_) => return Some(Broken::ClientGone(Stage::Wait)),
-                    Poll::Pending => {}
-                }
-                self.client
-                    .timer
-                    .set(self.route.timeouts.response.saturating_sub(JOIN_AFTER).max(JOIN_AFTER));
+            State::Waiting
+                if !self.watching && !(Duration::from_nanos(1)..=WATCH_AFTER).contains(&response) =>
+            {
+                self.watching = true;
+                self.client.timer.set(self.upload_timeout());
                 None
             }
             State::Waiting => Some(early(Refusal::ResponseTimeout)),

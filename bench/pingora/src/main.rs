@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use pingora_core::server::Server;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
 
 /// Sends every request to one plain-text HTTP/1.1 address.
@@ -19,9 +20,12 @@ struct OneUpstream {
 
 #[async_trait]
 impl ProxyHttp for OneUpstream {
-    type CTX = ();
+    /// The request's id.
+    type CTX = String;
 
-    fn new_ctx(&self) -> Self::CTX {}
+    fn new_ctx(&self) -> Self::CTX {
+        format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+    }
 
     async fn upstream_peer(
         &self,
@@ -29,6 +33,34 @@ impl ProxyHttp for OneUpstream {
         _ctx: &mut Self::CTX,
     ) -> pingora_core::Result<Box<HttpPeer>> {
         Ok(Box::new(HttpPeer::new(self.address.as_str(), false, String::new())))
+    }
+
+    // The marks that every peer makes here: who asked, by what name, under which id.
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        id: &mut Self::CTX,
+    ) -> pingora_core::Result<()> {
+        if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
+            request.insert_header("X-Forwarded-For", address.ip().to_string())?;
+        }
+        request.insert_header("X-Forwarded-Proto", "http")?;
+        if let Some(host) = session.req_header().headers.get("host") {
+            request.insert_header("X-Forwarded-Host", host.clone())?;
+        }
+        request.insert_header("X-Request-Id", id.as_str())?;
+        request.insert_header("Via", "1.1 pingora")
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        id: &mut Self::CTX,
+    ) -> pingora_core::Result<()> {
+        response.insert_header("X-Request-Id", id.as_str())?;
+        response.insert_header("Via", "1.1 pingora")
     }
 }
 
