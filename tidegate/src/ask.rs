@@ -28,7 +28,8 @@ pub(crate) fn status(args: &Status) -> ExitCode {
     match client::status(&address, PATIENCE) {
         Ok(status) => {
             let terminal = std::io::stdout().is_terminal();
-            let width = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+            let width =
+                rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
             let colour = terminal && std::env::var_os("NO_COLOR").is_none();
             print!("{}", admin::table::status(&status, if terminal { width } else { 0 }, colour));
             ExitCode::SUCCESS
@@ -40,7 +41,10 @@ pub(crate) fn status(args: &Status) -> ExitCode {
 /// `tidegate drain`.
 pub(crate) fn drain(args: &Drain) -> ExitCode {
     let Some((upstream, endpoint)) = args.endpoint.split_once('/') else {
-        eprintln!("error: {} names no endpoint\nhelp: write UPSTREAM/ENDPOINT as status shows them", args.endpoint);
+        eprintln!(
+            "error: {} names no endpoint\nhelp: write UPSTREAM/ENDPOINT as status shows them",
+            args.endpoint
+        );
         return ExitCode::from(2);
     };
     let order = if args.undo { "undrain" } else { "drain" };

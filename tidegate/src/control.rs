@@ -84,10 +84,7 @@ impl Control {
         fit_connections(&mut plan);
         let before = self.shared.live();
         if plan.server.threads != before.plan.server.threads {
-            tracing::warn!(
-                "[server] threads stays {} until the next start",
-                before.plan.server.threads
-            );
+            tracing::warn!("[server] threads stays {} until the next start", before.plan.server.threads);
             plan.server.threads = before.plan.server.threads;
         }
         if plan.server.admin != before.plan.server.admin {

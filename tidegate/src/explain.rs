@@ -44,5 +44,7 @@ fn by_file(path: &Path, head: &[u8]) -> Result<Explanation, String> {
 /// The decisions as the admin listener gives them.
 pub(crate) fn explanation(live: &Live, head: &[u8], now: Moment) -> Explanation {
     let steps = decide(live, head, now);
-    Explanation { steps: steps.into_iter().map(|step| Step { stage: step.stage.to_owned(), text: step.text }).collect() }
+    Explanation {
+        steps: steps.into_iter().map(|step| Step { stage: step.stage.to_owned(), text: step.text }).collect(),
+    }
 }

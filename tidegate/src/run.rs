@@ -96,10 +96,9 @@ pub(crate) fn run(args: cli::Run) -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(colour)
         .with_target(false)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,hickory_net=error,hickory_resolver=error")),
-        )
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| {
+            tracing_subscriber::EnvFilter::new("info,hickory_net=error,hickory_resolver=error")
+        }))
         .init();
     let source = match source(args) {
         Ok(source) => source,
@@ -154,7 +153,10 @@ async fn serve(source: Source, mut plan: Plan) -> ExitCode {
     let control = Arc::new(Control::new(server, source, Arc::clone(&signals), wake));
     let stop = Arc::new(tokio::sync::Notify::new());
     let admin_task = admin_socket.map(|socket| {
-        tracing::info!("admin on http://{}", socket.local_addr().map_or_else(|_| String::new(), |a| a.to_string()));
+        tracing::info!(
+            "admin on http://{}",
+            socket.local_addr().map_or_else(|_| String::new(), |a| a.to_string())
+        );
         let stop = Arc::clone(&stop);
         let shared: Arc<dyn admin::Control> = Arc::clone(&control) as _;
         tokio::spawn(admin::serve(socket, signals, shared, async move { stop.notified().await }))
@@ -238,7 +240,8 @@ fn report(result: Result<Reload, String>) {
 /// Asks for a reload whenever the file changes. Editors replace files, so its folder is watched.
 fn watch_file(control: &Arc<Control>) -> Option<notify::RecommendedWatcher> {
     let path = control.source().path()?.to_owned();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let name = path.file_name()?.to_owned();
     let wake = control.wake();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
