@@ -180,7 +180,7 @@ impl Exchange {
         self.upload.written = 0;
         self.download.written = 0;
         self.asker = None;
-        self.tried.len = 0;
+        self.tried.clear();
         self.facts = Facts::default();
     }
 }
@@ -223,6 +223,16 @@ impl Tried {
             self.ids[self.len] = id;
             self.len += 1;
         }
+    }
+
+    /// No more of them can be noted.
+    pub fn is_full(&self) -> bool {
+        self.len == MAX_TRIES
+    }
+
+    /// Gives every endpoint another chance.
+    pub fn clear(&mut self) {
+        self.len = 0;
     }
 
     /// Those that failed, in order.

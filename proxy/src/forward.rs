@@ -4,17 +4,17 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use signals::request::{Stage, Who};
-use traffic::Refusal;
 use traffic::endpoint::Endpoint;
 use traffic::outlier::Failure;
 use traffic::retry::RetryAsk;
 use traffic::upstream::{Ask, Lease, NoEndpoint};
+use traffic::{Moment, Refusal};
 use wire::{Field, Framing};
 
 use crate::client::Client;
 use crate::control;
 use crate::core::Core;
-use crate::exchange::{Exchange, MAX_TRIES};
+use crate::exchange::Exchange;
 use crate::live::{Listed, Live, Upstream};
 use crate::outbound;
 use crate::pipeline::Stop;
@@ -25,6 +25,9 @@ use crate::tunnel;
 
 /// How often a held request looks whether an endpoint is back.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How often it tries again where connections were refused.
+const KNOCK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Kept-alive connections may turn out to be closed so often without using up a try: that says nothing
 /// about who can serve.
@@ -55,13 +58,23 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
     let mut stale = 0;
     loop {
         let lease = acquire(to, client, exchange, last).await?;
-        exchange.facts.tries += 1;
+        exchange.facts.tries = exchange.facts.tries.saturating_add(1);
         let failed = match attempt(to, client, exchange, &lease).await {
             Ok(()) => return Ok(()),
             Err(Failed::Stop(stop)) => return Err(stop),
             Err(Failed::Again(failed)) => failed,
         };
         last = failed.refusal;
+        if !failed.stale {
+            exchange.tried.push(lease.endpoint().id());
+        }
+        if is_refused_connection(last) && exchange.facts.elapsed(to.core.now()) < to.upstream.plan.hold {
+            if exchange.tried.is_full() {
+                exchange.tried.clear();
+                wait(to, client, exchange, KNOCK_AGAIN).await?;
+            }
+            continue;
+        }
         stale += u8::from(failed.stale && stale < FREE_STALE_TRIES);
         let ask = RetryAsk {
             unsent: failed.unsent,
@@ -77,9 +90,6 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
             return Err(Stop::Refused(failed.refusal));
         }
         to.core.shard.retry(to.upstream.slot, failed.refusal.code());
-        if !failed.stale && exchange.tried.as_slice().len() < MAX_TRIES {
-            exchange.tried.push(lease.endpoint().id());
-        }
     }
 }
 
@@ -106,41 +116,55 @@ async fn acquire(
     last: Refusal,
 ) -> Result<Lease, Stop> {
     let key = to.upstream.balance_key(exchange, client.peer);
-    let now = match exchange.facts.tries {
+    let mut now = match exchange.facts.tries {
         0 => exchange.facts.begun.unwrap_or_default(),
         _ => to.core.now(),
     };
-    let (began, mut now) = (now, now);
     loop {
         let picked = {
             let sticky = sticky::sent(&to.upstream.plan, exchange);
             let ask = Ask { now, key, sticky, tried: exchange.tried.as_slice() };
             to.upstream.traffic.pick(&ask, &mut to.core.rng.borrow_mut())
         };
-        match picked {
+        let is_held = exchange.facts.elapsed(now) < to.upstream.plan.hold;
+        now = match picked {
             Ok(lease) => return Ok(lease),
+            Err(NoEndpoint::AllTried) if is_held && is_refused_connection(last) => {
+                exchange.tried.clear();
+                wait(to, client, exchange, KNOCK_AGAIN).await?
+            }
             Err(NoEndpoint::AllTried) => return Err(Stop::Refused(last)),
-            Err(why) if now.since(began) >= to.upstream.plan.hold => {
-                return Err(Stop::Refused(match why {
-                    NoEndpoint::Empty => Refusal::NoEndpoint,
-                    _ => Refusal::AllEndpointsDown,
-                }));
-            }
-            Err(_) => {
-                tokio::time::sleep(LOOK_AGAIN).await;
-                now = to.core.now();
-                exchange.facts.times.held = now.since(began);
-                if to.core.shared.is_draining() {
-                    return Err(Stop::Refused(Refusal::Draining));
-                }
-                // With nothing more of this request to come, what can be read is the end.
-                let is_whole = exchange.head.framing == Framing::None && exchange.behind_head().is_empty();
-                if is_whole && client.has_left(to.core) {
-                    return Err(Stop::Cut(Who::Client, Stage::Connect));
-                }
-            }
-        }
+            Err(_) if is_held => wait(to, client, exchange, LOOK_AGAIN).await?,
+            Err(NoEndpoint::Empty) => return Err(Stop::Refused(Refusal::NoEndpoint)),
+            Err(NoEndpoint::AllDown) => return Err(Stop::Refused(Refusal::AllEndpointsDown)),
+        };
     }
+}
+
+/// Holds a request for a while; gives the time after it.
+async fn wait(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    pause: Duration,
+) -> Result<Moment, Stop> {
+    tokio::time::sleep(pause).await;
+    let now = to.core.now();
+    exchange.facts.times.held += pause;
+    if to.core.shared.is_draining() {
+        return Err(Stop::Refused(Refusal::Draining));
+    }
+    // With nothing more of this request to come, what can be read is the end.
+    let is_whole = exchange.head.framing == Framing::None && exchange.behind_head().is_empty();
+    if is_whole && client.has_left(to.core) {
+        return Err(Stop::Cut(Who::Client, Stage::Connect));
+    }
+    Ok(now)
+}
+
+/// Whether nobody took the connection: then the request may wait for somebody who does.
+fn is_refused_connection(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::ConnectFailed | Refusal::ConnectTimeout)
 }
 
 /// One try at one endpoint.

@@ -678,3 +678,51 @@ fn hash_balancing_keeps_a_key_at_its_endpoint() {
             });
     }
 }
+
+#[test]
+fn requests_are_held_without_probes_while_nobody_takes_a_connection() {
+    for method in ["GET", "POST"] {
+        scene(APPS.replace("[[route]]", "hold = \"10s\"\n[[route]]")).run(async |scene| {
+            let mut client = scene.client();
+            client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await;
+            scene.seconds(3).await;
+            scene.serve(SECOND, second);
+            let response = client.response().await;
+            assert_eq!((response.status(), response.text()), (200, "second"));
+            assert!(scene.elapsed() < Duration::from_secs(5), "{:?}", scene.elapsed());
+        });
+    }
+    scene(APPS.replace("[[route]]", "hold = \"2s\"\n[[route]]")).run(async |scene| {
+        let response = scene.client().get("/").await;
+        assert!(matches!(response.status(), 502 | 503), "{}", response.status());
+        let held = scene.elapsed();
+        assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&held), "{held:?}");
+    });
+}
+
+#[test]
+fn two_dead_of_four_with_kept_connections_to_both_cost_no_idempotent_request() {
+    let config = r#"
+[upstream.app]
+endpoints = ["127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003", "127.0.0.1:3004"]
+[[route]]
+upstream = "app"
+"#;
+    scene(config)
+        .origin(FIRST, first)
+        .origin(SECOND, first)
+        .origin(THIRD, second)
+        .origin("127.0.0.1:3004", second)
+        .run(async |scene| {
+            for _ in 0..40 {
+                assert_eq!(scene.client().get("/").await.status(), 200);
+            }
+            for dead in [FIRST, SECOND] {
+                scene.kill(dead);
+                scene.refuse(dead);
+            }
+            for _ in 0..40 {
+                assert_eq!(scene.client().get("/").await.text(), "second");
+            }
+        });
+}

@@ -128,7 +128,7 @@ table! {
     /// Idle connections that are kept.
     pub struct Pool {
         /// Idle connections per endpoint and thread; 0 keeps none.
-        idle: Count<0, 100_000> => default(256),
+        idle: Count<0, 100_000> => default(1024),
         /// Idle for this long closes it, unless the endpoint was seen to close earlier.
         idle_timeout: Time<1> => default("60s"),
     }
