@@ -1,13 +1,20 @@
-//! The pipeline's decisions about one request, in words and in the pipeline's order.
+//! The pipeline's decisions about one request, in words and in the pipeline's order. They are taken by
+//! the pipeline's own functions on a request that nobody sent, so the two cannot disagree.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Plan, Rewrite};
-use traffic::Moment;
-use traffic::route::{Params, Query};
-use wire::{Limits, Method, RequestHead, uri};
+use traffic::route::Params;
+use traffic::upstream::Ask;
+use traffic::{Moment, Refusal};
+use wire::Limits;
 
+use crate::core::Peer;
+use crate::exchange::{Exchange, Store};
 use crate::live::Live;
+use crate::pipeline::{guard, select};
+use crate::sticky;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,66 +29,61 @@ pub struct Step {
 pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut say = |stage, text: String| steps.push(Step { stage, text });
-    let mut request = RequestHead::new();
-    match request.parse(head, &live.plan.server.limits.wire) {
-        Ok(true) => {}
-        Ok(false) => {
-            say("request", "refused: the head is not whole".to_owned());
-            return steps;
-        }
-        Err(reason) => {
-            say("request", format!("refused with {}: {}", reason.status(), reason.what()));
-            return steps;
-        }
-    }
-    if request.method == Method::Connect {
-        say("request", "refused with 501: this server opens no tunnels".to_owned());
+    let mut exchange = Store::default().take();
+    exchange.input.extend_from_slice(head);
+    let parsed = exchange.head.parse(head, &live.plan.server.limits.wire);
+    let selected = match parsed {
+        Ok(true) => select(live, &mut exchange),
+        Ok(false) => Err(Refusal::Malformed(wire::Malformed::Truncated)),
+        Err(reason) => Err(Refusal::Malformed(reason)),
+    };
+    if let Err(refusal @ (Refusal::Malformed(_) | Refusal::ConnectRefused)) = selected {
+        say("request", refused(refusal));
         return steps;
     }
-    let (mut host_scratch, mut path_scratch) = (Vec::new(), Vec::new());
-    let host =
-        uri::host(request.authority.of(head), &mut host_scratch).map_or(&b""[..], |host| host.name).to_vec();
-    let raw = request.path.of(head);
-    let path = match uri::normalise(if raw.starts_with(b"/") { raw } else { b"/" }, &mut path_scratch) {
-        Ok(path) => path.to_vec(),
-        Err(reason) => {
-            say("request", format!("refused with {}: {}", reason.status(), reason.what()));
-            return steps;
-        }
-    };
-    let method = request.method_name.of(head);
+    let exchange = &*exchange;
     let shown = String::from_utf8_lossy;
-    say("request", format!("{} host {} path {}", shown(method), shown(&host), shown(&path)));
-    let header = |name: &str| request.headers.find(head, name.as_bytes()).map(|header| header.value.of(head));
-    let query = Query { host: &host, path: &path, method, header: &header };
+    let method = exchange.head.method_name.of(head);
+    say(
+        "request",
+        format!("{} host {} path {}", shown(method), shown(&exchange.host), shown(&exchange.path)),
+    );
+    let header = |name: &str| exchange.header(name);
+    let query = exchange.query(&header);
     for candidate in live.table.explain(&query) {
         say("route", format!("{}: {}", described(&live.plan, candidate.route.index()), candidate.verdict));
     }
-    let mut params = Params::new();
-    let id = match live.table.select(&query, &mut params) {
+    let id = match selected {
         Ok(id) => id,
-        Err(traffic::route::NoRoute::NotFound) => {
-            say("route", "refused with 404: no route matches".to_owned());
-            return steps;
-        }
-        Err(traffic::route::NoRoute::MethodNotAllowed { allow }) => {
-            say("route", format!("refused with 405: the routes of this path take {allow}"));
+        Err(refusal) => {
+            say("route", refused(refusal));
             return steps;
         }
     };
-    let (route, _) = live.route(id);
+    let mut params = Params::new();
+    // Known to select this route: it did a moment ago.
+    let _ = live.table.select(&query, &mut params);
     for (name, range) in params.iter() {
-        say("route", format!("{{{name}}} is {}", shown(&path[range])));
+        say("route", format!("{{{name}}} is {}", shown(&exchange.path[range])));
     }
+    let (route, _) = live.route(id);
     guards(route, &mut say);
+    if let Err(refusal) = guard(route, exchange) {
+        say("guard", refused(refusal));
+        return steps;
+    }
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
             say("answer", format!("{status}, fixed body, {content_type}"));
         }
-        Action::Upstream(index) => upstream(live, route, *index, now, &mut say),
+        Action::Upstream(index) => upstream(live, exchange, route, *index, now, &mut say),
     }
     steps
+}
+
+fn refused(refusal: Refusal) -> String {
+    format!("refused with {}: {}", refusal.status(), refusal.what())
 }
 
 fn described(plan: &Plan, index: usize) -> String {
@@ -103,46 +105,49 @@ fn guards(route: &config::Route, say: &mut impl FnMut(&'static str, String)) {
 
 fn upstream(
     live: &Live,
+    exchange: &Exchange,
     route: &config::Route,
     index: usize,
     now: Moment,
     say: &mut impl FnMut(&'static str, String),
 ) {
     let upstream = &live.upstreams[index];
-    let policy = &upstream.plan.traffic.policy;
+    let (plan, traffic) = (&upstream.plan, &upstream.traffic);
+    let (policy, tries) = (plan.traffic.policy.code(), route.retry.attempts);
+    let within = route.timeouts.response;
     say(
         "upstream",
-        format!(
-            "{}: balanced by {}, up to {} tries, response within {:?}",
-            upstream.plan.name,
-            policy.code(),
-            route.retry.attempts,
-            route.timeouts.response
-        ),
+        format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
-    let endpoints = upstream.traffic.endpoints();
-    for endpoint in endpoints.iter() {
-        let state = endpoint.state(now);
-        say(
-            "endpoint",
-            format!(
-                "{}: {}, weight {}{}, {} in flight",
-                endpoint.address(),
-                state.code(),
-                endpoint.weight(),
-                if endpoint.backup() { ", backup" } else { "" },
-                endpoint.in_flight()
-            ),
-        );
+    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let key = upstream.balance_key(exchange, peer);
+    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };
+    let mut usable = false;
+    for (endpoint, verdict) in traffic.explain(&ask) {
+        usable |= verdict.is_ok();
+        let mut text = format!("{}: ", endpoint.address());
+        // Writing to a String does not fail.
+        let _ = match verdict {
+            Ok(()) => write!(text, "{}, can be picked", endpoint.state(now).code()),
+            Err(why) => write!(text, "{why}"),
+        };
+        let _ = write!(text, ", weight {}, {} in flight", endpoint.weight(), endpoint.in_flight());
+        say("endpoint", text);
     }
-    if endpoints.is_empty() {
-        say("answer", "503: the upstream has no endpoint".to_owned());
-    } else if !endpoints.iter().any(|endpoint| endpoint.state(now).is_usable()) {
-        let hold = upstream.plan.hold;
-        say("answer", format!("503 unless an endpoint is back within {hold:?}: none is usable"));
+    let fixed = key.is_some() || ask.sticky.is_some();
+    let answer = if usable && !fixed {
+        "from the endpoint that the policy picks among these".to_owned()
     } else {
-        say("answer", "from the endpoint that the policy picks among the usable ones".to_owned());
-    }
+        // A pick that goes by a key, or finds nobody, changes nothing.
+        match traffic.pick(&ask, &mut fastrand::Rng::with_seed(0)) {
+            Ok(lease) => {
+                format!("from {}, as long as that key and these endpoints stay", lease.endpoint().address())
+            }
+            Err(why) if plan.hold.is_zero() => format!("503: {why}"),
+            Err(why) => format!("503 unless an endpoint is back within {:?}: {why}", plan.hold),
+        }
+    };
+    say("answer", answer);
 }
 
 /// The head of a request as a client would send it, for a URL as a person writes it.

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use signals::request::{Stage, Who};
-use traffic::endpoint::Endpoint;
+use traffic::endpoint::{Endpoint, EndpointId};
 use traffic::outlier::Failure;
 use traffic::retry::RetryAsk;
 use traffic::upstream::{Ask, Lease, NoEndpoint};
@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::control;
 use crate::core::Core;
 use crate::exchange::Exchange;
-use crate::live::{Listed, Live, Upstream};
+use crate::live::{Live, Upstream};
 use crate::outbound;
 use crate::pipeline::Stop;
 use crate::sticky;
@@ -59,14 +59,15 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
     loop {
         let lease = acquire(to, client, exchange, last).await?;
         exchange.facts.tries = exchange.facts.tries.saturating_add(1);
-        let failed = match attempt(to, client, exchange, &lease).await {
+        let endpoint = lease.endpoint().id();
+        let failed = match attempt(to, client, exchange, lease).await {
             Ok(()) => return Ok(()),
             Err(Failed::Stop(stop)) => return Err(stop),
             Err(Failed::Again(failed)) => failed,
         };
         last = failed.refusal;
         if !failed.stale {
-            exchange.tried.push(lease.endpoint().id());
+            exchange.tried.push(endpoint);
         }
         if is_refused_connection(last) && exchange.facts.elapsed(to.core.now()) < to.upstream.plan.hold {
             if exchange.tried.is_full() {
@@ -172,20 +173,19 @@ async fn attempt(
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,
-    lease: &Lease,
+    lease: Lease,
 ) -> Result<(), Failed> {
     let endpoint = lease.endpoint();
-    let directory = to.upstream.directory.load();
-    let listed = directory.iter().find(|listed| listed.id == endpoint.id());
-    exchange.facts.endpoint = listed.map(|listed| listed.slot);
+    exchange.facts.endpoint = to.upstream.endpoint_slot(endpoint.id());
     let (mut link, reused) = connected(to, exchange, endpoint).await.map_err(|error| {
         let refusal = connect_refusal(&error);
-        blame(to, exchange, lease, failure(refusal, true));
+        blame(to, exchange, &lease, failure(refusal, true));
         Failed::Again(Again { refusal, unsent: true, replayable: true, stale: false })
     })?;
     exchange.facts.reused = reused;
-    let cookie = sticky::cookie(&to.upstream.plan, lease);
-    let (result, replayable) = transfer(to, client, exchange, &mut link, listed, cookie.as_deref()).await;
+    let cookie = sticky::cookie(&to.upstream.plan, &lease);
+    let (result, replayable) =
+        transfer(to, client, exchange, &mut link, endpoint.id(), cookie.as_deref()).await;
     if result.is_err() {
         to.core.shard.upstream_closed(to.upstream.slot, "failed");
     }
@@ -194,23 +194,23 @@ async fn attempt(
             let latency = exchange.facts.times.wait;
             let now = exchange.facts.answered.unwrap_or_else(|| to.core.now());
             match exchange.facts.status {
-                502..=504 => blame(to, exchange, lease, Failure::Status5xx),
+                502..=504 => blame(to, exchange, &lease, Failure::Status5xx),
                 _ => control::note(&to.core.shard, to.upstream, lease.succeed(now, latency)),
             }
-            finish(to, client, exchange, link, endpoint, end).await.map_err(Failed::Stop)
+            finish(to, client, exchange, link, lease, end).await.map_err(Failed::Stop)
         }
         Err(Broken::Early { refusal, unsent }) => {
             let stale = reused && refusal == Refusal::ResponseClosed;
             if stale {
                 to.core.pools.borrow_mut().stale(endpoint.id(), to.core.now_ms(), &to.core.shard);
             } else {
-                blame(to, exchange, lease, failure(refusal, false));
+                blame(to, exchange, &lease, failure(refusal, false));
             }
             Err(Failed::Again(Again { refusal, unsent, replayable, stale }))
         }
         Err(Broken::Refused(refusal)) => Err(Failed::Stop(Stop::Refused(refusal))),
         Err(Broken::Midway) => {
-            blame(to, exchange, lease, Failure::Reset);
+            blame(to, exchange, &lease, Failure::Reset);
             Err(Failed::Stop(Stop::Cut(Who::Endpoint, Stage::Deliver)))
         }
         Err(Broken::ClientGone(stage)) => Err(Failed::Stop(Stop::Cut(Who::Client, stage))),
@@ -231,7 +231,7 @@ async fn transfer(
     client: &mut Client,
     exchange: &mut Exchange,
     link: &mut Stream,
-    listed: Option<&Listed>,
+    endpoint: EndpointId,
     cookie: Option<&[u8]>,
 ) -> (Result<End, Broken>, bool) {
     let peer = client.peer;
@@ -241,7 +241,7 @@ async fn transfer(
         if !begun {
             begun = true;
             transfer.begin(cx, |out, exchange| {
-                outbound::head(out, to.live, exchange, peer, to.route, to.upstream, listed);
+                outbound::head(out, to.live, exchange, peer, to.route, to.upstream, endpoint);
             })?;
         }
         transfer.poll(cx)
@@ -280,7 +280,7 @@ async fn finish(
     client: &mut Client,
     exchange: &mut Exchange,
     link: Stream,
-    endpoint: &Endpoint,
+    lease: Lease,
     end: End,
 ) -> Result<(), Stop> {
     if end == End::Switched || !exchange.download.is_empty() {
@@ -291,13 +291,15 @@ async fn finish(
             if reusable && !to.core.shared.is_draining() {
                 let pool = &to.upstream.plan.pool;
                 let mut pools = to.core.pools.borrow_mut();
-                let kept = pools.put(endpoint.id(), link, to.upstream.slot, pool, to.core.now_ms());
+                let kept = pools.put(lease.endpoint().id(), link, to.upstream.slot, pool, to.core.now_ms());
                 if !kept {
                     to.core.shard.upstream_closed(to.upstream.slot, "pool_full");
                 }
             } else {
                 to.core.shard.upstream_closed(to.upstream.slot, "not_reusable");
             }
+            // The endpoint is done with it, however long the client takes for the rest.
+            drop(lease);
             if client.flush(to.live, exchange).await {
                 Ok(())
             } else {

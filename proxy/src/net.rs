@@ -9,7 +9,7 @@ use std::pin::Pin;
 
 use config::ListenAddress;
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpStream, UnixStream};
 use traffic::endpoint::Address;
 
@@ -27,12 +27,11 @@ impl Connect for Sockets {
                 Address::Ip(address) => {
                     let stream = TcpStream::connect(*address).await?;
                     stream.set_nodelay(true)?;
+                    let stream = Stream::Tcp(stream);
                     if address.ip().is_loopback() {
-                        // Pacing is made for paths with a length; between two processes of one machine it
-                        // only costs. Where the system has no other way, its own stays.
-                        let _ = SockRef::from(&stream).set_tcp_congestion(b"reno");
+                        stream.stop_pacing();
                     }
-                    Ok(Stream::Tcp(stream))
+                    Ok(stream)
                 }
                 Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
             }

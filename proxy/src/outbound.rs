@@ -3,6 +3,7 @@
 
 use config::{HeaderEdit, HostField, Rewrite};
 use traffic::client::Proto;
+use traffic::endpoint::EndpointId;
 use traffic::route::Params;
 use traffic::trace::Trace;
 use wire::{Field, Framing, TargetForm, Version};
@@ -10,7 +11,7 @@ use wire::{Field, Framing, TargetForm, Version};
 use crate::core::{Core, Peer};
 use crate::exchange::Exchange;
 use crate::lines::Lines;
-use crate::live::{Listed, Live, Upstream};
+use crate::live::{Live, Upstream};
 
 /// Writes the head of the request for one try into `out`.
 pub fn head(
@@ -20,17 +21,22 @@ pub fn head(
     peer: Peer,
     route: &config::Route,
     upstream: &Upstream,
-    endpoint: Option<&Listed>,
+    endpoint: EndpointId,
 ) {
     let input = &exchange.input[..];
     out.extend_from_slice(exchange.head.method_name.of(input));
     out.push(b' ');
     target(out, live, exchange, route);
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    match (&upstream.plan.host, endpoint) {
-        (HostField::Fixed(host), _) => out.extend_from_slice(host.as_bytes()),
-        (HostField::Endpoint, Some(listed)) => out.extend_from_slice(listed.host.as_bytes()),
-        _ => out.extend_from_slice(exchange.head.authority.of(input)),
+    match &upstream.plan.host {
+        HostField::Client => out.extend_from_slice(exchange.head.authority.of(input)),
+        HostField::Fixed(host) => out.extend_from_slice(host.as_bytes()),
+        HostField::Endpoint => {
+            let directory = upstream.directory.load();
+            if let Some(listed) = directory.iter().find(|listed| listed.id == endpoint) {
+                out.extend_from_slice(listed.host.as_bytes());
+            }
+        }
     }
     out.extend_from_slice(b"\r\n");
     kept_fields(out, live, exchange, route);

@@ -113,7 +113,7 @@ fn normalise(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
 }
 
 /// The rules that a request has to meet before anything is done for it.
-fn guard(route: &config::Route, exchange: &Exchange) -> Result<(), Refusal> {
+pub fn guard(route: &config::Route, exchange: &Exchange) -> Result<(), Refusal> {
     if exchange.head.headers.contains(Field::Expect) && !exchange.head.expect_continue {
         return Err(Refusal::ExpectationUnknown);
     }
