@@ -379,3 +379,19 @@ fn a_path_is_matched_as_the_endpoint_will_read_it() {
         }
     });
 }
+
+#[test]
+fn doubled_slashes_do_not_get_round_a_rule() {
+    let config =
+        format!("{APP}\n[[route]]\npath = \"/admin/*\"\nrespond = {{ status = 403, body = \"no\" }}\n");
+    scene(config).origin(ORIGIN, async |mut conn: Conn| conn.answer_all(ok("hello")).await).run(
+        async |scene| {
+            for target in ["/admin/x", "//admin/x", "/admin//x", "///admin", "/./admin/x", "/x/..//admin/x"] {
+                assert_eq!(scene.client().get(target).await.status(), 403, "{target}");
+            }
+            assert!(scene.requests().is_empty(), "nothing of it reaches the app");
+            assert_eq!(scene.client().get("//other//x").await.status(), 200);
+            assert_eq!(scene.requests()[0].target(), "//other//x", "what goes on is what the client wrote");
+        },
+    );
+}
