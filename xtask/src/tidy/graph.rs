@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
-use cargo_metadata::{DependencyKind, Metadata};
+use cargo_metadata::{DependencyKind, FeatureName, Metadata};
 
 use crate::problem::Problem;
 use crate::shell;
@@ -72,7 +72,14 @@ impl Graph {
         }
         for resolved in &resolve.nodes {
             let Some(package) = packages.get_mut(&resolved.id.repr) else { continue };
+            let manifest = metadata.packages.iter().find(|manifest| manifest.id == resolved.id);
             for dependency in &resolved.deps {
+                let name = metadata.packages.iter().find(|package| package.id == dependency.pkg);
+                if let (Some(manifest), Some(name)) = (manifest, name)
+                    && is_left_out(manifest, &name.name, &resolved.features)
+                {
+                    continue;
+                }
                 package.edges.extend(dependency.dep_kinds.iter().map(|info| Edge {
                     to: dependency.pkg.repr.clone(),
                     called: dependency.name.clone(),
@@ -133,6 +140,25 @@ impl Graph {
         names.reverse();
         names.join(" -> ")
     }
+}
+
+/// Whether an optional dependency is not switched on by any of the active `features`. What cargo says it resolved also
+/// holds dependencies that features only mention weakly (`ring?/std`), and those are not built.
+fn is_left_out(manifest: &cargo_metadata::Package, name: &str, features: &[FeatureName]) -> bool {
+    let mut declared = manifest.dependencies.iter().filter(|dependency| dependency.name == name).peekable();
+    if declared.peek().is_none() || !declared.clone().all(|dependency| dependency.optional) {
+        return false;
+    }
+    !declared.any(|dependency| {
+        let called = dependency.rename.as_deref().unwrap_or(&dependency.name);
+        features.iter().any(|feature| {
+            let switched = manifest.features.get(feature.as_str()).into_iter().flatten();
+            switched.into_iter().any(|switch| {
+                let switch = switch.strip_prefix("dep:").unwrap_or(switch);
+                switch == called || switch.strip_prefix(called).is_some_and(|rest| rest.starts_with('/'))
+            })
+        })
+    })
 }
 
 /// A package of a sample graph: name, licence, edges. `name@folder` is a member; an edge `to=called` is renamed.
