@@ -55,13 +55,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
         drop(exchange);
         drop(live);
         match result {
-            Ok(()) if client.keep_alive => {
-                client.rest();
-                // Not sooner, for most of the cost of a single request is that of its connection.
-                if client.served == 2 && client.peer.ip.is_loopback() {
-                    client.stream.stop_pacing();
-                }
-            }
+            Ok(()) if client.keep_alive => client.rest(),
             Ok(()) if is_last && !client.unread && client.pending.is_empty() => return,
             Ok(()) => return client.linger(&core).await,
             Err(_) => return,

@@ -9,8 +9,8 @@ use std::pin::Pin;
 
 use config::ListenAddress;
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpStream, UnixStream};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use tokio::net::{TcpSocket, UnixStream};
 use traffic::endpoint::Address;
 
 use crate::core::{Connect, Peer};
@@ -25,13 +25,15 @@ impl Connect for Sockets {
         Box::pin(async move {
             match address {
                 Address::Ip(address) => {
-                    let stream = TcpStream::connect(*address).await?;
-                    stream.set_nodelay(true)?;
-                    let stream = Stream::Tcp(stream);
+                    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                    socket.set_nodelay(true)?;
                     if address.ip().is_loopback() {
-                        stream.stop_pacing();
+                        // Pacing is made for paths with a length and only costs between two processes of
+                        // one machine. Where the system knows no other way, its own stays. It has to be
+                        // said before the connection stands: what has begun to pace goes on doing so.
+                        let _ = SockRef::from(&socket).set_tcp_congestion(b"reno");
                     }
-                    Ok(stream)
+                    Ok(Stream::Tcp(socket.connect(*address).await?))
                 }
                 Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
             }

@@ -122,14 +122,6 @@ impl Stream {
         }
     }
 
-    /// For a peer on this machine: no pacing, which is made for paths with a length and only costs
-    /// between two processes. Where the system knows no other way, its own stays.
-    pub fn stop_pacing(&self) {
-        if let Self::Tcp(socket) = self {
-            let _ = socket2::SockRef::from(socket).set_tcp_congestion(b"reno");
-        }
-    }
-
     /// Joins the event loop, on the first call that would have to wait.
     fn register(&mut self) -> io::Result<()> {
         if let Self::Fresh(socket) = self {
