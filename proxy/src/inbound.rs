@@ -1,13 +1,13 @@
 //! The response as the client gets it: every field written anew, framed for what the client
 //! speaks, the marks of this hop added.
 
-use wire::{Field, Framing, Method, Version};
+use wire::{Field, Framing, Method, Version, encode};
 
 use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::lines::Lines;
 use crate::live::Live;
-use crate::outbound::{edited, edits, field, number, via};
+use crate::outbound::{edited, edits, field, via};
 
 /// How a response's body goes to the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +68,7 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         }
         Framing::Length(length) => {
             out.extend_from_slice(b"Content-Length: ");
-            number(out, length);
+            encode::decimal(out, length);
             out.extend_from_slice(b"\r\n");
         }
         Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => {
@@ -117,7 +117,7 @@ pub fn connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
 
 fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    number(out, u64::from(status));
+    encode::decimal(out, u64::from(status));
     out.push(b' ');
     out.extend_from_slice(reason);
     out.extend_from_slice(b"\r\n");

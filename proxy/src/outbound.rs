@@ -6,7 +6,7 @@ use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Params;
 use traffic::trace::Trace;
-use wire::{Field, Framing, TargetForm, Version};
+use wire::{Field, Framing, TargetForm, Version, encode};
 
 use crate::core::{Core, Peer};
 use crate::exchange::Exchange;
@@ -168,7 +168,7 @@ fn framing(out: &mut Vec<u8>, exchange: &Exchange) {
     match exchange.head.framing {
         Framing::Length(length) => {
             out.extend_from_slice(b"Content-Length: ");
-            number(out, length);
+            encode::decimal(out, length);
             out.extend_from_slice(b"\r\n");
         }
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
@@ -286,11 +286,6 @@ pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-/// A number in decimal digits.
-pub fn number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Fills in the request's id and trace parent, before the first try.

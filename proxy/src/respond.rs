@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::inbound;
 use crate::live::Live;
-use crate::outbound::{edited, edits, expand, field, number, via};
+use crate::outbound::{edited, edits, expand, field, via};
 use crate::pipeline::Stop;
 
 /// Least and most seconds that a client is asked to wait; the spread keeps those who were refused
@@ -193,7 +193,7 @@ fn write(
     let bodiless = matches!(answer.status, 100..=199 | 204 | 304);
     if !bodiless {
         out.extend_from_slice(b"Content-Length: ");
-        number(&mut out, answer.body.len() as u64);
+        encode::decimal(&mut out, answer.body.len() as u64);
         out.extend_from_slice(b"\r\n");
     }
     own_fields(&mut out, route.map_or(&[], |route| &route.response_headers), answer, bodiless);
