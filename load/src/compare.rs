@@ -1,0 +1,1 @@
+//! Whether one run was better than another, or whether it was only noise.
