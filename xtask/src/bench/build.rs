@@ -12,6 +12,7 @@ pub(crate) struct Built {
     pub(crate) origin: PathBuf,
     pub(crate) tidegate: PathBuf,
     pub(crate) pingora: PathBuf,
+    pub(crate) oha: PathBuf,
 }
 
 /// Builds what the chosen peers need.
@@ -41,5 +42,24 @@ pub(crate) fn build(peers: &[Peer]) -> Result<Built, Problem> {
         origin: target.join("release/origin"),
         tidegate: target.join("release/tidegate"),
         pingora: beside.join("release/bench-pingora"),
+        oha: beside.join("oha/bin/oha"),
     })
 }
+
+/// Builds oha, the one load generator that Debian does not carry, if it is not there yet.
+pub(crate) fn oha(built: &Built) -> Result<(), Problem> {
+    if built.oha.exists() {
+        return Ok(());
+    }
+    println!("building oha {OHA} (some minutes the first time)");
+    let root = built.oha.ancestors().nth(2).unwrap_or(&built.oha);
+    let mut command = shell::cargo();
+    // Without TLS, which is not measured.
+    command
+        .args(["install", "--quiet", "--locked", "--no-default-features", "--version", OHA, "--root"])
+        .arg(root);
+    shell::run(command.arg("oha"))
+}
+
+/// The version of oha that is measured.
+const OHA: &str = "1.16.0";

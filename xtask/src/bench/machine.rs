@@ -16,6 +16,16 @@ pub(crate) struct Machine {
     pub(crate) date: String,
 }
 
+impl Machine {
+    /// The section of a page that says where its figures come from.
+    pub(crate) fn section(&self) -> String {
+        format!(
+            "## The machine\n\n{}, {} cores, {:.0} GiB of memory, {}, {}, {}. Measured on {}.\n\n",
+            self.cpu, self.cores, self.memory_gib, self.system, self.kernel, self.compiler, self.date
+        )
+    }
+}
+
 /// Looks around. What cannot be found out is called unknown; it is no reason not to measure.
 pub(crate) fn look() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -31,8 +41,15 @@ pub(crate) fn look() -> Machine {
     }
 }
 
+/// Says so when other work would disturb what is measured.
+pub(crate) fn warn_when_busy() {
+    if let Some(load) = load_average().filter(|load| *load > 0.5) {
+        println!("warning: the machine is busy (load {load:.1}); figures will be too high and uneven");
+    }
+}
+
 /// How busy the machine was in the last minute, in runnable processes; none where the kernel does not say.
-pub(crate) fn load_average() -> Option<f64> {
+fn load_average() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 

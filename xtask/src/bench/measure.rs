@@ -1,6 +1,6 @@
 //! One measurement, many of them, and their medians.
 
-use super::load::Report;
+use super::generator::Report;
 use super::peer::Peer;
 use super::scene::Scene;
 
@@ -47,11 +47,27 @@ impl Row {
     }
 }
 
+/// The medians of one peer that was asked at a given rate, whatever it answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AtRate {
+    pub(crate) scene: Scene,
+    pub(crate) peer: Peer,
+    /// Requests per second.
+    pub(crate) rate: u32,
+    /// From the moment that a request was due.
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// Of all rounds together.
+    pub(crate) errors: u64,
+}
+
 /// Everything that one run of the bench found out.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     /// Scenes under load, in the order they were measured.
     pub(crate) scenes: Vec<(Scene, Vec<Row>)>,
+    /// Latencies at the same rate for all peers.
+    pub(crate) at_rate: Vec<AtRate>,
     /// Resident bytes per idle connection.
     pub(crate) idle_bytes: Vec<(Peer, f64)>,
     /// System calls per request in the scene of 64 connections; none where they could not be counted.
@@ -67,9 +83,15 @@ impl Results {
         rows.iter().find(|row| row.peer == peer)
     }
 
+    /// The latencies of a peer at the rate of a scene.
+    pub(crate) fn at_rate(&self, scene: Scene, peer: Peer) -> Option<&AtRate> {
+        self.at_rate.iter().find(|row| row.scene == scene && row.peer == peer)
+    }
+
     /// Failed requests of all peers in all scenes.
     pub(crate) fn errors(&self) -> u64 {
-        self.scenes.iter().flat_map(|(_, rows)| rows).map(|row| row.errors).sum()
+        let at_full_speed = self.scenes.iter().flat_map(|(_, rows)| rows).map(|row| row.errors);
+        at_full_speed.chain(self.at_rate.iter().map(|row| row.errors)).sum()
     }
 }
 
@@ -90,7 +112,8 @@ mod tests {
     use super::*;
 
     fn sample(cpu_us: f64, errors: u64) -> Sample {
-        let report = Report { requests: 10, errors, requests_per_second: 5.0, p50_us: 1.0, p99_us: 2.0 };
+        let report =
+            Report { requests: 10, errors, requests_per_second: 5.0, p50_us: 1.0, p90_us: 1.5, p99_us: 2.0 };
         Sample { report, cpu_us, busy: 1.0 }
     }
 

@@ -7,6 +7,8 @@
 
 mod build;
 mod correctness;
+mod generator;
+mod goal;
 mod idle;
 mod load;
 mod machine;
@@ -82,7 +84,7 @@ struct Bench {
     run: fn(&Plan) -> Result<(), Problem>,
 }
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     Bench {
         name: "proxy",
         about: "a reverse proxy's work: CPU, speed, latency and memory beside nginx, HAProxy, Caddy and Pingora",
@@ -90,6 +92,11 @@ const BENCHES: [Bench; 2] = [
             setup::run(&setup::Options { bench: true })?;
             proxy::run(plan)
         },
+    },
+    Bench {
+        name: "load",
+        about: "load generators: speed, exactness and truth beside wrk, oha, hey and ab",
+        run: load::run,
     },
     Bench {
         name: "route",

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::goal::{self, Bound, Goal};
 use super::machine::Machine;
 use super::measure::{Results, Row};
 use super::peer::Peer;
@@ -19,20 +20,10 @@ pub(crate) fn page(
 ) -> String {
     let mut text = String::from("# Tidegate as a reverse proxy, beside its peers\n\n");
     text += "Written by `cargo xtask bench proxy`. Do not edit: run it again.\n\n";
-    text += &goals(results);
+    text += &goal::table(&goals(results));
     text += &tables(results);
     text += &method(rounds, seconds);
-    let _ = writeln!(
-        text,
-        "## The machine\n\n{}, {} cores, {:.0} GiB of memory, {}, {}, {}. Measured on {}.\n",
-        machine.cpu,
-        machine.cores,
-        machine.memory_gib,
-        machine.system,
-        machine.kernel,
-        machine.compiler,
-        machine.date
-    );
+    text += &machine.section();
     text += "## The peers\n\n| peer | version | set up by |\n| --- | --- | --- |\n";
     for (peer, version) in versions {
         let path = peer.setup_path();
@@ -46,6 +37,7 @@ pub(crate) fn tables(results: &Results) -> String {
     let mut text = String::new();
     for (scene, rows) in &results.scenes {
         text += &scene_table(*scene, rows);
+        text += &rate_table(*scene, results);
     }
     if !results.idle_bytes.is_empty() {
         let _ = writeln!(text, "## {}\n", Scene::Idle10000.about());
@@ -103,6 +95,23 @@ fn scene_table(scene: Scene, rows: &[Row]) -> String {
     text
 }
 
+/// Latencies at one rate; empty for a scene that was only measured at full speed.
+fn rate_table(scene: Scene, results: &Results) -> String {
+    let rows: Vec<_> = results.at_rate.iter().filter(|row| row.scene == scene).collect();
+    let Some(first) = rows.first() else { return String::new() };
+    let own = results.at_rate(scene, Peer::Tidegate);
+    let mut text = format!("### The same, {} requests per second whatever is answered\n\n", first.rate);
+    text +=
+        "| peer | p50 µs | p99 µs | errors | p99: Tidegate / peer |\n| --- | ---: | ---: | ---: | ---: |\n";
+    for row in rows {
+        let ratio = ratio(own.map(|own| own.p99_us), row.p99_us);
+        let (name, errors) = (row.peer.name(), row.errors);
+        let _ = writeln!(text, "| {name} | {:.0} | {:.0} | {errors} | {ratio} |", row.p50_us, row.p99_us);
+    }
+    text.push('\n');
+    text
+}
+
 fn ratio(own: Option<f64>, peer: f64) -> String {
     match own {
         Some(own) if peer > 0.0 => format!("{:.2}", own / peer),
@@ -110,57 +119,30 @@ fn ratio(own: Option<f64>, peer: f64) -> String {
     }
 }
 
-/// A figure that was promised, and what came out.
-struct Goal {
-    what: String,
-    limit: f64,
-    /// Whether the figure has to be at least the limit, and not at most.
-    at_least: bool,
-    measured: Option<f64>,
-}
-
-fn goals(results: &Results) -> String {
-    let mut text = String::from("| goal | limit | measured | |\n| --- | ---: | ---: | --- |\n");
-    for goal in list_goals(results) {
-        let sign = if goal.at_least { "≥" } else { "≤" };
-        let (measured, verdict) = match goal.measured {
-            None => ("–".to_owned(), "not measured"),
-            Some(value) if goal.is_met(value) => (format!("{value:.2}"), "reached"),
-            Some(value) => (format!("{value:.2}"), "missed"),
-        };
-        let _ = writeln!(text, "| {} | {sign} {:.2} | {measured} | {verdict} |", goal.what, goal.limit);
-    }
-    text.push('\n');
-    text
-}
-
-impl Goal {
-    fn is_met(&self, value: f64) -> bool {
-        if self.at_least { value >= self.limit } else { value <= self.limit }
-    }
-}
-
 /// All promises of the reverse proxy.
-fn list_goals(results: &Results) -> Vec<Goal> {
+fn goals(results: &Results) -> Vec<Goal> {
     let mut goals = Vec::new();
     for scene in [Scene::Small64, Scene::Small1000] {
         for (peer, limit) in [(Peer::Nginx, 0.70), (Peer::Haproxy, 0.70), (Peer::Pingora, 0.35)] {
             goals.push(compare(results, scene, peer, "CPU per request", limit, |row| row.cpu_us));
         }
         for peer in [Peer::Nginx, Peer::Haproxy, Peer::Pingora] {
-            goals.push(compare(results, scene, peer, "p99", 1.0, |row| row.p99_us));
+            let p99 = |peer| Some(results.at_rate(scene, peer)?.p99_us);
+            let measured = p99(Peer::Tidegate).zip(p99(peer)).map(|(own, other)| own / other);
+            let what = format!("{}: p99 at the same rate, Tidegate / {}", scene.about(), peer.name());
+            goals.push(Goal::at_most(&what, 1.0, measured));
         }
     }
     goals.push(compare(results, Scene::Large64, Peer::Nginx, "CPU per request", 1.0, |row| row.cpu_us));
     goals.push(compare(results, Scene::Short64, Peer::Nginx, "CPU per request", 1.0, |row| row.cpu_us));
     let speed =
         compare(results, Scene::Short64, Peer::Nginx, "requests/s", 1.0, |row| row.requests_per_second);
-    goals.push(Goal { at_least: true, ..speed });
+    goals.push(Goal { bound: Bound::AtLeast, ..speed });
     let calls = results.syscalls.iter().find(|(peer, _)| peer.is_own()).and_then(|(_, calls)| *calls);
-    goals.push(at_most("system calls per proxied request", 4.1, calls));
+    goals.push(Goal::at_most("system calls per proxied request", 4.1, calls));
     let idle = results.idle_bytes.iter().find(|(peer, _)| peer.is_own()).map(|(_, bytes)| bytes / 1024.0);
-    goals.push(at_most("KiB of memory per idle connection", 4.0, idle));
-    goals.push(at_most(
+    goals.push(Goal::at_most("KiB of memory per idle connection", 4.0, idle));
+    goals.push(Goal::at_most(
         "finding one of 10,000 routes / one of 10",
         route::LARGEST_RATIO,
         route::ratio(&results.routes),
@@ -178,11 +160,7 @@ fn compare(
 ) -> Goal {
     let value = |peer: Peer| results.row(scene, peer).map(of);
     let measured = value(Peer::Tidegate).zip(value(peer)).map(|(own, other)| own / other);
-    at_most(&format!("{}: {figure}, Tidegate / {}", scene.about(), peer.name()), limit, measured)
-}
-
-fn at_most(what: &str, limit: f64, measured: Option<f64>) -> Goal {
-    Goal { what: what.to_owned(), limit, at_least: false, measured }
+    Goal::at_most(&format!("{}: {figure}, Tidegate / {}", scene.about(), peer.name()), limit, measured)
 }
 
 fn method(rounds: u32, seconds: u32) -> String {
@@ -199,8 +177,11 @@ median of {rounds} rounds of {seconds} seconds; within a round the peers take tu
   requests answered. It includes opening the connections of the round.
 - `core used` says how much of its core a server used. Where it is well below 100 %, the load generator and the origin
   were the limit, and requests/s says little about the server.
-- Latencies are those of a closed loop at full speed: a client sends its next request when it has the answer to the last
-  one. They compare peers under the same number of clients, not at the same rate, and a faster server is asked for more.
+- Latencies in the tables at full speed are those of a closed loop: a client sends its next request when it has the
+  answer to the last one. They compare peers under the same number of clients, not at the same rate: a faster server is
+  asked for more, and a pause of the server keeps the loop from asking. The tables below them therefore show latencies
+  at a rate that is the same for all, half of what the slowest reached, measured by `tidegate load` from the moment that
+  each request was due.
 - `ab` tells latencies in whole milliseconds.
 - Memory is the growth of the resident memory of the server's processes, without the sockets, which are the kernel's.
 - System calls are counted by the kernel (`perf stat`, `raw_syscalls:sys_enter`) in a run of its own.
@@ -212,6 +193,7 @@ median of {rounds} rounds of {seconds} seconds; within a round the peers take tu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::measure::AtRate;
     use crate::bench::route::Cost;
 
     fn row(peer: Peer, cpu_us: f64) -> Row {
@@ -230,6 +212,16 @@ mod tests {
     fn results() -> Results {
         Results {
             scenes: vec![(Scene::Small64, vec![row(Peer::Tidegate, 9.0), row(Peer::Nginx, 15.0)])],
+            at_rate: [(Peer::Tidegate, 90.0), (Peer::Nginx, 120.0)]
+                .map(|(peer, p99_us)| AtRate {
+                    scene: Scene::Small64,
+                    peer,
+                    rate: 30_000,
+                    p50_us: 50.0,
+                    p99_us,
+                    errors: 0,
+                })
+                .to_vec(),
             idle_bytes: vec![(Peer::Tidegate, 5.0 * 1024.0)],
             syscalls: vec![(Peer::Tidegate, Some(4.0)), (Peer::Nginx, None)],
             routes: [(10, 40.0), (10_000, 42.0)]
@@ -246,16 +238,19 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| nginx | not countable here |"), "{text}");
+        assert!(text.contains("### The same, 30000 requests per second"), "{text}");
+        assert!(text.contains("| Tidegate | 50 | 90 | 0 | 1.00 |"), "{text}");
     }
 
     #[test]
     fn goals_are_reached_missed_or_not_measured() {
-        let text = goals(&results());
+        let text = goal::table(&goals(&results()));
         let line = |what: &str| text.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
         assert!(
             line("64 connections: CPU per request, Tidegate / nginx")
                 .ends_with("| ≤ 0.70 | 0.60 | reached |")
         );
+        assert!(line("p99 at the same rate, Tidegate / nginx").ends_with("| ≤ 1.00 | 0.75 | reached |"));
         assert!(line("KiB of memory").ends_with("| ≤ 4.00 | 5.00 | missed |"));
         assert!(
             line("64 connections: CPU per request, Tidegate / Pingora").ends_with("| – | not measured |")

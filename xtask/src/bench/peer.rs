@@ -158,7 +158,7 @@ fn pingora_version() -> Result<String, Problem> {
 }
 
 /// The first thing in a text that looks like a version: `nginx version: nginx/1.22.1` has 1.22.1.
-fn first_number(text: &str) -> String {
+pub(crate) fn first_number(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c == '/');
     let version = words
         .map(|word| word.trim_start_matches('v'))

@@ -30,6 +30,13 @@ pub(crate) fn cpu_us(root: u32) -> Result<f64, Problem> {
     Ok(ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64)
 }
 
+/// The CPU time in microseconds of children of this process that have ended and were waited for.
+pub(crate) fn ended_children_cpu_us() -> Result<f64, Problem> {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = Stat::parse(&stat).ok_or_else(|| Problem::new("/proc/self/stat cannot be read"))?;
+    Ok(stat.children_ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// The resident memory in bytes of a process and its children.
 pub(crate) fn resident_bytes(root: u32) -> Result<u64, Problem> {
     Ok(sum(root, "status", resident_kib)? * 1024)
@@ -53,6 +60,8 @@ struct Stat {
     parent: u32,
     /// User and system time of all threads and of children that have ended, in clock ticks.
     ticks: u64,
+    /// The part of it that is of children that have ended.
+    children_ticks: u64,
 }
 
 impl Stat {
@@ -62,11 +71,10 @@ impl Stat {
         let fields: Vec<&str> = rest.split_whitespace().collect();
         // Counted as in proc_pid_stat(5), where the state, the first field of `rest`, is number 3.
         let field = |number: usize| fields.get(number - 3).copied();
-        let mut ticks = 0;
-        for number in 14..=17 {
-            ticks += field(number)?.parse::<u64>().ok()?;
-        }
-        Some(Self { parent: field(4)?.parse().ok()?, ticks })
+        let number = |at: usize| field(at)?.parse::<u64>().ok();
+        let children_ticks = number(16)? + number(17)?;
+        let ticks = number(14)? + number(15)? + children_ticks;
+        Some(Self { parent: field(4)?.parse().ok()?, ticks, children_ticks })
     }
 }
 
@@ -77,7 +85,7 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_name_is() {
         let text = "42 (a) b (c)) S 7 42 42 0 -1 4194560 100 0 0 0 5 6 1 2 20 0 1 0 100 1000 50";
-        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 14 }));
+        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 14, children_ticks: 3 }));
         assert_eq!(Stat::parse("42 (cut"), None);
     }
 

@@ -10,8 +10,8 @@ use crate::problem::{OrProblem, Problem};
 use crate::shell;
 
 use super::build::{self, Built};
-use super::load;
-use super::measure::{Results, Row, Sample};
+use super::generator::{Generator, Load, Pace};
+use super::measure::{AtRate, Results, Row, Sample, median};
 use super::peer::{Peer, Running};
 use super::process::{LOAD_CORE, Process, free_port, pinned};
 use super::scene::{Scene, Shape};
@@ -27,7 +27,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
     let scratch = scratch.path();
     std::fs::write(scratch.join("body"), correctness::pattern(16 * 1024))
         .problem("write the body to post")?;
-    warn_when_busy();
+    machine::warn_when_busy();
 
     let (_origin, origin_port) = start_origin(&built, scratch)?;
     check_bytes(plan, &built, origin_port, scratch)?;
@@ -65,12 +65,6 @@ fn keep(results: &Results, plan: &Plan, built: &Built) -> Result<(), Problem> {
     std::fs::write(&path, text).problem(&format!("write {PAGE}"))?;
     println!("{PAGE} is written");
     Ok(())
-}
-
-fn warn_when_busy() {
-    if let Some(load) = machine::load_average().filter(|load| *load > 0.5) {
-        println!("warning: the machine is busy (load {load:.1}); figures will be too high and uneven");
-    }
 }
 
 fn start_origin(built: &Built, scratch: &Path) -> Result<(Process, u16), Problem> {
@@ -118,11 +112,12 @@ fn measure_scene(
         runners.push((peer.start(built, origin, scratch)?, Vec::new()));
     }
     for (running, _) in &runners {
-        load::run(scene.shape(), running.port, 1, &scratch.join("body"))?;
+        load_with_the_usual(&Load::full(scene.shape(), running.port, 1, scratch), built)?;
     }
     for round in 1..=plan.rounds {
         for (running, samples) in &mut runners {
-            let sample = sample(running, scene.shape(), plan.seconds, &scratch.join("body"))?;
+            let load = Load::full(scene.shape(), running.port, plan.seconds, scratch);
+            let sample = sample(running, &load, built)?;
             println!(
                 "  round {round} {:9} {:7.2} µs CPU, {:8.0}/s, p99 {:8.0} µs, {} errors",
                 running.peer.name(),
@@ -136,14 +131,65 @@ fn measure_scene(
     }
     let rows = runners.iter().filter_map(|(running, samples)| Row::new(running.peer, samples)).collect();
     results.scenes.push((scene, rows));
+    if matches!(scene, Scene::Small64 | Scene::Small1000) {
+        let running: Vec<Running> = runners.into_iter().map(|(running, _)| running).collect();
+        results.at_rate.extend(measure_at_one_rate(scene, plan, built, &running, scratch, results)?);
+    }
     Ok(())
 }
 
+/// Latencies at the same rate for all: half of what the slowest of them reached at full speed. The schedule does not
+/// wait for answers, so what a closed loop hides is seen.
+fn measure_at_one_rate(
+    scene: Scene,
+    plan: &Plan,
+    built: &Built,
+    runners: &[Running],
+    scratch: &Path,
+    results: &Results,
+) -> Result<Vec<AtRate>, Problem> {
+    let reached = runners.iter().filter_map(|running| results.row(scene, running.peer));
+    let slowest = reached.map(|row| row.requests_per_second).fold(f64::INFINITY, f64::min);
+    let rate = (slowest / 2.0) as u32;
+    let mut rounds: Vec<Vec<(f64, f64)>> = vec![Vec::new(); runners.len()];
+    let mut errors = vec![0; runners.len()];
+    for round in 1..=plan.rounds {
+        for (at, running) in runners.iter().enumerate() {
+            let load = Load::full(scene.shape(), running.port, plan.seconds, scratch);
+            let load = Load { pace: Pace::PerSecond(rate), ..load };
+            let report = Generator::Tidegate.run(&load, built)?;
+            println!(
+                "  round {round} {:9} at {rate}/s: p50 {:8.0} µs, p99 {:8.0} µs, {} errors",
+                running.peer.name(),
+                report.p50_us,
+                report.p99_us,
+                report.errors
+            );
+            rounds[at].push((report.p50_us, report.p99_us));
+            errors[at] += report.errors;
+        }
+    }
+    let of = |at: usize, value: fn(&(f64, f64)) -> f64| median(rounds[at].iter().map(value)).unwrap_or(0.0);
+    let rows = runners.iter().enumerate().map(|(at, running)| AtRate {
+        scene,
+        peer: running.peer,
+        rate,
+        p50_us: of(at, |(p50, _)| *p50),
+        p99_us: of(at, |(_, p99)| *p99),
+        errors: errors[at],
+    });
+    Ok(rows.collect())
+}
+
+fn load_with_the_usual(load: &Load<'_>, built: &Built) -> Result<super::generator::Report, Problem> {
+    Generator::usual(load.shape).run(load, built)
+}
+
 /// Loads a server once and takes its CPU time before and after.
-fn sample(running: &Running, shape: Shape, seconds: u32, body: &Path) -> Result<Sample, Problem> {
+fn sample(running: &Running, load: &Load<'_>, built: &Built) -> Result<Sample, Problem> {
     let before = procfs::cpu_us(running.process.id())?;
     let started = Instant::now();
-    let report = load::run(shape, running.port, seconds, body)?;
+    let report = load_with_the_usual(load, built)?;
     let wall_us = started.elapsed().as_secs_f64() * 1e6;
     let used = procfs::cpu_us(running.process.id())? - before;
     let cpu_us = used / report.requests.max(1) as f64;
@@ -160,9 +206,9 @@ fn count_syscalls(
     println!("\ncounting system calls");
     for &peer in &plan.peers {
         let running = peer.start(built, origin, scratch)?;
-        let shape = Scene::Small64.shape();
-        load::run(shape, running.port, 1, &scratch.join("body"))?;
-        let calls = syscalls::per_request(&running, shape, plan.seconds, scratch)?;
+        let load = Load::full(Scene::Small64.shape(), running.port, plan.seconds, scratch);
+        load_with_the_usual(&Load { seconds: 1, ..load }, built)?;
+        let calls = syscalls::per_request(&running, &load, built)?;
         let shown =
             calls.map_or_else(|| "not countable here".to_owned(), |calls| format!("{calls:.2} per request"));
         println!("  {:9} {shown}", peer.name());

@@ -24,14 +24,26 @@ pub(crate) enum Scene {
 /// How a scene's load is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// `wrk` over this many kept-alive connections, `GET` of this many bytes.
+    /// Over this many kept-alive connections, `GET` of this many bytes.
     Get { connections: u32, body_bytes: u32 },
-    /// `wrk` over this many kept-alive connections, `POST` of this many bytes.
+    /// Over this many kept-alive connections, `POST` of this many bytes.
     Post { connections: u32, body_bytes: u32 },
-    /// `ab` without keep-alive, this many at a time, `GET` of this many bytes.
+    /// Without keep-alive, this many at a time, `GET` of this many bytes.
     Short { connections: u32, body_bytes: u32 },
     /// This many connections, each idle after one request.
     Idle { connections: u32 },
+}
+
+impl Shape {
+    /// How many connections there are at a time.
+    pub(crate) fn connections(self) -> u32 {
+        match self {
+            Self::Get { connections, .. }
+            | Self::Post { connections, .. }
+            | Self::Short { connections, .. }
+            | Self::Idle { connections } => connections,
+        }
+    }
 }
 
 impl Scene {

@@ -6,27 +6,23 @@ use std::process::Command;
 use crate::problem::{OrProblem, Problem};
 use crate::shell;
 
-use super::load;
+use super::build::Built;
+use super::generator::{Generator, Load};
 use super::peer::Running;
 use super::procfs;
-use super::scene::Shape;
 
 /// Counts while a load runs; none where the kernel does not let us count.
-pub(crate) fn per_request(
-    running: &Running,
-    shape: Shape,
-    seconds: u32,
-    scratch: &Path,
-) -> Result<Option<f64>, Problem> {
+pub(crate) fn per_request(running: &Running, load: &Load<'_>, built: &Built) -> Result<Option<f64>, Problem> {
     let Some(perf) = shell::find("perf").filter(|perf| may_count(perf)) else { return Ok(None) };
-    let counts = scratch.join("syscalls.csv");
-    let load = load::command(shape, running.port, seconds, &scratch.join("body"))?;
+    let counts = load.scratch.join("syscalls.csv");
+    let generator = Generator::usual(load.shape);
+    let loading = generator.command(load, built);
     let ids: Vec<String> = procfs::tree(running.process.id()).iter().map(ToString::to_string).collect();
     let mut command = Command::new(perf);
     command.args(["stat", "--field-separator", ",", "--event", EVENT, "--output"]).arg(&counts);
-    command.args(["--pid", &ids.join(","), "--"]).arg(load.get_program()).args(load.get_args());
+    command.args(["--pid", &ids.join(","), "--"]).arg(loading.get_program()).args(loading.get_args());
     let output = shell::capture(&mut command)?;
-    let report = load::read(shape, &String::from_utf8_lossy(&output.stdout))?;
+    let report = generator.read(load, &String::from_utf8_lossy(&output.stdout))?;
     let text = std::fs::read_to_string(&counts).problem("read the counted system calls")?;
     let calls = read(&text).ok_or_else(|| Problem::new(format!("perf counted nothing:\n{text}")))?;
     Ok(Some(calls as f64 / report.requests.max(1) as f64))
