@@ -86,7 +86,6 @@ fn text(port: u16) -> String {
     format!(
         r#"name = "{CONNECTIONS} WebSockets"
 target = "http://127.0.0.1:{port}"
-model = "closed"
 thresholds = ["failures == 0"]
 
 [[stage]]
@@ -101,7 +100,7 @@ connections = {CONNECTIONS}
 
 [websocket]
 path = "/ws/echo"
-send = {{ text = "{{{{mark}}}}", every = "5s..10s", senders = 1000, receivers = "sender" }}
+send = {{ text = "{{{{mark}}}}", every = "5s-10s", senders = 1000, receivers = "sender" }}
 "#
     )
 }
