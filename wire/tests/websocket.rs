@@ -280,12 +280,13 @@ fn nearly_frames(side: Side) -> impl Strategy<Value = Vec<u8>> {
     let frame =
         (first, content, any::<[u8; 4]>(), 0..12_u8).prop_map(move |(first, mut payload, key, odd)| {
             let len = payload.len();
+            let short = len as u8 & 0x7f;
             let mut out = match odd {
-                0 => vec![first, masked ^ 0x80 | len as u8 & 0x7f],
-                1 => vec![first, masked | 126, 0, len as u8],
-                2 => vec![first, masked | 127, 0, 0, 0, 0, 0, 0, 0, len as u8],
-                _ if len > MAX_CONTROL_BYTES => vec![first, masked | 126, 0, len as u8],
-                _ => vec![first, masked | len as u8],
+                0 => vec![first, (masked ^ 0x80) | short],
+                1 => vec![first, masked | 0x7e, 0, len as u8],
+                2 => vec![first, masked | 0x7f, 0, 0, 0, 0, 0, 0, 0, len as u8],
+                _ if len > MAX_CONTROL_BYTES => vec![first, masked | 0x7e, 0, len as u8],
+                _ => vec![first, masked | short],
             };
             if masked != 0 {
                 out.extend_from_slice(&key);
