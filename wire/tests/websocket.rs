@@ -133,11 +133,11 @@ fn encode(frames: &[Sent], reader: Side, key: [u8; 4]) -> Vec<u8> {
 
 /// Reads `bytes` as `side`, arriving in pieces that end at `cuts`, the way a connection does: what was not consumed
 /// is kept and offered again. Gives whole messages only, because how many pieces they came in is the cuts' doing.
-fn read(bytes: &[u8], side: Side, cuts: &[usize], limits: &Limits) -> (Vec<Seen>, Option<Violation>) {
+fn read(bytes: &[u8], side: Side, cuts: &[usize], limits: Limits) -> (Vec<Seen>, Option<Violation>) {
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     ends.push(bytes.len());
     ends.sort_unstable();
-    let mut reader = MessageReader::new(side, limits);
+    let mut reader = MessageReader::new(side, &limits);
     let (mut seen, mut kept, mut message, mut at) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for end in ends {
         kept.extend_from_slice(&bytes[at..end]);
@@ -210,7 +210,7 @@ fn role(side: Side) -> Role {
 }
 
 /// What the oracle reads, up to a close, the end of the bytes, or what it refuses.
-fn read_by_oracle(bytes: Vec<u8>, side: Side, limits: &Limits) -> (Vec<Seen>, Option<tungstenite::Error>) {
+fn read_by_oracle(bytes: Vec<u8>, side: Side, limits: Limits) -> (Vec<Seen>, Option<tungstenite::Error>) {
     let config = WebSocketConfig::default().max_message_size(Some(limits.message_bytes as usize));
     let mut socket = WebSocket::from_raw_socket(Pipe::new(bytes), role(side), Some(config));
     let mut seen = Vec::new();
@@ -307,7 +307,7 @@ proptest! {
         cuts in vec(any::<usize>(), 0..12),
     ) {
         let bytes = encode(&script.frames, side, key);
-        prop_assert_eq!(read(&bytes, side, &cuts, &Limits::default()), (script.seen, None));
+        prop_assert_eq!(read(&bytes, side, &cuts, Limits::default()), (script.seen, None));
     }
 
     #[test]
@@ -315,13 +315,13 @@ proptest! {
         let bytes = encode(&script.frames, side, key);
         prop_assume!(bytes.len() < 2000);
         let cuts: Vec<usize> = (0..bytes.len()).collect();
-        prop_assert_eq!(read(&bytes, side, &cuts, &Limits::default()), (script.seen, None));
+        prop_assert_eq!(read(&bytes, side, &cuts, Limits::default()), (script.seen, None));
     }
 
     #[test]
     fn the_oracle_reads_what_we_write(script in script(), side in side(), key in any::<[u8; 4]>()) {
         let bytes = encode(&script.frames, side, key);
-        let (seen, refusal) = read_by_oracle(bytes, side, &Limits::default());
+        let (seen, refusal) = read_by_oracle(bytes, side, Limits::default());
         prop_assert!(refusal.is_none(), "{:?}", refusal);
         prop_assert_eq!(seen, script.seen);
     }
@@ -333,14 +333,14 @@ proptest! {
         cuts in vec(any::<usize>(), 0..12),
     ) {
         let bytes = encode_by_oracle(&script, side);
-        prop_assert_eq!(read(&bytes, side, &cuts, &Limits::default()), (script.seen, None));
+        prop_assert_eq!(read(&bytes, side, &cuts, Limits::default()), (script.seen, None));
     }
 
     #[test]
     fn our_closes_are_the_oracles(code in 3000..5000_u16, reason in "\\PC{0,60}", key in any::<[u8; 4]>()) {
         let mut bytes = Vec::new();
         encode_close(&mut bytes, Some(key), code, &reason);
-        let (seen, refusal) = read_by_oracle(bytes, Side::Server, &Limits::default());
+        let (seen, refusal) = read_by_oracle(bytes, Side::Server, Limits::default());
         prop_assert!(refusal.is_none(), "{:?}", refusal);
         let [Seen::Close(Some((read, text)))] = &seen[..] else { panic!("{seen:?}") };
         prop_assert_eq!(*read, code);
@@ -355,10 +355,10 @@ proptest! {
         message_bytes in 0..300_u64,
     ) {
         let limits = Limits { message_bytes };
-        let whole = read(&bytes, side, &[], &limits);
-        prop_assert_eq!(&read(&bytes, side, &cuts, &limits), &whole);
+        let whole = read(&bytes, side, &[], limits);
+        prop_assert_eq!(&read(&bytes, side, &cuts, limits), &whole);
         let each: Vec<usize> = (0..bytes.len()).collect();
-        prop_assert_eq!(&read(&bytes, side, &each, &limits), &whole);
+        prop_assert_eq!(&read(&bytes, side, &each, limits), &whole);
         for seen in &whole.0 {
             if let Seen::Text(text) = seen {
                 prop_assert!(str::from_utf8(text).is_ok());
@@ -374,8 +374,8 @@ proptest! {
         (side, bytes) in side().prop_flat_map(|side| (Just(side), nearly_frames(side))),
     ) {
         let limits = Limits { message_bytes: 200 };
-        if let (ours, None) = read(&bytes, side, &[], &limits) {
-            let (theirs, refusal) = read_by_oracle(bytes, side, &limits);
+        if let (ours, None) = read(&bytes, side, &[], limits) {
+            let (theirs, refusal) = read_by_oracle(bytes, side, limits);
             prop_assert!(refusal.is_none(), "{:?}", refusal);
             prop_assert_eq!(theirs, ours);
         }
@@ -387,8 +387,8 @@ proptest! {
         side in side(),
         cuts in vec(any::<usize>(), 0..6),
     ) {
-        let whole = read(&bytes, side, &[], &Limits::default());
-        prop_assert_eq!(read(&bytes, side, &cuts, &Limits::default()), whole);
+        let whole = read(&bytes, side, &[], Limits::default());
+        prop_assert_eq!(read(&bytes, side, &cuts, Limits::default()), whole);
     }
 
     #[test]
