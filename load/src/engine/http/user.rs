@@ -36,7 +36,11 @@ pub(super) struct User {
 pub(super) enum Link {
     None,
     /// `since` is a moment of the run, `dialled` of the machine: users may connect before the run begins.
-    Connecting { stream: Stream, since: Nanos, dialled: u64 },
+    Connecting {
+        stream: Stream,
+        since: Nanos,
+        dialled: u64,
+    },
     Up(Stream),
 }
 
