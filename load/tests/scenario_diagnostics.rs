@@ -104,6 +104,12 @@ fn files_of_data_are_checked() {
 }
 
 #[test]
+fn columns_of_a_file_that_cannot_be_read_are_not_mistakes_too() {
+    let data = "[data.d]\nfile = \"none.csv\"\n[[step]]\npath = \"/{{d.a}}/{{e.a}}\"\n";
+    insta::assert_snapshot!(told(&format!("{TARGET}{STAGE}{data}")));
+}
+
+#[test]
 fn steps_are_told_apart_and_have_one_body() {
     let all = [
         told(&format!("{TARGET}{STAGE}{STEP}{STEP}")),
@@ -111,7 +117,9 @@ fn steps_are_told_apart_and_have_one_body() {
         step("path = \"/\"\nmethod = \"CONNECT\""),
         step("path = \"/a b\""),
         step("path = \"/\"\nheaders = { x = \"a\\nb\" }"),
-        step("path = \"/\"\ncapture = { x = {} }"),
+        step(
+            "path = \"/\"\ncapture = { x = {}, y = { header = \"a b\" } }\nexpect.headers = { \"c d\" = true }",
+        ),
         told(&format!(
             "{TARGET}{STAGE}[[flow]]\nname = \"f\"\n[[flow]]\nstep = [{{ path = \"/\", weight = 2 }}]\n"
         )),
