@@ -17,6 +17,8 @@ const PLACES: &[(&str, &str)] = &[
         "flow",
         "seed = 1\n[[stage]]\nfor = '1s'\nrate = '1/s'\n[[flow]]\n@\n[[flow]]\nstep = [{ path = '/2' }]\n",
     ),
+    ("free", "seed = 1\n@\n[[step]]\npath = '/'\n"),
+    ("connected", "seed = 1\n[[stage]]\n@\n[websocket]\n"),
     ("sockets", "seed = 1\n[[stage]]\nfor = '1m'\nconnections = 5\n[websocket]\n@\n"),
 ];
 
@@ -24,7 +26,12 @@ const PLACES: &[(&str, &str)] = &[
 const CASES: &[(&str, &str, &str, &str)] = &[
     ("name", "top", "", "name = 'x'"),
     ("target", "top", "", "target = 'http://127.0.0.1:1'"),
-    ("model", "closed", "for = '1s'\nusers = 1", "for = '1s'\nusers = 2"),
+    (
+        "model",
+        "free",
+        "[[stage]]\nfor = '1s'\nrate = '1/s'",
+        "model = 'closed'\n[[stage]]\nfor = '1s'\nusers = 1",
+    ),
     ("spacing", "top", "", "spacing = 'poisson'"),
     ("users.up_to", "top", "", "users = { up_to = 5 }"),
     ("users.exactly", "top", "", "users = 5"),
@@ -101,7 +108,25 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "for = '1s'\nusers = { from = 1, to = 2, steps = 2 }",
     ),
     ("stage.users.spike", "closed", "for = '1s'\nusers = 1", "for = '1s'\nusers = { from = 1, spike = 2 }"),
-    ("stage.connections.from", "sockets", "path = '/'", "path = '/x'"),
+    ("stage.connections.from", "connected", "for = '1s'\nconnections = 1", "for = '1s'\nconnections = 2"),
+    (
+        "stage.connections.to",
+        "connected",
+        "for = '1s'\nconnections = 1",
+        "for = '1s'\nconnections = { from = 1, to = 2 }",
+    ),
+    (
+        "stage.connections.steps",
+        "connected",
+        "for = '1s'\nconnections = { from = 1, to = 2 }",
+        "for = '1s'\nconnections = { from = 1, to = 2, steps = 2 }",
+    ),
+    (
+        "stage.connections.spike",
+        "connected",
+        "for = '1s'\nconnections = 1",
+        "for = '1s'\nconnections = { from = 1, spike = 2 }",
+    ),
     ("step.name", "step", "path = '/'", "path = '/'\nname = 'x'"),
     ("step.weight", "step", "path = '/'", "path = '/'\nweight = 2"),
     ("step.method", "step", "path = '/'", "path = '/'\nmethod = 'DELETE'"),
@@ -127,6 +152,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("step.capture.NAME.json", "step", "path = '/'", "path = '/'\ncapture.x = '/a'"),
     ("step.capture.NAME.header", "step", "path = '/'", "path = '/'\ncapture.x.header = 'a'"),
     ("step.capture.NAME.regex", "step", "path = '/'", "path = '/'\ncapture.x.regex = 'a'"),
+    ("flow.name", "flow", "step = [{ path = '/' }]", "step = [{ path = '/' }]\nname = 'f'"),
     ("flow.weight", "flow", "step = [{ path = '/' }]", "step = [{ path = '/' }]\nweight = 2"),
     ("flow.step", "flow", "step = [{ path = '/' }]", "step = [{ path = '/' }, { path = '/b' }]"),
     ("websocket.path", "sockets", "", "path = '/x'"),
@@ -158,8 +184,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("websocket.storm.within", "sockets", "storm.at = '1s'", "storm = { at = '1s', within = '2s' }"),
 ];
 
-/// Keys whose cases are those of another place, which is read by the same table; and the one for people only.
-const ELSEWHERE: &[&str] = &["flow.name", "stage.connections.", "flow.step."];
+/// Keys whose cases are those of another place, which is read by the same table.
+const ELSEWHERE: &[&str] = &["flow.step"];
 
 fn plan(place: &str, lines: &str) -> String {
     let around = PLACES.iter().find(|(name, _)| *name == place).unwrap().1;

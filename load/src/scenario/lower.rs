@@ -55,13 +55,10 @@ pub(super) fn lower(file: &File, around: Surroundings<'_>) -> (Option<Plan>, Vec
     let kind = lowering.kind(file);
     lowering.variables(file);
     let stages = lowering.stages(file, kind);
-    let sockets = match file.websocket.written() {
-        Some(websocket) => Some(lowering.sockets(websocket, &stages)),
-        None => {
-            lowering.flows(file);
-            None
-        }
-    };
+    let sockets = file.websocket.written().map(|websocket| lowering.sockets(websocket, &stages));
+    if file.websocket.is_absent() {
+        lowering.flows(file);
+    }
     let users = lowering.users(file, kind, &stages);
     let model = lowering.model(file, kind);
     let sources = lowering.sources(file, &target);

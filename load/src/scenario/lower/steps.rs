@@ -31,7 +31,7 @@ impl Lowering<'_> {
             self.error(None, "the scenario asks for nothing", help);
         }
         for step in steps {
-            self.step(step, &mut names);
+            self.step(step, None, &mut names);
             self.draft.flow(step.get_ref().weight().0);
         }
         for flow in flows {
@@ -44,17 +44,18 @@ impl Lowering<'_> {
                     let what = "a step inside a flow has no weight: every user goes through all of them";
                     self.error(span, what, "give the weight to the flow");
                 }
-                self.step(step, &mut names);
+                self.step(step, flow.get_ref().name.get().map(String::as_str), &mut names);
             }
             self.draft.flow(flow.get_ref().weight().0);
         }
     }
 
-    fn step(&mut self, written: &Spanned<file::Step>, names: &mut Names) {
+    fn step(&mut self, written: &Spanned<file::Step>, flow: Option<&str>, names: &mut Names) {
         let step = written.get_ref();
         let request = self.request(step);
         let path = step.path.get().map(String::as_str).unwrap_or_default();
-        let name = step.name.get().cloned().unwrap_or_else(|| format!("{} {path}", request.method));
+        let own = step.name.get().cloned().unwrap_or_else(|| format!("{} {path}", request.method));
+        let name = flow.map(|flow| format!("{flow}/{own}")).unwrap_or(own);
         let span = step.name.span().or(step.path.span()).unwrap_or(written.span());
         if let Some(first) = names.get(&name) {
             let diagnostic = Diagnostic::error(span, format!("two steps are called \"{name}\""));
