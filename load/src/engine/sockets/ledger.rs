@@ -121,6 +121,11 @@ impl Ledger {
         self.senders.remove(&sender);
     }
 
+    /// Whether a sender is known.
+    pub(crate) fn knows(&self, sender: u32) -> bool {
+        self.senders.contains_key(&sender)
+    }
+
     /// The senders known.
     pub(crate) fn senders(&self) -> impl Iterator<Item = u32> + '_ {
         self.senders.keys().copied()
