@@ -63,7 +63,7 @@ const STOP_WITHIN: Nanos = 500_000_000;
 const FLOW: At = At { flow: 0, step: 0 };
 
 /// Carries out one part.
-pub(super) fn drive(run: Run<'_>, sockets: &Sockets) -> io::Result<()> {
+pub(super) fn drive<'a>(run: Run<'a>, sockets: &'a Sockets) -> io::Result<()> {
     Engine::new(run, sockets)?.carry_out()
 }
 
@@ -124,7 +124,7 @@ impl<'a> Engine<'a> {
             poller: Poller::new()?,
             dialer: Dialer::new(&plan.target, &plan.sources, part),
             timers: Timers::new(),
-            recorder: Recorder::new(&work.script.step_names()),
+            recorder: Recorder::for_part(plan, part),
             rng: Rng::with_seed(plan.seed.wrapping_add(u64::from(part.index).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
             marks: Rc::new(Marks::new(run_number)),
             welcome: work.welcome.as_ref().map(|text| Finder::new(text.as_bytes()).into_owned()),
