@@ -125,7 +125,9 @@ impl<'a> Engine<'a> {
             dialer: Dialer::new(&plan.target, &plan.sources, part),
             timers: Timers::new(),
             recorder: Recorder::for_part(plan, part),
-            rng: Rng::with_seed(plan.seed.wrapping_add(u64::from(part.index).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+            rng: Rng::with_seed(
+                plan.seed.wrapping_add(u64::from(part.index).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            ),
             marks: Rc::new(Marks::new(run_number)),
             welcome: work.welcome.as_ref().map(|text| Finder::new(text.as_bytes()).into_owned()),
             ledger: is_for_many.then(|| Ledger::new(grace, every_most)),

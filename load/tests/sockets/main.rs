@@ -288,7 +288,8 @@ fn failure_of(serve: impl Fn(std::net::TcpStream) + std::marker::Send + Sync + '
 
 #[test]
 fn every_wrong_answer_to_the_handshake_has_its_name() {
-    let answer = |text: &'static str| failure_of(move |mut stream| stream.write_all(text.as_bytes()).unwrap());
+    let answer =
+        |text: &'static str| failure_of(move |mut stream| stream.write_all(text.as_bytes()).unwrap());
     let (failure, record) = answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_eq!((failure, record.statuses().count(200)), (Failure::Handshake, 1));
     let wrong = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -145,7 +145,9 @@ fn talk(stream: TcpStream, id: usize, seen: &Mutex<Seen>, on_text: &dyn Fn(&mut 
                 on_text(&mut Peer { id, number, seen }, &text);
                 number += 1;
             }
-            Ok(Message::Pong(payload)) => seen.lock().unwrap().pongs += usize::from(&payload[..] != b"between"),
+            Ok(Message::Pong(payload)) => {
+                seen.lock().unwrap().pongs += usize::from(&payload[..] != b"between");
+            }
             Ok(Message::Close(close)) => {
                 let mut seen = seen.lock().unwrap();
                 seen.closes.push(close.map_or(1005, |close| close.code.into()));

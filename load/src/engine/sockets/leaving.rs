@@ -189,7 +189,9 @@ impl Engine<'_> {
                     self.leave(slot, left);
                     self.close(slot);
                 }
-                Phase::Connecting | Phase::Shaking | Phase::Greeting => self.broken(slot, Failure::Unfinished),
+                Phase::Connecting | Phase::Shaking | Phase::Greeting => {
+                    self.broken(slot, Failure::Unfinished);
+                }
                 Phase::Waiting => self.gone(slot),
                 Phase::Idle | Phase::Closing => {}
             }

@@ -81,10 +81,11 @@ impl Ledger {
     }
 
     fn note(&mut self, sender: u32, entry: Entry, is_own: bool) {
-        self.senders
-            .entry(sender)
-            .and_modify(|sender| sender.log.push(entry))
-            .or_insert_with(|| Sender { log: Log::new(entry), ended: None, is_own });
+        self.senders.entry(sender).and_modify(|sender| sender.log.push(entry)).or_insert_with(|| Sender {
+            log: Log::new(entry),
+            ended: None,
+            is_own,
+        });
     }
 
     /// The connection of a sender of this part ended in the middle of the run.

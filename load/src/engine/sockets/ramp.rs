@@ -48,7 +48,8 @@ impl Ramp {
             let wanted = f64::from(self.wanted);
             let length = stage.duration.as_nanos() as f64;
             let moment = |level: f64| {
-                let share = if self.is_on_line { (level - stage.from) / (stage.to - stage.from) } else { 0.0 };
+                let share =
+                    if self.is_on_line { (level - stage.from) / (stage.to - stage.from) } else { 0.0 };
                 self.began + (share * length) as Nanos
             };
             if wanted + 1.0 <= goal {
