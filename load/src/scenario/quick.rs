@@ -9,7 +9,7 @@ use config::value::parse_time;
 
 use super::target::{self, Resolve};
 use super::value::{MAX_SOURCES, WRITE_RATE, WRITE_SOURCES, parse_rate, parse_sources, seconds};
-use super::{MAX_USERS, TIMEOUT, USERS_UP_TO, random_seed};
+use super::{MAX_USERS, TIMEOUT, USERS_UP_TO, default_threshold, random_seed};
 use crate::plan::{Model, Pause, Plan, Spacing, Stage, Users, Work};
 use crate::script::{Body, Draft, Expect, Request, Template, inferred_type};
 use crate::threshold::Threshold;
@@ -247,9 +247,17 @@ impl Mistakes {
     }
 
     fn thresholds(&mut self, texts: &[String]) -> Vec<Threshold> {
-        // Read once load-record is merged.
-        let _ = texts;
-        Vec::new()
+        let mut thresholds = Vec::new();
+        for text in texts {
+            match Threshold::parse(text) {
+                Ok(threshold) => thresholds.push(threshold),
+                Err(bad) => self.add("--threshold", bad.to_string(), THRESHOLDS),
+            }
+        }
+        if thresholds.is_empty() {
+            thresholds.push(default_threshold());
+        }
+        thresholds
     }
 
     fn sources(&mut self, texts: &[String]) -> Vec<IpAddr> {

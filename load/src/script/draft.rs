@@ -89,6 +89,11 @@ impl Draft {
         self.names.insert(name.to_owned(), (source, None));
     }
 
+    /// Forgets a name until it is given again.
+    pub fn hide(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
     /// Whether something has this name.
     pub fn knows(&self, name: &str) -> bool {
         self.names.contains_key(name)
