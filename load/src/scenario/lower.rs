@@ -41,12 +41,15 @@ pub struct Surroundings<'a> {
 pub(super) struct Lowering<'a> {
     around: Surroundings<'a>,
     draft: Draft,
+    /// What the columns of unreadable files are called, up to the dot.
+    unread: Vec<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
 /// The plan that a file means, and everything that is wrong in it. The plan counts only when nothing is.
 pub(super) fn lower(file: &File, around: Surroundings<'_>) -> (Option<Plan>, Vec<Diagnostic>) {
-    let mut lowering = Lowering { around, draft: Draft::new("", true), diagnostics: Vec::new() };
+    let mut lowering =
+        Lowering { around, draft: Draft::new("", true), unread: Vec::new(), diagnostics: Vec::new() };
     let target = lowering.target(&file.target);
     lowering.draft = Draft::new(&target.authority, file.keep_alive());
     let kind = lowering.kind(file);
@@ -115,7 +118,13 @@ impl Lowering<'_> {
 
     /// What was made of a text with variables, or nothing after its mistake was told.
     fn made<T>(&mut self, span: Range<usize>, made: Result<T, BadTemplate>) -> Option<T> {
-        made.map_err(|bad| self.error(span, bad.to_string(), bad.help())).ok()
+        match made {
+            Ok(made) => return Some(made),
+            Err(BadTemplate::Unknown { name, .. })
+                if self.unread.iter().any(|data| name.starts_with(data)) => {}
+            Err(bad) => self.error(span, bad.to_string(), bad.help()),
+        }
+        None
     }
 
     /// The target; one that is never asked when there is a mistake.
@@ -162,10 +171,13 @@ impl Lowering<'_> {
     fn thresholds(&mut self, file: &File) -> Vec<Threshold> {
         let mut thresholds = Vec::new();
         let written = file.thresholds();
+        let steps = self.draft.step_names();
         for text in &written.0 {
-            match Threshold::parse(text.get_ref()) {
+            let checked = Threshold::parse(text.get_ref())
+                .and_then(|threshold| threshold.check_steps(&steps).map(|()| threshold));
+            match checked {
                 Ok(threshold) => thresholds.push(threshold),
-                Err(bad) => self.report(Diagnostic::error(text.span(), bad.to_string())),
+                Err(bad) => self.error(text.span(), format!("\"{}\": {}", bad.text, bad.what), bad.mend),
             }
         }
         if written.0.is_empty() {

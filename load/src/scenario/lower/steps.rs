@@ -124,12 +124,7 @@ impl Lowering<'_> {
         value: &Spanned<String>,
     ) -> Option<(String, Template)> {
         let (named, text) = (name.get_ref(), value.get_ref());
-        if !is_token(named) {
-            self.error(
-                name.span(),
-                format!("\"{named}\" is no name of a header field"),
-                "write letters, digits and \"-\"",
-            );
+        if !self.is_field_name(name) {
             return None;
         }
         if is_framing(named) && !named.eq_ignore_ascii_case("host") {
@@ -145,11 +140,21 @@ impl Lowering<'_> {
         Some((named.clone(), self.made(value.span(), made)?))
     }
 
+    fn is_field_name(&mut self, name: &Spanned<String>) -> bool {
+        let is_name = is_token(name.get_ref());
+        if !is_name {
+            let what = format!("\"{}\" is no name of a header field", name.get_ref());
+            self.error(name.span(), what, "write letters, digits and \"-\"");
+        }
+        is_name
+    }
+
     fn expect(&mut self, expect: &file::Expect) -> Expect {
         let statuses = expect.status.get().map(|list| list.0.as_slice()).unwrap_or_default();
         let statuses = statuses.iter().map(|one| (one.get_ref().first, one.get_ref().last)).collect();
         let mut headers = Vec::new();
         for (name, rule) in &expect.headers().0 {
+            self.is_field_name(name);
             let Shortened(rule) = rule.get_ref();
             let mut wanted = self.wanted(&rule.equals, &rule.contains, &rule.matches);
             if wanted.is_empty() {
@@ -211,9 +216,12 @@ impl Lowering<'_> {
         written: &Spanned<Shortened<file::Capture>>,
     ) -> Option<Capture> {
         let Shortened(capture) = written.get_ref();
-        let from = match (capture.json.written(), capture.header.get(), capture.regex.get()) {
+        let from = match (capture.json.written(), capture.header.written(), capture.regex.get()) {
             (Some(json), None, None) => From::Json(self.pointer(json)?),
-            (None, Some(header), _) => From::Header(header.clone()),
+            (None, Some(header), _) => {
+                self.is_field_name(header);
+                From::Header(header.get_ref().clone())
+            }
             (None, None, Some(_)) => From::Body,
             _ if capture.has_mistakes => return None,
             _ => {
