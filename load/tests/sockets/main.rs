@@ -225,6 +225,23 @@ fn a_receiver_that_gets_nothing_is_missed_and_so_is_the_last_message() {
 }
 
 #[test]
+fn an_echo_that_had_no_time_to_come_is_not_lost() {
+    let target = Target::new(|_, _| {});
+    let mut plan = plan(&target, 2, Receivers::Sender);
+    plan.stages = vec![stage(100, 2, 2), stage(50, 0, 0)];
+    let record = run(&plan);
+    assert!(record.sockets.published > 2);
+    assert_eq!(
+        (record.sockets.lost, record.sockets.disconnected, &target.seen().closes[..]),
+        (0, 0, &[1000; 2][..])
+    );
+    plan.stages = vec![stage(100, 2, 2)];
+    plan.grace = MS(300);
+    let record = run(&plan);
+    assert_eq!(record.sockets.lost, record.sockets.published);
+}
+
+#[test]
 fn pings_are_answered() {
     let target = Target::new(|peer, text| {
         peer.ping("there?");

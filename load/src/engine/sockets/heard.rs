@@ -122,10 +122,10 @@ impl Heard {
         }
     }
 
-    /// The highest number heard of a sender; 0 when there is none.
-    pub(crate) fn latest(&self, sender: u32) -> u32 {
-        let at = self.last.binary_search_by_key(&sender, |&(sender, _)| sender);
-        at.map_or(0, |at| self.last[at].1)
+    /// The highest number heard of a sender.
+    pub(crate) fn latest(&self, sender: u32) -> Option<u32> {
+        let at = self.last.binary_search_by_key(&sender, |&(sender, _)| sender).ok()?;
+        Some(self.last[at].1)
     }
 
     /// Owed messages in gaps that were given up.

@@ -125,10 +125,11 @@ impl Engine<'_> {
         let nothing = Heard::default();
         let heard = socket.heard.as_deref().unwrap_or(&nothing);
         let lost = match (self.receivers, &self.ledger) {
-            (Receivers::Sender, _) if self.is_sender(slot) && socket.sent > 0 => {
+            (Receivers::Sender, _) if self.is_sender(slot) => {
                 // What was on its way when it left may be gone with the connection; earlier gaps stay gaps.
-                let last = if left.is_none() { socket.sent - 1 } else { heard.latest(socket.sender) };
-                heard.lost(socket.sender, 0..=last)
+                let last =
+                    if left.is_none() { socket.sent.checked_sub(1) } else { heard.latest(socket.sender) };
+                last.map_or(0, |last| heard.lost(socket.sender, 0..=last))
             }
             (_, Some(ledger)) => ledger
                 .senders()
