@@ -1,14 +1,14 @@
 //! What happened: counted without allocation by each thread, merged over threads and processes.
 
 mod tally;
-mod times;
 mod timeline;
+mod times;
 
 use serde::{Deserialize, Serialize};
 
 pub use tally::{Failures, OfSockets, OfStep, Statuses};
-pub use times::{Coarse, Fine, Times};
 pub use timeline::{MOST_STRETCHES, Stretch, Timeline};
+pub use times::{Coarse, Fine, Times};
 
 use crate::Nanos;
 use crate::failure::Failure;

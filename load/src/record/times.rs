@@ -88,7 +88,9 @@ impl<const DIGITS: u8> Times<DIGITS> {
 
     /// Where the counts of this distribution lie: each value in microseconds and how often it was measured.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter().flat_map(|times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())))
+        self.0
+            .iter()
+            .flat_map(|times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())))
     }
 
     /// Counts a value in microseconds many times over.
