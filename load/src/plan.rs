@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::script::Script;
 use crate::threshold::Threshold;
 
@@ -85,7 +87,7 @@ pub enum Spacing {
 }
 
 /// A part of a run. The level goes in a straight line from `from` to `to`.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Stage {
     /// Shown in the live view and the reports.
     pub name: String,
