@@ -16,18 +16,18 @@ const FRAMING: [&str; 10] = [
 ];
 
 /// Whether a text is a token (RFC 9110 section 5.6.2), as field names, methods and cookie names are.
-pub(crate) fn is_token(text: &str) -> bool {
+pub fn is_token(text: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(token)
 }
 
 /// Whether a text can be a field's value (RFC 9110 section 5.5): no controls but tabs, no blank at the ends.
-pub(crate) fn is_value(text: &str) -> bool {
+pub fn is_value(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7F)) && text.trim() == text
 }
 
 /// Whether a file may not change this field.
-pub(crate) fn is_framing(name: &str) -> bool {
+pub fn is_framing(name: &str) -> bool {
     FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing))
 }
 

@@ -4,21 +4,29 @@
 //! [`load`] and [`parse`] tell everything that is wrong with a file at once. The structs in [`file`] are the
 //! manual: their keys, comments and defaults make the reader, [`schema`] and [`reference`] alike, so none of
 //! these can say something else than the others.
+//!
+//! The modules that are hidden from the docs are the reader itself: load reads its scenarios with it, so that every
+//! file of Tidegate is read, refused and documented in one way.
 
 #![forbid(unsafe_code)]
 
 mod address;
 mod diagnostic;
-mod field;
+#[doc(hidden)]
+pub mod field;
 pub mod file;
 mod load;
 mod lower;
-mod manual;
+#[doc(hidden)]
+pub mod manual;
 pub mod plan;
-mod read;
+#[doc(hidden)]
+pub mod read;
 mod substitute;
-mod table;
-mod value;
+#[doc(hidden)]
+pub mod table;
+#[doc(hidden)]
+pub mod value;
 
 pub use address::{AdminAddress, BadAddress, Network, parse_endpoint, parse_listen};
 pub use diagnostic::{Diagnostic, Diagnostics, Note, Severity};

@@ -17,19 +17,19 @@ use crate::diagnostic::Diagnostic;
 use crate::substitute::{Fault, substitute};
 
 /// A TOML value and where it stands.
-pub(crate) type Value<'i> = Spanned<DeValue<'i>>;
+pub type Value<'i> = Spanned<DeValue<'i>>;
 
 /// A key and its value.
 type Entry<'v, 'i> = (&'v Spanned<Cow<'i, str>>, &'v Value<'i>);
 
 /// A type that is read from a TOML value.
-pub(crate) trait Read: Sized {
+pub trait Read: Sized {
     /// The value, or `None` after the reader was told what is wrong with it.
     fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self>;
 }
 
 /// A table that can be written shorter, as one value.
-pub(crate) trait Short: Read {
+pub trait Short: Read {
     /// The one value.
     type Value: Read;
     /// The table that the one value stands for.
@@ -79,7 +79,7 @@ impl<T> Key<T> {
 }
 
 /// The walk over one file: where it is, what the environment holds, what was wrong so far.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     text: &'a str,
     env: &'a dyn Fn(&str) -> Option<String>,
     path: Vec<String>,
@@ -87,21 +87,21 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(text: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn new(text: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { text, env, path: Vec::new(), diagnostics: Vec::new() }
     }
 
     /// Every mistake found.
-    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics
     }
 
-    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+    pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
     /// Reports a mistake at `span`, under the path of the key that is being read.
-    pub(crate) fn mistake(&mut self, span: Range<usize>, what: impl fmt::Display, help: &str) {
+    pub fn mistake(&mut self, span: Range<usize>, what: impl fmt::Display, help: &str) {
         let message = format!("{}: {what}", self.path.join("."));
         let mut diagnostic = Diagnostic::error(span, message);
         if !help.is_empty() {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports that `value` is of another type than `wanted`.
-    pub(crate) fn wrong_type(&mut self, value: &Value<'_>, wanted: &str) {
+    pub fn wrong_type(&mut self, value: &Value<'_>, wanted: &str) {
         let found = match value.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of one key of a table.
-    pub(crate) fn key<T: Read>(&mut self, key: &str, value: &Value<'_>) -> Key<T> {
+    pub fn key<T: Read>(&mut self, key: &str, value: &Value<'_>) -> Key<T> {
         self.path.push(key.to_owned());
         let read = T::read(self, value);
         self.path.pop();
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a key that no table has here, with the nearest one that it has.
-    pub(crate) fn unknown(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&str]) {
+    pub fn unknown(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&str]) {
         let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path.join(".")) };
         let message = format!("unknown key \"{}\"{place}", key.get_ref());
         let help = match nearest(key.get_ref(), known) {
@@ -144,13 +144,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a key that has to be there.
-    pub(crate) fn missing(&mut self, table: Range<usize>, key: &str, example: &str) {
+    pub fn missing(&mut self, table: Range<usize>, key: &str, example: &str) {
         let message = format!("{} has no {key}", self.path.join("."));
         self.report(Diagnostic::error(table, message).help(format!("add {key} = {example}")));
     }
 
     /// The keys of a table in the order of the file.
-    pub(crate) fn table<'v, 'i>(&mut self, value: &'v Value<'i>) -> Option<Vec<Entry<'v, 'i>>> {
+    pub fn table<'v, 'i>(&mut self, value: &'v Value<'i>) -> Option<Vec<Entry<'v, 'i>>> {
         let DeValue::Table(table) = value.get_ref() else {
             self.wrong_type(value, "a table");
             return None;
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
 
     /// The text of a string, with the environment put in. `None` when the value is no string
     /// (`wanted` says what it should be) or a variable is missing.
-    pub(crate) fn string(&mut self, value: &Value<'_>, wanted: &str) -> Option<String> {
+    pub fn string(&mut self, value: &Value<'_>, wanted: &str) -> Option<String> {
         let DeValue::String(text) = value.get_ref() else {
             self.wrong_type(value, wanted);
             return None;
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
 
     /// The text of a string that has variables in it: where a number or a flag is wanted, only such
     /// a string may stand for it.
-    pub(crate) fn substituted(&mut self, value: &Value<'_>, wanted: &str) -> Option<String> {
+    pub fn substituted(&mut self, value: &Value<'_>, wanted: &str) -> Option<String> {
         match value.get_ref() {
             DeValue::String(text) if text.contains("${") => self.string(value, wanted),
             DeValue::String(_) => {
@@ -222,7 +222,7 @@ fn in_order<'v, 'i>(table: &'v DeTable<'i>) -> Vec<Entry<'v, 'i>> {
 }
 
 /// The word of `known` that `word` most likely stands for: at most a third of its letters differ.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let lower = word.to_ascii_lowercase().replace(' ', "-");
     known
         .iter()

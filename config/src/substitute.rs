@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// Why a string cannot be substituted. The ranges are bytes of the string itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The variable is not set and there is no default.
     Missing { name: String, at: Range<usize> },
     /// `${` without `}`.

@@ -13,14 +13,14 @@ use toml::de::DeValue;
 use crate::read::{Read, Reader};
 
 /// The value of a default as it stands in a [`table!`].
-pub(crate) fn default_value<T: Read>(toml: &str) -> T {
+pub fn default_value<T: Read>(toml: &str) -> T {
     let value = DeValue::parse(toml).expect("every default is valid TOML, which a test reads");
     let mut reader = Reader::new(toml, &|_| None);
     T::read(&mut reader, &value).expect("every default can be read, which a test does")
 }
 
 /// What a key is when it is left out, for the schema.
-pub(crate) enum Rule {
+pub enum Rule {
     Required,
     Default(&'static str),
     Absent(&'static str),
@@ -28,18 +28,18 @@ pub(crate) enum Rule {
 }
 
 /// Schema of a table that is being put together from its keys.
-pub(crate) struct TableSchema<'g> {
+pub struct TableSchema<'g> {
     generator: &'g mut SchemaGenerator,
     properties: Map<String, Json>,
     required: Vec<Json>,
 }
 
 impl<'g> TableSchema<'g> {
-    pub(crate) fn new(generator: &'g mut SchemaGenerator) -> Self {
+    pub fn new(generator: &'g mut SchemaGenerator) -> Self {
         Self { generator, properties: Map::new(), required: Vec::new() }
     }
 
-    pub(crate) fn key<T: JsonSchema>(&mut self, key: &str, doc: &str, rule: &Rule) {
+    pub fn key<T: JsonSchema>(&mut self, key: &str, doc: &str, rule: &Rule) {
         let mut schema = self.generator.subschema_for::<T>();
         schema.insert("description".to_owned(), prose(doc).into());
         match rule {
@@ -56,7 +56,7 @@ impl<'g> TableSchema<'g> {
         self.properties.insert(key.to_owned(), schema.to_value());
     }
 
-    pub(crate) fn finish(self, doc: &str) -> Schema {
+    pub fn finish(self, doc: &str) -> Schema {
         let mut schema = schemars::json_schema!({
             "type": "object",
             "description": prose(doc),
@@ -71,18 +71,21 @@ impl<'g> TableSchema<'g> {
 }
 
 /// Doc comment lines as prose: one paragraph per line.
-pub(crate) fn prose(doc: &str) -> String {
+pub fn prose(doc: &str) -> String {
     let paragraphs = doc.split("\n\n").map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// Makes a table: `/// doc` `name: type => rule,` for every key.
+/// Makes a table: `/// doc` `name: type => rule,` for every key. A key that Rust does not take as a name is given
+/// after another one: `length as "for": type => rule,`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! table {
     ($(
         $(#[doc = $table_doc:expr])*
         pub struct $table:ident {$(
             $(#[doc = $doc:expr])*
-            $key:ident: $type:ty => $rule:ident $(($text:tt))?
+            $key:ident $(as $name:literal)?: $type:ty => $rule:ident $(($text:tt))?
         ),* $(,)?}
     )*) => {$(
         $(#[doc = $table_doc])*
@@ -97,7 +100,7 @@ macro_rules! table {
 
         impl $table {
             /// Every key of the table.
-            pub const KEYS: &[&str] = &[$(stringify!($key)),*];
+            pub const KEYS: &[&str] = &[$($crate::table::table!(@name $key $($name)?)),*];
 
             $($crate::table::table!(@value $key, $type, $rule $(($text))?);)*
         }
@@ -107,14 +110,16 @@ macro_rules! table {
                 let mut table = Self::default();
                 for (key, value) in reader.table(value)? {
                     match key.get_ref().as_ref() {
-                        $(stringify!($key) => table.$key = reader.key(stringify!($key), value),)*
+                        $($crate::table::table!(@name $key $($name)?) => {
+                            table.$key = reader.key($crate::table::table!(@name $key $($name)?), value);
+                        })*
                         _ => {
                             reader.unknown(key, Self::KEYS);
                             table.has_mistakes = true;
                         }
                     }
                 }
-                $($crate::table::table!(@missing reader, value, table, $key, $rule $(($text))?);)*
+                $($crate::table::table!(@missing reader, value, table, $key $($name)?, $rule $(($text))?);)*
                 table.has_mistakes |= [$(table.$key.is_refused()),*].contains(&true);
                 Some(table)
             }
@@ -127,7 +132,7 @@ macro_rules! table {
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let mut schema = $crate::table::TableSchema::new(generator);
                 $(schema.key::<$type>(
-                    stringify!($key),
+                    $crate::table::table!(@name $key $($name)?),
                     concat!($($doc, "\n",)*),
                     &$crate::table::table!(@rule $rule $(($text))?),
                 );)*
@@ -150,13 +155,17 @@ macro_rules! table {
     };
     (@value $key:ident, $type:ty, $rule:ident $(($text:tt))?) => {};
 
-    (@missing $reader:ident, $value:ident, $table:ident, $key:ident, required($example:tt)) => {
+    (@missing $reader:ident, $value:ident, $table:ident, $key:ident $($name:literal)?, required($example:tt)) => {
         if $table.$key.is_absent() {
-            $reader.missing($value.span(), stringify!($key), stringify!($example));
+            let key = $crate::table::table!(@name $key $($name)?);
+            $reader.missing($value.span(), key, stringify!($example));
             $table.has_mistakes = true;
         }
     };
-    (@missing $reader:ident, $value:ident, $table:ident, $key:ident, $rule:ident $(($text:tt))?) => {};
+    (@missing $reader:ident, $value:ident, $table:ident, $key:ident $($name:literal)?, $rule:ident $(($text:tt))?) => {};
+
+    (@name $key:ident) => { stringify!($key) };
+    (@name $key:ident $name:literal) => { $name };
 
     (@rule required($example:tt)) => { $crate::table::Rule::Required };
     (@rule needed) => { $crate::table::Rule::Required };
@@ -166,6 +175,8 @@ macro_rules! table {
 }
 
 /// Makes an enum whose variants are written as words: `/// doc` `Variant = "word",`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! words {
     (
         $(#[doc = $doc:expr])*
@@ -218,4 +229,4 @@ macro_rules! words {
     };
 }
 
-pub(crate) use {table, words};
+pub use {table, words};

@@ -44,7 +44,7 @@ pub struct Statuses {
 }
 
 /// Reads `30s`, `250ms`, `1m30s`: one or more whole numbers, each with a unit.
-pub(crate) fn parse_time(text: &str) -> Option<Duration> {
+pub fn parse_time(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest == "0" {
         return Some(Duration::ZERO);
@@ -71,7 +71,7 @@ pub(crate) fn parse_time(text: &str) -> Option<Duration> {
 }
 
 /// Reads `64 MiB`, `16KiB`, `500 kB`, `0`.
-pub(crate) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -250,7 +250,7 @@ impl Read for String {
 }
 
 /// Reads `200`, `200-299` or `2xx`.
-pub(crate) fn parse_statuses(text: &str) -> Option<Statuses> {
+pub fn parse_statuses(text: &str) -> Option<Statuses> {
     let status = |text: &str| text.trim().parse().ok().filter(|status| (100..600).contains(status));
     if let Some(class) = text.strip_suffix("xx") {
         let class: u16 = class.parse().ok().filter(|class| (1..=5).contains(class))?;
@@ -277,6 +277,8 @@ impl Read for Statuses {
 }
 
 /// Gives a type a schema that stands inline, under the title that the manual shows as its type.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! inline_schema {
     ($([$($generics:tt)*] $type:ty, $name:literal => $schema:expr;)*) => {$(
         impl<$($generics)*> schemars::JsonSchema for $type {
@@ -292,7 +294,7 @@ macro_rules! inline_schema {
         }
     )*};
 }
-pub(crate) use inline_schema;
+pub use inline_schema;
 
 inline_schema! {
     [const MIN_MS: u64] Time<MIN_MS>, "Time" =>

@@ -1,5 +1,10 @@
 //! What people and programs get to see of a run: one [`Report`], shown as text, HTML, JSON or JUnit.
 
+pub mod figures;
+mod findings;
+pub mod html;
+pub mod text;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
