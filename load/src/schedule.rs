@@ -12,7 +12,13 @@ pub struct Arrivals {}
 
 impl Arrivals {
     /// The arrivals of `part`. `requests`: most of them over all parts.
-    pub fn new(_stages: &[Stage], _spacing: Spacing, _requests: Option<u64>, _part: Part, _seed: u64) -> Self {
+    pub fn new(
+        _stages: &[Stage],
+        _spacing: Spacing,
+        _requests: Option<u64>,
+        _part: Part,
+        _seed: u64,
+    ) -> Self {
         todo!()
     }
 }
