@@ -292,9 +292,12 @@ fn at_most(plan: &Plan) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario;
+    use crate::scenario::quick::Options;
 
-    /// A plan of one GET per tenth of a second.
-    pub(super) fn plan(_url: &str) -> Plan {
-        todo!()
+    /// A plan that asks for this URL.
+    pub(super) fn plan(url: &str) -> Plan {
+        let options = Options { url: url.to_owned(), ..Options::default() };
+        scenario::quick::plan(&options).expect("the options are good")
     }
 }

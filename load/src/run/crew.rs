@@ -13,8 +13,8 @@ use crate::plan::{Part, Plan};
 use crate::record::Record;
 
 /// What drives a part: [`engine::drive`], or a stand-in of a test.
-pub(super) type Drive =
-    dyn Fn(&Plan, Part, Clock, &AtomicBool, &mut dyn FnMut(Record)) -> std::io::Result<()> + Sync;
+pub(super) type Drive<'a> =
+    dyn Fn(&Plan, Part, Clock, &AtomicBool, &mut dyn FnMut(Record)) -> std::io::Result<()> + Sync + 'a;
 
 /// What a thread says.
 pub(super) enum Told {
@@ -104,7 +104,7 @@ pub(super) fn with(
     plan: &Plan,
     parts: Parts,
     stop: &AtomicBool,
-    drive: &Drive,
+    drive: &Drive<'_>,
     lead: &mut impl Lead,
 ) -> Result<(), RunError> {
     std::thread::scope(|scope| {
@@ -138,7 +138,7 @@ fn start<'scope>(
     part: Part,
     number: u32,
     stop: &'scope AtomicBool,
-    drive: &'scope Drive,
+    drive: &'scope Drive<'scope>,
     tell: Sender<Told>,
 ) -> Result<Sender<Clock>, RunError> {
     let (send_clock, clock) = channel();
@@ -162,7 +162,7 @@ fn one(
     plan: &Plan,
     part: Part,
     stop: &AtomicBool,
-    drive: &Drive,
+    drive: &Drive<'_>,
     clock: &Receiver<Clock>,
     tell: &Sender<Told>,
 ) -> Option<std::io::Result<Usage>> {
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    fn play(mut listener: Listener, drive: &Drive) -> Listener {
+    fn play(mut listener: Listener, drive: &Drive<'_>) -> Listener {
         let stop = AtomicBool::new(false);
         let result = with(&plan("http://127.0.0.1:1/"), PARTS, &stop, drive, &mut listener);
         result.expect("threads can be started");
