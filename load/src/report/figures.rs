@@ -101,12 +101,18 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!([rate(0.0), rate(2.5), rate(2.0), rate(1_233.6)], ["0/s", "2.5/s", "2/s", "1,234/s"]);
         assert_eq!([time(0.0), time(0.0042), time(0.85), time(1.23)], ["0 ms", "4.2 µs", "850 µs", "1.2 ms"]);
         assert_eq!([time(12.34), time(123.4), time(4_021.0)], ["12.3 ms", "123 ms", "4.02 s"]);
         assert_eq!([time(31_400.0), time(125_000.0)], ["31.4 s", "2 min 5 s"]);
-        assert_eq!([span(0.4), span(12.0), span(90.0), span(120.0)], ["0.4 s", "12 s", "1 min 30 s", "2 min"]);
+        assert_eq!(
+            [span(0.4), span(12.0), span(90.0), span(120.0)],
+            ["0.4 s", "12 s", "1 min 30 s", "2 min"]
+        );
         assert_eq!(span(7_500.0), "2 h 5 min");
         assert_eq!([bytes(512), bytes(1_536), bytes(20 << 20)], ["512 B", "1.5 KiB", "20 MiB"]);
         assert_eq!([of(1, "request"), of(2_000, "request")], ["1 request", "2,000 requests"]);

@@ -1,6 +1,6 @@
 //! Where time went, in sentences: what somebody who knows how to read the figures would point at first.
 
-use super::{Moment, Report, figures};
+use super::{Latencies, Moment, Report, figures};
 
 /// At most five sentences, the most telling first. Empty when nothing was measured.
 pub fn findings(report: &Report) -> Vec<String> {
@@ -25,7 +25,11 @@ fn silence(report: &Report) -> Option<String> {
     let due: u64 = longest.iter().map(|moment| moment.offered).sum();
     (length(longest) >= 1.0).then(|| {
         let verb = if due == 1 { "was" } else { "were" };
-        format!("{}, nothing was answered, although {} {verb} due.", from_to(longest), figures::of(due, "request"))
+        format!(
+            "{}, nothing was answered, although {} {verb} due.",
+            from_to(longest),
+            figures::of(due, "request")
+        )
     })
 }
 
@@ -95,20 +99,30 @@ fn failures(report: &Report) -> Option<String> {
     Some(format!("{most} “{}” ({}){when}.", first.name, first.meaning))
 }
 
-/// The step that took most of the time, if there is more than one.
+/// The step that took most of the time, if its share of the requests does not explain that.
 fn slowest_step(report: &Report) -> Option<String> {
     let total: f64 = report.steps.iter().map(|step| spent_ms(&step.response)).sum();
-    let most = report.steps.iter().max_by(|one, other| spent_ms(&one.response).total_cmp(&spent_ms(&other.response)))?;
-    if report.steps.len() < 2 || total <= 0.0 {
-        return None;
+    let most = report
+        .steps
+        .iter()
+        .max_by(|one, other| spent_ms(&one.response).total_cmp(&spent_ms(&other.response)))?;
+    let (time, requests) =
+        (spent_ms(&most.response) / total, most.requests as f64 / report.requests.max(1) as f64);
+    (total > 0.0 && time > requests * 1.25).then(|| {
+        format!(
+            "The step “{}” took {} of all response time with {} of the requests.",
+            most.name,
+            figures::percent(time),
+            figures::percent(requests)
+        )
+    })
+}
+
+impl Report {
+    /// The times that the run was about: deliveries with sockets, else responses.
+    pub(super) fn measured(&self) -> &Latencies {
+        self.sockets.as_ref().map_or(&self.response, |sockets| &sockets.delivery)
     }
-    let (time, requests) = (spent_ms(&most.response) / total, most.requests as f64 / report.requests.max(1) as f64);
-    Some(format!(
-        "The step “{}” took {} of all response time with {} of the requests.",
-        most.name,
-        figures::percent(time),
-        figures::percent(requests)
-    ))
 }
 
 impl Moment {
@@ -119,7 +133,7 @@ impl Moment {
 }
 
 /// Time of all of them together, in milliseconds.
-pub fn spent_ms(latencies: &super::Latencies) -> f64 {
+pub fn spent_ms(latencies: &Latencies) -> f64 {
     latencies.mean_ms * latencies.count as f64
 }
 

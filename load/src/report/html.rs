@@ -23,8 +23,9 @@ const SHARE_PX: f64 = 70.0;
 /// The page.
 pub fn html(report: &Report) -> String {
     let (class, word, _) = verdict(report.verdict);
-    let charts = [charts::latency(report), charts::rates(report)].into_iter().flatten();
-    let small = [charts::percentiles(report), charts::open(report), charts::delivered(report)].into_iter().flatten();
+    let charts =
+        [charts::latency(report), charts::rates(report), charts::delivered(report)].into_iter().flatten();
+    let small = [charts::percentiles(report), charts::open(report)].into_iter().flatten();
     let drawn = |chart: chart::Chart| chart.draw();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -84,6 +85,7 @@ fn sign(path: &str) -> String {
 
 fn header(report: &Report) -> String {
     let model = match report.model.as_str() {
+        _ if report.sockets.is_some() => "Sockets: opened and held by schedule",
         "open" => "Open model: requests are due by schedule, whatever the target does",
         "closed" => "Closed model: each request waits for the answer before",
         other => other,
@@ -139,25 +141,43 @@ fn thresholds(report: &Report) -> String {
 }
 
 fn tiles(report: &Report) -> String {
-    let response = &report.response;
+    let measured = report.measured();
     let failed = report.requests - report.succeeded.min(report.requests);
     let mut tiles = Vec::new();
     if report.requests > 0 || report.sockets.is_none() {
-        tiles.push(("Success", or_dash(report.requests, || figures::share(report.success)), match failed {
-            0 => figures::of(report.requests, "request"),
-            _ => format!("{} of {} failed", figures::count(failed), figures::of(report.requests, "request")),
-        }));
+        tiles.push((
+            "Success",
+            or_dash(report.requests, || figures::share(report.success)),
+            match failed {
+                0 => figures::of(report.requests, "request"),
+                _ => format!(
+                    "{} of {} failed",
+                    figures::count(failed),
+                    figures::of(report.requests, "request")
+                ),
+            },
+        ));
         let offered = match report.model.as_str() {
             "closed" => "as fast as answers came".to_owned(),
             _ => format!("of {} offered", figures::rate(report.offered_rate)),
         };
         tiles.push(("Achieved", figures::rate(report.achieved_rate), offered));
     }
-    let time = |ms| or_dash(response.count, || figures::time(ms));
-    tiles.push(("Median", time(response.p50_ms), format!("p75 {}", time(response.p75_ms))));
-    tiles.push(("p95", time(response.p95_ms), format!("p90 {}", time(response.p90_ms))));
-    tiles.push(("p99", time(response.p99_ms), format!("p99.9 {}", time(response.p999_ms))));
-    tiles.push(("Longest", time(response.max_ms), format!("mean {}", time(response.mean_ms))));
+    if let Some(sockets) = &report.sockets {
+        let opened = format!(
+            "{} opened, {} lost",
+            figures::count(sockets.opened),
+            figures::count(sockets.disconnected)
+        );
+        tiles.push(("Most open", figures::count(sockets.most_open), opened));
+        let lost = format!("{} lost", figures::count(sockets.lost));
+        tiles.push(("Delivered", figures::count(sockets.delivered), lost));
+    }
+    let time = |ms| or_dash(measured.count, || figures::time(ms));
+    tiles.push(("Median", time(measured.p50_ms), format!("p75 {}", time(measured.p75_ms))));
+    tiles.push(("p95", time(measured.p95_ms), format!("p90 {}", time(measured.p90_ms))));
+    tiles.push(("p99", time(measured.p99_ms), format!("p99.9 {}", time(measured.p999_ms))));
+    tiles.push(("Longest", time(measured.max_ms), format!("mean {}", time(measured.mean_ms))));
     if report.requests > 0 {
         let sent = format!("{} sent", figures::bytes(report.sent_bytes));
         tiles.push(("Received", figures::bytes(report.received_bytes), sent));
@@ -172,7 +192,7 @@ fn tiles(report: &Report) -> String {
 fn where_time_went(report: &Report) -> String {
     let mut inside = String::new();
     let waited = waited_ms(report);
-    if report.service.count > 0 && report.response.mean_ms > 0.0 {
+    if report.model == "open" && report.service.count > 0 && report.response.mean_ms > 0.0 {
         let share = (waited / report.response.mean_ms * 100.0).clamp(0.0, 100.0);
         let _ = write!(
             inside,
@@ -213,7 +233,8 @@ fn sockets(sockets: &Sockets) -> String {
         figure("Other messages", sockets.received, ""),
     ];
     let rows = latency_row("Delivery", "from sending a message to its arrival", &sockets.delivery);
-    let inside = format!("<dl class=\"figures\">{}</dl>{}", counts.concat(), table("wide", LATENCY_HEAD, &rows));
+    let inside =
+        format!("<dl class=\"figures\">{}</dl>{}", counts.concat(), table("wide", LATENCY_HEAD, &rows));
     section("sockets", "Sockets", "", &inside, false)
 }
 
@@ -231,7 +252,7 @@ fn failures(failures: &[Failed]) -> String {
             escape(&failure.meaning)
         );
     }
-    let head = "<th>Name</th><th class=\"number\">Count</th><td></td><th>Meaning</th>";
+    let head = "<th>Name</th><th class=\"number\">Count</th><td class=\"share\"></td><th>Meaning</th>";
     section("failures", "Failures", "", &table("", head, &rows), rows.is_empty())
 }
 
@@ -297,7 +318,11 @@ fn latencies(report: &Report) -> String {
     };
     let rows = [
         latency_row("Response", response, &report.response),
-        latency_row("Service", "from sending to the end of the answer", &report.service),
+        // In the closed model it is the same as the response.
+        match report.model.as_str() {
+            "closed" => String::new(),
+            _ => latency_row("Service", "from sending to the end of the answer", &report.service),
+        },
         latency_row("Connect", "establishing a connection", &report.connect),
         latency_row("Lag", "how late the generator itself was", &report.lag),
     ];
@@ -349,7 +374,13 @@ fn generator(report: &Report) -> String {
         Some(limit) => format!("The generator was the limit: {}.", escape(limit)),
         None => "The generator was not the limit of this run.".into(),
     };
-    section("generator", "The generator itself", &note, &format!("<dl class=\"figures\">{inside}</dl>"), false)
+    section(
+        "generator",
+        "The generator itself",
+        &note,
+        &format!("<dl class=\"figures\">{inside}</dl>"),
+        false,
+    )
 }
 
 fn section(id: &str, title: &str, note: &str, inside: &str, empty: bool) -> String {

@@ -117,7 +117,11 @@ pub fn pass() -> Report {
             failed: u64::from(second == 44) * 8,
             open: (due / 25.0 * waver(second)) as u64,
             delivered: 0,
-            response: spread(due as u64, 3.1 * slow * waver(second), 11.0 * slow * slow * waver(second * 7 + 1)),
+            response: spread(
+                due as u64,
+                3.1 * slow * waver(second),
+                11.0 * slow * slow * waver(second * 7 + 1),
+            ),
         }
     });
     let timeline: Vec<Moment> = timeline.collect();
@@ -260,7 +264,9 @@ pub fn inconclusive() -> Report {
             threads: 8,
             cpu: 0.93,
             resident_bytes: 210 << 20,
-            limit: Some("its lag p99 was 4.8 ms (more than 1 ms), its threads took 93% of their cores".into()),
+            limit: Some(
+                "its lag p99 was 4.8 ms (more than 1 ms), its threads took 93% of their cores".into(),
+            ),
         },
         ..pass()
     }
@@ -279,7 +285,11 @@ pub fn sockets() -> Report {
             failed: 0,
             open: if second == 30 { 5_100 } else { open },
             delivered,
-            response: spread(delivered, 1.2 + open as f64 / 3_000.0, 6.0 + open as f64 / 400.0 * waver(second)),
+            response: spread(
+                delivered,
+                1.2 + open as f64 / 3_000.0,
+                6.0 + open as f64 / 400.0 * waver(second),
+            ),
         }
     });
     let delivery = spread(612_000, 3.9, 28.0);
@@ -377,7 +387,7 @@ pub fn moment() -> Report {
         service: response,
         failures: vec![failed(Failure::Refused, 1)],
         statuses: [(200, 2)].into(),
-        steps: vec![step("list", 2, 0, 0.8, 1.1), step("detail", 1, 1, 0.9, 0.9)],
+        steps: vec![step("list", 2, 0, 0.8, 1.1)],
         stages: vec![stage("constant", 0.0, 0.3, 10.0, 10.0)],
         timeline: vec![Moment {
             at_s: 0.0,

@@ -24,9 +24,8 @@ const WIDE: f64 = 60.0;
 impl Axis {
     /// Seconds of a run, from 0.
     pub fn run(end_s: f64) -> Self {
-        const STEPS: [f64; 15] = [
-            0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
-        ];
+        const STEPS: [f64; 15] =
+            [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
         let high = if end_s > 0.0 { end_s } else { 1.0 };
         let step = STEPS.into_iter().find(|step| high / step <= 8.0).unwrap_or_else(|| nice(high / 6.0));
         let ticks = steps(high, step).map(|at| (at, if at == 0.0 { "0".into() } else { figures::span(at) }));
@@ -36,9 +35,22 @@ impl Axis {
     /// From 0 to a round number not below `most`, labelled by `label`.
     pub fn linear(most: f64, label: impl Fn(f64) -> String) -> Self {
         let most = if most > 0.0 { most } else { 1.0 };
-        let step = nice(most / 4.0);
+        Self::by_steps(most, nice(most / 4.0), label)
+    }
+
+    /// Numbers of things: as [`Axis::linear`], with labels for whole numbers alone.
+    pub fn counts(most: f64) -> Self {
+        Self::by_steps(most.max(1.0), nice(most / 4.0).max(1.0), |value| figures::count(value.round() as u64))
+    }
+
+    fn by_steps(most: f64, step: f64, label: impl Fn(f64) -> String) -> Self {
         let high = (most / step - 1e-9).ceil() * step;
-        Self { scale: Scale::Linear, low: 0.0, high, ticks: steps(high, step).map(|at| (at, label(at))).collect() }
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high,
+            ticks: steps(high, step).map(|at| (at, label(at))).collect(),
+        }
     }
 
     /// Times in milliseconds. Linear from 0, unless the values lie so far apart that only powers of ten show them all.
@@ -49,8 +61,11 @@ impl Axis {
             return Self::linear(most, short);
         }
         let (low, high) = (nice_below(least), nice(most));
-        let powers = low.log10().ceil() as i32..=(high.log10() + 1e-9).floor() as i32;
-        let ticks = powers.map(|power| 10_f64.powi(power));
+        let powers = low.log10().floor() as i32..=(high.log10() + 1e-9).floor() as i32;
+        // Powers of ten alone would leave a short axis with next to no labels.
+        let times: &[f64] = if high / low < 1_000.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let ticks = powers.flat_map(|power| times.iter().map(move |times| times * 10_f64.powi(power)));
+        let ticks = ticks.filter(|at| (low * 0.999..=high * 1.001).contains(at));
         Self { scale: Scale::Log, low, high, ticks: ticks.map(|at| (at, short(at))).collect() }
     }
 
@@ -87,7 +102,11 @@ impl Axis {
 /// A round step near `rough`: 1, 2 or 5 times a power of ten, and not below it.
 fn nice(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|times| times * power).find(|step| *step >= rough * 0.999).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|times| times * power)
+        .find(|step| *step >= rough * 0.999)
+        .unwrap_or(10.0 * power)
 }
 
 /// The largest 1, 2 or 5 times a power of ten that is not above `rough`.
@@ -127,6 +146,7 @@ mod tests {
         assert_eq!(labels(&Axis::run(60.0)), ["0", "10 s", "20 s", "30 s", "40 s", "50 s", "1 min"]);
         assert_eq!(labels(&Axis::linear(1_017.0, figures::rate)), ["0/s", "500/s", "1,000/s", "1,500/s"]);
         assert_eq!(labels(&Axis::times([1.0, 7.5].into_iter())), ["0", "2 ms", "4 ms", "6 ms", "8 ms"]);
+        assert_eq!(labels(&Axis::counts(2.0)), ["0", "1", "2"]);
         assert_eq!(labels(&Axis::percentiles(20_000)), ["50%", "90%", "99%", "99.9%", "99.99%"]);
     }
 

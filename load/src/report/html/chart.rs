@@ -89,7 +89,7 @@ impl Chart {
         if !self.silent.is_empty() {
             legend.push_str("<li class=\"bad\"><i class=\"silent\"></i>nothing answered</li>");
         }
-        let log = if self.y.is_log() { " Each line upwards is ten times as much." } else { "" };
+        let log = if self.y.is_log() { " The scale is logarithmic." } else { "" };
         format!(
             "<figure class=\"chart\"><figcaption><h3>{title}</h3><ul class=\"legend\">{legend}</ul>\
              <p>{note}{log}</p></figcaption><div class=\"frame\">{bands}<div class=\"ys\">{ys}</div>\
@@ -133,8 +133,10 @@ impl Chart {
         for (from, to) in &self.silent {
             let (from, to) = (self.x.place(*from) * SIDE, self.x.place(*to) * SIDE);
             let wide = to - from;
-            let _ =
-                write!(inside, "<rect class=\"silent\" x=\"{from:.1}\" width=\"{wide:.1}\" height=\"{SIDE}\"/>");
+            let _ = write!(
+                inside,
+                "<rect class=\"silent\" x=\"{from:.1}\" width=\"{wide:.1}\" height=\"{SIDE}\"/>"
+            );
         }
         for (value, _) in &self.y.ticks {
             let y = (1.0 - self.y.place(*value)) * SIDE;

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::chart::{Band, Chart, Reading, Series};
-use crate::report::{Latencies, Moment, Report, figures};
+use crate::report::{Latencies, Moment, Percentile, Report, figures};
 
 /// Latency over time. `None` when nothing was measured.
 pub fn latency(report: &Report) -> Option<Chart> {
@@ -23,7 +23,9 @@ pub fn latency(report: &Report) -> Option<Chart> {
     let (title, note) = match (&report.sockets, report.model.as_str()) {
         (Some(_), _) => ("Delivery time", "From sending a message to its arrival, by when it arrived."),
         (None, "closed") => ("Latency", "From sending to the end of the answer, by when it ended."),
-        (None, _) => ("Latency", "From the moment a request was due to the end of its answer, by when it ended."),
+        (None, _) => {
+            ("Latency", "From the moment a request was due to the end of its answer, by when it ended.")
+        }
     };
     let values_of = |moment: &Moment| {
         PICKS.map(|(_, _, pick)| match moment.response.count {
@@ -31,7 +33,8 @@ pub fn latency(report: &Report) -> Option<Chart> {
             _ => figures::time(pick(&moment.response)),
         })
     };
-    let mut chart = over_time(report, title, note, Axis::times(values), series.into(), |m| values_of(m).into());
+    let mut chart =
+        over_time(report, title, note, Axis::times(values), series.into(), |m| values_of(m).into());
     chart.silent = silent(report);
     Some(chart)
 }
@@ -47,14 +50,19 @@ pub fn rates(report: &Report) -> Option<Chart> {
     let has_schedule = report.timeline.iter().any(|moment| moment.offered > 0);
     let has_failures = report.timeline.iter().any(|moment| moment.failed > 0);
     any.then_some(())?;
-    let mut picks: Vec<(&str, &str, bool, &dyn Fn(&Moment) -> f64)> = vec![("achieved", "one", true, &achieved)];
+    let mut picks: Vec<(&str, &str, bool, &dyn Fn(&Moment) -> f64)> =
+        vec![("achieved", "one", true, &achieved)];
     if has_failures {
         picks.push(("failed", "bad", true, &failed));
     }
     if has_schedule {
         picks.push(("offered", "plan", false, &offered));
     }
-    let most = report.timeline.iter().flat_map(|moment| picks.iter().map(|pick| (pick.3)(moment))).fold(0.0, f64::max);
+    let most = report
+        .timeline
+        .iter()
+        .flat_map(|moment| picks.iter().map(|pick| (pick.3)(moment)))
+        .fold(0.0, f64::max);
     let series = picks.iter().map(|&(name, class, filled, pick)| Series {
         name,
         class,
@@ -63,7 +71,9 @@ pub fn rates(report: &Report) -> Option<Chart> {
     });
     let note = match has_schedule {
         true => "Requests per second: as they became due, and as they succeeded or failed.",
-        false => "Requests per second, as they succeeded or failed. The next one waits for the answer before.",
+        false => {
+            "Requests per second, as they succeeded or failed. The next one waits for the answer before."
+        }
     };
     let values = |moment: &Moment| picks.iter().map(|pick| figures::rate((pick.3)(moment))).collect();
     Some(over_time(report, "Rate", note, Axis::linear(most, figures::rate), series.collect(), values))
@@ -72,28 +82,41 @@ pub fn rates(report: &Report) -> Option<Chart> {
 /// Open connections over time. `None` when none was ever open.
 pub fn open(report: &Report) -> Option<Chart> {
     let title = if report.sockets.is_some() { "Open sockets" } else { "Open connections" };
+    let most = report.timeline.iter().map(|moment| moment.open).max().filter(|most| *most > 0)?;
     let note = "Most that were open at a time.";
-    counted(report, title, note, |moment| moment.open as f64, |value| figures::count(value.round() as u64))
+    let values = |moment: &Moment| figures::count(moment.open);
+    Some(area(report, title, note, Axis::counts(most as f64), |moment| moment.open as f64, values))
 }
 
 /// Messages that arrived on sockets. `None` when none did.
 pub fn delivered(report: &Report) -> Option<Chart> {
+    let pick = |moment: &Moment| per_second(moment, moment.delivered);
+    let most = report.timeline.iter().map(pick).fold(0.0, f64::max);
     let note = "Messages that arrived per second.";
-    counted(report, "Messages", note, |moment| per_second(moment, moment.delivered), figures::rate)
+    let values = |moment: &Moment| figures::rate(pick(moment));
+    (most > 0.0).then(|| area(report, "Messages", note, Axis::linear(most, figures::rate), pick, values))
 }
 
 /// The percentile curve. `None` when nothing was measured.
 pub fn percentiles(report: &Report) -> Option<Chart> {
-    let x = Axis::percentiles(report.response.count);
-    let end = x.ticks.last().map_or(1.0, |(at, _)| *at);
-    let within = |percentile: f64| Axis::nines(percentile).min(end.max((report.response.count.max(10) as f64).log10()));
-    let response: Vec<_> = report.curve.iter().map(|p| (within(p.percentile), p.response_ms)).collect();
-    let service: Vec<_> = report.curve.iter().map(|p| (within(p.percentile), p.service_ms)).collect();
+    let measured = report.measured().count;
+    let x = Axis::percentiles(measured);
+    let within = |percentile: f64| Axis::nines(percentile).min((measured.max(10) as f64).log10());
+    let points = |pick: fn(&Percentile) -> f64| -> Vec<_> {
+        // What lies below the first point is no longer than it.
+        let begin = report.curve.first().map(|point| (0.0, pick(point)));
+        begin
+            .into_iter()
+            .chain(report.curve.iter().map(|point| (within(point.percentile), pick(point))))
+            .collect()
+    };
+    let (response, service) = (points(|point| point.response_ms), points(|point| point.service_ms));
     let values = response.iter().chain(&service).map(|point| point.1);
     values.clone().find(|value| *value > 0.0)?;
     let y = Axis::times(values);
     let has_service = report.service.count > 0;
-    let mut series = vec![Series { name: "response", class: "three", filled: has_service, stretches: vec![response] }];
+    let mut series =
+        vec![Series { name: "response", class: "three", filled: has_service, stretches: vec![response] }];
     if has_service {
         series.push(Series { name: "service", class: "one", filled: true, stretches: vec![service] });
     }
@@ -114,23 +137,30 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
         },
     });
     let readings = readings.collect();
-    Some(Chart { title: "Percentiles", note: note.into(), x, y, series, bands: Vec::new(), silent: Vec::new(), readings })
+    Some(Chart {
+        title: "Percentiles",
+        note: note.into(),
+        x,
+        y,
+        series,
+        bands: Vec::new(),
+        silent: Vec::new(),
+        readings,
+    })
 }
 
 /// One area over time.
-fn counted(
+fn area(
     report: &Report,
     title: &'static str,
-    note: &'static str,
+    note: &str,
+    y: Axis,
     pick: impl Fn(&Moment) -> f64,
-    label: impl Fn(f64) -> String,
-) -> Option<Chart> {
-    let most = report.timeline.iter().map(&pick).fold(0.0, f64::max);
-    (most > 0.0).then(|| {
-        let stretches = stretches(report, |moment| Some(pick(moment)));
-        let series = Series { name: title, class: "one", filled: true, stretches };
-        over_time(report, title, note, Axis::linear(most, &label), vec![series], |moment| vec![label(pick(moment))])
-    })
+    value: impl Fn(&Moment) -> String,
+) -> Chart {
+    let stretches = stretches(report, |moment| Some(pick(moment)));
+    let series = Series { name: title, class: "one", filled: true, stretches };
+    over_time(report, title, note, y, vec![series], |moment| vec![value(moment)])
 }
 
 fn over_time(
@@ -188,7 +218,9 @@ fn stretches(report: &Report, pick: impl Fn(&Moment) -> Option<f64>) -> Vec<Vec<
         let points: Vec<_> = (moments.iter())
             .filter_map(|moment| pick(moment).map(|value| (moment.at_s + moment.width_s / 2.0, value)))
             .collect();
-        if let (Some(first), Some(last), [begin, ..], [.., end]) = (points.first(), points.last(), moments, moments) {
+        if let (Some(first), Some(last), [begin, ..], [.., end]) =
+            (points.first(), points.last(), moments, moments)
+        {
             let mut stretch = vec![(begin.at_s, first.1)];
             stretch.extend(&points);
             stretch.push((end.at_s + end.width_s, last.1));
