@@ -1,5 +1,6 @@
 //! One thread that keeps to its part of a plan: an epoll loop of its own over all of its connections.
 
+mod answer;
 mod dial;
 mod http;
 mod poll;
@@ -8,7 +9,7 @@ mod stream;
 mod timers;
 
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -55,6 +56,13 @@ pub(crate) struct Run<'a> {
     pub(crate) clock: Clock,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) report: &'a mut dyn FnMut(Record),
+}
+
+impl Run<'_> {
+    /// Whether the run is to end now.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// How often an engine reports what it recorded.

@@ -1,0 +1,250 @@
+//! Reading one answer out of what arrives, piece by piece; no IO.
+//!
+//! An answer that arrives in one piece, as nearly all do, is read in place and nothing of it is kept. Only of one
+//! that takes several is the head kept, with the body when somebody wants to see it.
+
+use std::ops::Range;
+
+use wire::{BodyReader, Limits, MAX_HEADERS, Malformed, Method, ResponseHead};
+
+use crate::failure::Failure;
+
+/// Longest body that can be looked at, in bytes. A longer one fails as [`Failure::Body`] when it is wanted, so that
+/// no answer can fill the memory of the generator; unwanted bodies are counted and have no limit.
+const WANTED_BYTES: usize = 16 * 1024 * 1024;
+
+/// A generator shows what a target does, so it is more patient than a proxy: the limits only bound its memory.
+const LIMITS: Limits = Limits {
+    head_bytes: 256 * 1024,
+    target_bytes: 0,
+    headers: MAX_HEADERS as u16,
+    chunk_extension_bytes: 64 * 1024,
+    trailer_bytes: 256 * 1024,
+};
+
+/// An answer on its way.
+///
+/// ```text
+/// Head ──(head whole, not interim)──► Body ──(framing says so, or the connection ends)──► whole
+///   └──────(head and body in one piece)───────────────────────────────────────────────────▲
+/// ```
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// How the request asks: of HEAD, no body comes back.
+    method: Method,
+    wants_body: bool,
+    /// A head that is not whole yet; then the head with the wanted body behind it.
+    kept: Vec<u8>,
+    /// The body's framing, and how long the head before it is.
+    body: Option<(BodyReader, usize)>,
+    /// Payload so far.
+    body_bytes: u64,
+    /// Everything so far.
+    received: u64,
+    /// The status, as soon as it is known.
+    status: u16,
+}
+
+/// Where a whole answer is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Whole {
+    /// Whether it lies in what the answer kept, or in the input.
+    pub(crate) place: Place,
+    /// Head and what follows it. The [`ResponseHead`] was parsed from this.
+    pub(crate) buf: Range<usize>,
+    /// The payload, when it was wanted; else empty.
+    pub(crate) body: Range<usize>,
+    /// Bytes that arrived behind it although nothing was asked for.
+    pub(crate) rest: usize,
+}
+
+/// In which buffer a whole answer lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    Input,
+    Kept,
+}
+
+impl Answer {
+    pub(crate) const fn new() -> Self {
+        Self {
+            method: Method::Get,
+            wants_body: false,
+            kept: Vec::new(),
+            body: None,
+            body_bytes: 0,
+            received: 0,
+            status: 0,
+        }
+    }
+
+    /// Gets ready for the answer to a request.
+    pub(crate) fn expect(&mut self, method: Method, wants_body: bool) {
+        self.forget();
+        self.method = method;
+        self.wants_body = wants_body;
+        self.body = None;
+        self.body_bytes = 0;
+        self.received = 0;
+        self.status = 0;
+    }
+
+    /// The status; 0 before it is known.
+    pub(crate) const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Bytes received so far, framing included.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Payload received so far.
+    pub(crate) const fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+
+    /// What was kept, for [`Place::Kept`].
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// Forgets what was kept, and its memory.
+    pub(crate) fn forget(&mut self) {
+        if self.kept.capacity() > 0 {
+            self.kept = Vec::new();
+        }
+    }
+
+    /// Takes what has arrived. `None`: more is needed. When the answer is whole, `head` is its head.
+    ///
+    /// # Errors
+    /// [`Failure::Garbage`] for what is not HTTP, [`Failure::Body`] for a wanted body that is too long to be kept.
+    #[inline]
+    pub(crate) fn take(&mut self, input: &[u8], head: &mut ResponseHead) -> Result<Option<Whole>, Failure> {
+        self.received += input.len() as u64;
+        if self.body.is_some() {
+            return self.take_body(input, head);
+        }
+        if self.kept.is_empty() {
+            let (start, is_whole) = self.find_head(input, head)?;
+            if is_whole {
+                return self.take_rest(Place::Input, start, input, head);
+            }
+            self.kept.extend_from_slice(&input[start..]);
+            return Ok(None);
+        }
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.extend_from_slice(input);
+        let (start, is_whole) = self.find_head(&kept, head)?;
+        if !is_whole {
+            kept.drain(..start);
+            self.kept = kept;
+            return Ok(None);
+        }
+        let whole = self.take_rest(Place::Kept, start, &kept, head)?;
+        if self.body.is_none() && self.kept.is_empty() {
+            self.kept = kept;
+        }
+        Ok(whole)
+    }
+
+    /// Takes the end of the connection.
+    ///
+    /// # Errors
+    /// [`Failure::ClosedEarly`] before the first byte, [`Failure::ShortBody`] within the answer.
+    pub(crate) fn end(&mut self, head: &mut ResponseHead) -> Result<Whole, Failure> {
+        match &mut self.body {
+            None if self.received == 0 => Err(Failure::ClosedEarly),
+            None => Err(Failure::ShortBody),
+            Some((body, _)) => {
+                body.finish().map_err(|_| Failure::ShortBody)?;
+                self.whole(0, head)
+            }
+        }
+    }
+
+    /// Skips interim answers and says where the final head begins, and whether it is all there.
+    fn find_head(&self, buf: &[u8], head: &mut ResponseHead) -> Result<(usize, bool), Failure> {
+        let mut start = 0;
+        while start < buf.len() {
+            if !head.parse(&buf[start..], self.method, &LIMITS).map_err(garbage)? {
+                return Ok((start, false));
+            }
+            if !head.is_interim() {
+                return Ok((start, true));
+            }
+            start += head.len as usize;
+        }
+        Ok((start, false))
+    }
+
+    /// Reads the body behind the head at `start`. One that is there in one piece stays where it is.
+    fn take_rest(
+        &mut self,
+        place: Place,
+        start: usize,
+        buf: &[u8],
+        head: &mut ResponseHead,
+    ) -> Result<Option<Whole>, Failure> {
+        self.status = head.status;
+        let body_at = start + head.len as usize;
+        let mut body = BodyReader::new(head.framing, &LIMITS);
+        let (mut at, mut pieces, mut payload) = (body_at, 0, body_at..body_at);
+        loop {
+            let piece = body.read(&buf[at..]).map_err(garbage)?;
+            self.body_bytes += piece.data.len() as u64;
+            if !piece.data.is_empty() {
+                payload = at + piece.data.start..at + piece.data.end;
+                pieces += 1;
+            }
+            at += piece.consumed;
+            if piece.done && (pieces <= 1 || !self.wants_body) {
+                let body = if self.wants_body { payload } else { body_at..body_at };
+                return Ok(Some(Whole { place, buf: start..buf.len(), body, rest: buf.len() - at }));
+            }
+            if piece.done || piece.consumed == 0 {
+                break;
+            }
+        }
+        // It is read once more from its beginning, now to be kept.
+        self.body_bytes = 0;
+        self.kept = buf[start..body_at].to_vec();
+        self.body = Some((BodyReader::new(head.framing, &LIMITS), head.len as usize));
+        self.take_body(&buf[body_at..], head)
+    }
+
+    fn take_body(&mut self, input: &[u8], head: &mut ResponseHead) -> Result<Option<Whole>, Failure> {
+        let Some((body, _)) = &mut self.body else { return Ok(None) };
+        let mut at = 0;
+        loop {
+            let piece = body.read(&input[at..]).map_err(garbage)?;
+            self.body_bytes += piece.data.len() as u64;
+            if self.wants_body {
+                if self.body_bytes > WANTED_BYTES as u64 {
+                    return Err(Failure::Body);
+                }
+                self.kept.extend_from_slice(&input[at..][piece.data]);
+            }
+            at += piece.consumed;
+            if piece.done {
+                return self.whole(input.len() - at, head).map(Some);
+            }
+            if piece.consumed == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The answer that was kept, with `rest` bytes of the input behind it.
+    fn whole(&mut self, rest: usize, head: &mut ResponseHead) -> Result<Whole, Failure> {
+        let body_at = self.body.take().map_or(0, |(_, head_len)| head_len);
+        // Other answers have used `head` since.
+        head.parse(&self.kept, self.method, &LIMITS).map_err(garbage)?;
+        Ok(Whole { place: Place::Kept, buf: 0..self.kept.len(), body: body_at..self.kept.len(), rest })
+    }
+}
+
+fn garbage(_: Malformed) -> Failure {
+    Failure::Garbage
+}
