@@ -31,6 +31,8 @@ pub mod value;
 pub use address::{AdminAddress, BadAddress, Network, parse_endpoint, parse_listen};
 pub use diagnostic::{Diagnostic, Diagnostics, Note, Severity};
 pub use load::{Failure, Loaded, load, parse};
+#[doc(hidden)]
+pub use load::{read_at_most, read_text};
 pub use manual::{reference, schema};
 pub use plan::*;
 pub use read::{Key, List, Named, OneOrMany, Shortened, Switch};

@@ -90,7 +90,7 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
 }
 
 /// At most one byte more than `limit`, so that a caller sees that there was more.
-fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+pub fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -107,20 +107,33 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
     read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Loaded, Diagnostics> {
-    let (table, faults) = DeTable::parse_recoverable(text);
-    if !faults.is_empty() {
-        let faults = faults.iter().map(|fault| syntax(text, fault)).collect();
-        return Err(Diagnostics::new(name, text, faults));
-    }
-    let span = table.span();
-    let root = Spanned::new(span, DeValue::Table(table.into_inner()));
-    let mut reader = Reader::new(text, env);
-    let file = File::read(&mut reader, &root).unwrap_or_default();
-    let mut diagnostics = reader.into_diagnostics();
+    let (file, mut diagnostics) = match read_text::<File>(text, env) {
+        Ok(read) => read,
+        Err(faults) => return Err(Diagnostics::new(name, text, faults)),
+    };
     let (plan, checked) = lower(&file, text, read);
     diagnostics.extend(checked);
     let diagnostics = Diagnostics::new(name, text, diagnostics);
     if diagnostics.has_errors() { Err(diagnostics) } else { Ok(Loaded { plan, warnings: diagnostics }) }
+}
+
+/// The tables of a text, and every mistake in its keys and values.
+///
+/// # Errors
+/// Faults of TOML itself.
+pub fn read_text<T: Read + Default>(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(T, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let (table, faults) = DeTable::parse_recoverable(text);
+    if !faults.is_empty() {
+        return Err(faults.iter().map(|fault| syntax(text, fault)).collect());
+    }
+    let span = table.span();
+    let root = Spanned::new(span, DeValue::Table(table.into_inner()));
+    let mut reader = Reader::new(text, env);
+    let file = T::read(&mut reader, &root).unwrap_or_default();
+    Ok((file, reader.into_diagnostics()))
 }
 
 fn syntax(text: &str, fault: &toml::de::Error) -> Diagnostic {

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use schemars::SchemaGenerator;
+use schemars::{JsonSchema, SchemaGenerator};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
@@ -10,28 +10,38 @@ use crate::file::File;
 
 /// The JSON schema (draft 2020-12) of tidegate.toml, for editors that check and complete.
 pub fn schema() -> String {
-    let mut text = serde_json::to_string_pretty(&tree()).expect("a schema is plain JSON");
-    text.push('\n');
-    text
-}
-
-fn tree() -> Value {
-    let generator: SchemaGenerator = SchemaSettings::draft2020_12().into();
-    let mut schema = generator.into_root_schema_for::<File>();
-    schema.insert("title".to_owned(), "tidegate.toml".into());
-    schema.to_value()
+    schema_of::<File>("tidegate.toml")
 }
 
 /// The reference page in Markdown: every table, key, type, default and meaning.
 pub fn reference() -> String {
-    let root = tree();
-    let mut page = Page { root: &root, out: String::new() };
-    page.out.push_str("# Configuration reference\n\n");
-    page.out.push_str(
-        "<!-- Made from the comments in config/src/file. Change them, then run `cargo xtask docs`. -->\n\n",
+    reference_of::<File>("Configuration reference", "config/src/file")
+}
+
+/// The JSON schema of a file called `title`.
+pub fn schema_of<T: JsonSchema>(title: &str) -> String {
+    let mut text = serde_json::to_string_pretty(&tree::<T>(title)).expect("a schema is plain JSON");
+    text.push('\n');
+    text
+}
+
+/// The reference page of a file, under `title`; `source` is where its comments are.
+pub fn reference_of<T: JsonSchema>(title: &str, source: &str) -> String {
+    let root = tree::<T>(title);
+    let mut page = Page { root: &root, out: format!("# {title}\n\n") };
+    let _ = write!(
+        page.out,
+        "<!-- Made from the comments in {source}. Change them, then run `cargo xtask docs`. -->\n\n",
     );
     page.table("", "", &root);
     page.out
+}
+
+fn tree<T: JsonSchema>(title: &str) -> Value {
+    let generator: SchemaGenerator = SchemaSettings::draft2020_12().into();
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
+    schema.to_value()
 }
 
 struct Page<'s> {
@@ -178,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_key_says_what_it_means_and_what_it_is_when_left_out() {
-        let root = tree();
+        let root = tree::<File>("tidegate.toml");
         let properties = properties(&root);
         assert!(properties.len() > 100, "only {} keys", properties.len());
         for (path, property) in properties {
@@ -207,7 +217,7 @@ mod tests {
         ] {
             assert!(page.contains(&format!("## `{title}`\n")), "{title} is missing:\n{page}");
         }
-        for (path, _) in properties(&tree()) {
+        for (path, _) in properties(&tree::<File>("tidegate.toml")) {
             let key = path.split_once('.').unwrap().1;
             assert!(page.contains(&format!("| `{key}` |")), "{path} is missing");
         }
@@ -219,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_schema_refuses_unknown_keys_as_the_reader_does() {
-        let root = tree();
+        let root = tree::<File>("tidegate.toml");
         let tables = root["$defs"].as_object().unwrap().values().chain([&root]);
         for table in tables {
             assert_eq!(table["additionalProperties"], Value::Bool(false), "{table}");

@@ -1,5 +1,6 @@
 //! scenario.toml to [`Plan`](crate::plan::Plan), and the same from the command line.
 
+pub mod file;
 pub mod quick;
 mod target;
 pub mod value;

@@ -112,8 +112,8 @@ impl Script {
         self.step(at).facts
     }
 
-    /// Begins a flow: one is drawn by weight, and the values that are new for each flow are drawn (CSV row, random
-    /// numbers, counter). `arrival` is the number of the flow over all parts, which makes rows and counters unique.
+    /// Begins a flow: one is drawn by weight, and the values that are new for each flow are taken (CSV row, counter)
+    /// or will be drawn where they are first put in (random numbers, choices, UUIDs). `arrival` is the number of the flow over all parts, which makes rows and counters unique.
     pub fn begin(&self, arrival: u64, rng: &mut Rng, memory: &mut Memory) -> At {
         self.0.values.renew(arrival, rng, memory);
         let flow = match &*self.0.flows {
@@ -138,17 +138,17 @@ impl Script {
     ///
     /// # Errors
     /// [`Failure::Capture`] when a variable has no value yet. What `out` holds then is of no use.
-    pub fn render(&self, at: At, memory: &mut Memory, unix_s: u64, out: &mut Vec<u8>) -> Result<(), Failure> {
+    pub fn render(&self, at: At, memory: &mut Memory, rng: &mut Rng, unix_s: u64, out: &mut Vec<u8>) -> Result<(), Failure> {
         let values = &self.0.values;
         match &self.step(at).request {
             Prepared::Fixed(bytes) => out.extend_from_slice(bytes),
-            Prepared::Whole(template) => values.render(template, memory, unix_s, out)?,
+            Prepared::Whole(template) => values.render(template, memory, rng, unix_s, out)?,
             Prepared::Measured { head, body } => {
-                values.render(head, memory, unix_s, out)?;
+                values.render(head, memory, rng, unix_s, out)?;
                 let length_at = out.len();
                 out.extend_from_slice(b"\r\n\r\n");
                 let body_at = out.len();
-                values.render(body, memory, unix_s, out)?;
+                values.render(body, memory, rng, unix_s, out)?;
                 insert_decimal(out, length_at, out.len() - body_at);
             }
         }
@@ -167,8 +167,8 @@ impl Script {
         unix_s: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        self.0.values.redraw(rng, memory);
-        self.0.values.render(&text.0, memory, unix_s, out)
+        self.0.values.forget(memory);
+        self.0.values.render(&text.0, memory, rng, unix_s, out)
     }
 
     /// Judges an answer and captures from it what later steps need. `head` was parsed from `buf`; `body` is the

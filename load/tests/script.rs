@@ -56,7 +56,7 @@ fn begun(mut draft: Draft, request: &Request) -> (Script, At, Memory) {
 
 fn rendered(script: &Script, at: At, memory: &mut Memory) -> String {
     let mut out = Vec::new();
-    script.render(at, memory, 1_700_000_000, &mut out).unwrap();
+    script.render(at, memory, &mut Rng::new(), 1_700_000_000, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -144,7 +144,7 @@ fn a_token_follows_the_row_of_its_user_and_is_signed_once_a_flow() {
     let first = rendered(&script, at, &mut memory);
     assert_eq!(rendered(&script, at, &mut memory), first);
     let mut later = Vec::new();
-    script.render(at, &mut memory, 1_700_000_060, &mut later).unwrap();
+    script.render(at, &mut memory, &mut Rng::with_seed(5), 1_700_000_060, &mut later).unwrap();
     assert_ne!(later, first.as_bytes(), "the first one has expired");
     script.begin(2, &mut Rng::with_seed(1), &mut memory);
     assert_ne!(rendered(&script, at, &mut memory), first);
@@ -155,7 +155,7 @@ fn a_value_that_was_never_captured_fails_the_request() {
     let mut draft = draft();
     let asked = request(&mut draft, "/{{got}}", None);
     let (script, at, mut memory) = begun(draft, &asked);
-    assert_eq!(script.render(at, &mut memory, 0, &mut Vec::new()), Err(Failure::Capture));
+    assert_eq!(script.render(at, &mut memory, &mut Rng::with_seed(5), 0, &mut Vec::new()), Err(Failure::Capture));
 }
 
 #[test]
@@ -328,7 +328,7 @@ proptest! {
         asked.body = draft.body(&format!("[{body}{{{{v}}}}"), None).ok();
         let (script, at, mut memory) = begun(draft, &asked);
         let mut out = Vec::new();
-        script.render(at, &mut memory, 0, &mut out).unwrap();
+        script.render(at, &mut memory, &mut Rng::with_seed(5), 0, &mut out).unwrap();
         let limits = Limits { head_bytes: 1 << 20, ..Limits::default() };
         let mut head = wire::RequestHead::new();
         prop_assert_eq!(head.parse(&out, &limits), Ok(true));

@@ -40,6 +40,13 @@ pub enum Source {
     Captured,
 }
 
+impl Source {
+    /// Whether its value is drawn at random for each flow.
+    const fn is_drawn(&self) -> bool {
+        matches!(self, Self::Random { .. } | Self::Choice(_) | Self::Uuid)
+    }
+}
+
 /// The order in which flows take the rows of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
@@ -202,7 +209,7 @@ impl Values {
         self.places
     }
 
-    /// Draws what is new for each flow.
+    /// Takes the rows of a new flow, and forgets what was drawn for the one before.
     pub(super) fn renew(&self, arrival: u64, rng: &mut Rng, memory: &mut Memory) {
         if !self.remembers {
             return;
@@ -215,24 +222,17 @@ impl Values {
                 remembered.values[usize::from(*place)] = Value::Number(table.draw(arrival, rng) as i64);
             }
         }
-        self.redraw(rng, memory);
+        self.forget(memory);
     }
 
-    /// Draws random numbers, choices and UUIDs anew.
-    pub(super) fn redraw(&self, rng: &mut Rng, memory: &mut Memory) {
-        if !self.remembers {
-            return;
-        }
-        let remembered = memory.remembered(self.places);
+    /// Forgets random numbers, choices and UUIDs, which are drawn anew where they are next put in.
+    pub(super) fn forget(&self, memory: &mut Memory) {
+        let Some(remembered) = &mut memory.0 else { return };
         for variable in &self.variables {
-            let value = match &variable.source {
-                Source::Random { from, to } => Value::Number(rng.i64(*from..=*to)),
-                Source::Choice(choices) => Value::Number(rng.usize(..choices.len()) as i64),
-                Source::Uuid => Value::Uuid(rng.u64(..), rng.u64(..)),
-                _ => continue,
-            };
-            remembered.values[usize::from(variable.place)] = value;
-            remembered.version += 1;
+            if variable.source.is_drawn() {
+                remembered.values[usize::from(variable.place)] = Value::Nothing;
+                remembered.version += 1;
+            }
         }
     }
 
@@ -241,6 +241,7 @@ impl Values {
         &self,
         template: &Template,
         memory: &mut Memory,
+        rng: &mut Rng,
         unix_s: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
@@ -249,8 +250,10 @@ impl Values {
                 Part::Fixed(bytes) => out.extend_from_slice(bytes),
                 Part::Value { variable, encoding } => {
                     let variable = &self.variables[usize::from(*variable)];
-                    if let Source::Token(secret) = &variable.source {
-                        self.token(secret, variable.place, memory, unix_s)?;
+                    match &variable.source {
+                        Source::Token(secret) => self.sign(secret, variable.place, memory, rng, unix_s)?,
+                        source if source.is_drawn() => self.draw(source, variable.place, memory, rng),
+                        _ => {}
                     }
                     // Numbers and UUIDs are the same in every encoding.
                     if !Self::number(&variable.source, memory, variable.place, unix_s, out) {
@@ -292,8 +295,27 @@ impl Values {
         }
     }
 
+    /// Draws the value of a variable unless it is drawn for this flow already.
+    fn draw(&self, source: &Source, place: u16, memory: &mut Memory, rng: &mut Rng) {
+        let value = &mut memory.remembered(self.places).values[usize::from(place)];
+        if let Value::Nothing = value {
+            *value = match source {
+                Source::Random { from, to } => Value::Number(rng.i64(*from..=*to)),
+                Source::Choice(choices) => Value::Number(rng.usize(..choices.len()) as i64),
+                _ => Value::Uuid(rng.u64(..), rng.u64(..)),
+            };
+        }
+    }
+
     /// Signs the token of a variable unless the user has one that still holds.
-    fn token(&self, secret: &Secret, place: u16, memory: &mut Memory, unix_s: u64) -> Result<(), Failure> {
+    fn sign(
+        &self,
+        secret: &Secret,
+        place: u16,
+        memory: &mut Memory,
+        rng: &mut Rng,
+        unix_s: u64,
+    ) -> Result<(), Failure> {
         let version = memory.remembered(self.places).version;
         if let Value::Token(held) = memory.value(place)
             && held.holds(secret, version, unix_s)
@@ -301,7 +323,7 @@ impl Values {
             return Ok(());
         }
         let mut claims = Vec::new();
-        self.render(secret.claims(), memory, unix_s, &mut claims)?;
+        self.render(secret.claims(), memory, rng, unix_s, &mut claims)?;
         let held = secret.sign(claims, version, unix_s).ok_or(Failure::Capture)?;
         memory.remembered(self.places).values[usize::from(place)] = Value::Token(Box::new(held));
         Ok(())
