@@ -41,6 +41,16 @@ pub struct Plan {
     pub seed: u64,
 }
 
+impl Plan {
+    /// The names of all steps, in the order of their index.
+    pub fn step_names(&self) -> Vec<String> {
+        match &self.work {
+            Work::Http(script) => script.step_names(),
+            Work::Sockets(sockets) => sockets.script.step_names(),
+        }
+    }
+}
+
 /// Who is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {

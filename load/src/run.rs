@@ -26,9 +26,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use crate::Nanos;
-use crate::engine::Clock;
-use crate::plan::{Plan, Work};
-use crate::record::{Record, Recorder};
+use crate::engine::{self, Clock};
+use crate::plan::Plan;
+use crate::record::Record;
 
 pub use layout::MOST_PROCESSES;
 use layout::{Layout, Machine};
@@ -40,6 +40,12 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// How far ahead the beginning is set, so that everybody knows of it when it comes.
 const LEAD: Duration = Duration::from_millis(150);
+
+/// By how much more for each user, so that all can connect before it comes.
+const LEAD_EACH: Duration = Duration::from_micros(20);
+
+/// Users beyond these have no influence on the beginning.
+const MOST_LEADING: u32 = 100_000;
 
 /// How long parts may take beyond the end of the plan before they count as hanging.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -247,7 +253,7 @@ struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     fn new(plan: &Plan, watch: &'a mut dyn FnMut(Progress<'_>)) -> Self {
-        let empty = empty_record(plan);
+        let empty = Record::new(&plan.step_names());
         Self { total: empty.clone(), fresh: empty.clone(), empty, clock: None, watch }
     }
 
@@ -264,29 +270,17 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// A record of this plan in which nothing has happened.
-pub fn empty_record(plan: &Plan) -> Record {
-    Recorder::new(&step_names(plan)).take()
-}
-
-/// The names of a plan's steps, in the order of their index.
-pub fn step_names(plan: &Plan) -> Vec<String> {
-    match &plan.work {
-        Work::Http(script) => script.step_names(),
-        Work::Sockets(sockets) => sockets.script.step_names(),
-    }
-}
-
-/// When everybody is to begin: a moment from now, on CLOCK_MONOTONIC and on the calendar.
-fn beginning() -> (Clock, SystemTime) {
-    let origin = usage::monotonic().saturating_add(LEAD.as_nanos() as u64);
-    (Clock { origin }, SystemTime::now() + LEAD)
+/// When everybody is to begin: a moment from now, on CLOCK_MONOTONIC and on the calendar. Users connect until then.
+fn beginning(users: u32) -> (Clock, SystemTime) {
+    let lead = LEAD + LEAD_EACH * users.min(MOST_LEADING);
+    let origin = engine::monotonic().saturating_add(lead.as_nanos() as u64);
+    (Clock { origin }, SystemTime::now() + lead)
 }
 
 /// How long a plan takes at most.
 fn at_most(plan: &Plan) -> Duration {
     let stages: Duration = plan.stages.iter().map(|stage| stage.duration).sum();
-    LEAD + stages + plan.grace
+    LEAD + LEAD_EACH * MOST_LEADING + stages + plan.grace
 }
 
 #[cfg(test)]

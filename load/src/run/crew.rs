@@ -6,9 +6,9 @@ use std::thread::{Builder, Scope};
 use std::time::{Instant, SystemTime};
 
 use super::layout::Layout;
-use super::usage::{Usage, monotonic, resident_bytes, thread_cpu};
+use super::usage::{Usage, resident_bytes, thread_cpu};
 use super::{Ended, How, Lost, RunError, TELL_EVERY, Tally, beginning};
-use crate::engine::{self, Clock};
+use crate::engine::{self, Clock, monotonic};
 use crate::plan::{Part, Plan};
 use crate::record::Record;
 
@@ -55,7 +55,7 @@ pub(super) fn run(
 ) -> Result<Ended, RunError> {
     let parts = Parts { first: 0, count: layout.threads_each, of: layout.threads_each };
     let mut alone =
-        Alone { tally, began: SystemTime::now(), last_told: Instant::now(), usage: None, lost: Vec::new() };
+        Alone { users: plan.users.most(), tally, began: SystemTime::now(), last_told: Instant::now(), usage: None, lost: Vec::new() };
     with(plan, parts, stop, &engine::drive, &mut alone)?;
     if let Some(usage) = &mut alone.usage {
         usage.resident_bytes = resident_bytes();
@@ -70,6 +70,7 @@ pub(super) fn run(
 
 /// Leads the threads of a run that has only this process.
 struct Alone<'a, 'watch> {
+    users: u32,
     tally: &'a mut Tally<'watch>,
     began: SystemTime,
     last_told: Instant,
@@ -79,7 +80,7 @@ struct Alone<'a, 'watch> {
 
 impl Lead for Alone<'_, '_> {
     fn begin(&mut self) -> Option<Clock> {
-        let (clock, began) = beginning();
+        let (clock, began) = beginning(self.users);
         self.began = began;
         self.tally.clock = Some(clock);
         Some(clock)
@@ -197,7 +198,7 @@ mod tests {
 
     impl Lead for Listener {
         fn begin(&mut self) -> Option<Clock> {
-            (!self.does_not_begin).then(|| beginning().0)
+            (!self.does_not_begin).then(|| beginning(1).0)
         }
 
         fn hear(&mut self, told: Option<Told>) {
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn a_thread_that_cannot_work_is_named_and_the_others_go_on() {
         let heard = play(Listener::default(), &|plan, part, _, _, report| {
-            report(super::super::empty_record(plan));
+            report(Record::new(&plan.step_names()));
             if part.index == 3 { Err(io::Error::other("no epoll")) } else { Ok(()) }
         });
         assert_eq!((heard.done, heard.records), (1, 2));

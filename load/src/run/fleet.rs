@@ -89,7 +89,7 @@ pub(super) fn run(
         Fleet { members, heard, stop, tally, usage: None, lost: Vec::new(), was_told_to_stop: false };
     let mut started_at = SystemTime::now();
     if fleet.wait_until_ready() {
-        let (clock, began) = beginning();
+        let (clock, began) = beginning(plan.users.most());
         started_at = began;
         fleet.tally.clock = Some(clock);
         fleet.order(&Order::Begin(clock.origin));

@@ -10,7 +10,7 @@ use super::crew::{self, Lead, Parts, Told};
 use super::layout::raise_descriptors;
 use super::message::{Order, Share, Word, receive, send};
 use super::usage::{Usage, resident_bytes};
-use super::{RunError, empty_record};
+use super::RunError;
 use crate::engine::{self, Clock};
 use crate::plan::Plan;
 use crate::record::Record;
@@ -69,7 +69,7 @@ fn work(
     plan.sources.clone_from(&share.sources);
     plan.grace = share.grace;
     let parts = Parts { first: share.first, count: share.threads, of: share.of };
-    let gathered = empty_record(&plan);
+    let gathered = Record::new(&plan.step_names());
     let mut member = Member {
         orders,
         out,

@@ -1,22 +1,12 @@
-//! What the generator itself takes: time on a core, memory. The clock that all processes share.
+//! What the generator itself takes: time on a core, memory.
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// Nanoseconds of CLOCK_MONOTONIC.
-pub(super) fn monotonic() -> u64 {
-    nanoseconds(ClockId::Monotonic)
-}
-
 /// Nanoseconds that this thread has spent on a core.
 pub(super) fn thread_cpu() -> u64 {
-    nanoseconds(ClockId::ThreadCPUTime)
-}
-
-fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    // Neither clock is ever negative.
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 /// Most memory that this process ever had resident, in bytes; 0 where /proc does not say.
