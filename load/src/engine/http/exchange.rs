@@ -106,7 +106,7 @@ impl Engine<'_> {
             self.rendered.clear();
             let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             let out = &mut self.rendered;
-            if let Err(failure) = self.script.render(task.at, &mut user.memory, unix_s, out) {
+            if let Err(failure) = self.script.render(task.at, &mut user.memory, &mut self.rng, unix_s, out) {
                 self.finish(slot, Err(failure));
                 return;
             }
