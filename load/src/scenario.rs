@@ -17,7 +17,6 @@ use std::time::Duration;
 use config::Diagnostics;
 
 use crate::plan::Plan;
-use crate::threshold::Threshold;
 
 pub use lower::Surroundings;
 pub use target::BadTarget;
@@ -119,11 +118,6 @@ pub fn schema() -> String {
 /// The reference page in Markdown: every table, key, type, default and meaning.
 pub fn reference() -> String {
     config::manual::reference_of::<file::File>("Scenario reference", "load/src/scenario/file.rs")
-}
-
-/// What has to hold when nobody says.
-fn default_threshold() -> Threshold {
-    Threshold::parse("success >= 99.9%").expect("the default is a threshold")
 }
 
 /// A seed that can be written back into a scenario, and read by what knows only doubles.

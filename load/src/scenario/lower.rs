@@ -162,10 +162,13 @@ impl Lowering<'_> {
     fn thresholds(&mut self, file: &File) -> Vec<Threshold> {
         let mut thresholds = Vec::new();
         let written = file.thresholds();
+        let steps = self.draft.step_names();
         for text in &written.0 {
-            match Threshold::parse(text.get_ref()) {
+            let checked = Threshold::parse(text.get_ref())
+                .and_then(|threshold| threshold.check_steps(&steps).map(|()| threshold));
+            match checked {
                 Ok(threshold) => thresholds.push(threshold),
-                Err(bad) => self.report(Diagnostic::error(text.span(), bad.to_string())),
+                Err(bad) => self.error(text.span(), format!("\"{}\": {}", bad.text, bad.what), bad.mend),
             }
         }
         if written.0.is_empty() {

@@ -201,6 +201,11 @@ impl Draft {
         Ok(())
     }
 
+    /// The names of the steps so far.
+    pub fn step_names(&self) -> Vec<String> {
+        self.steps.iter().map(|step| step.name.clone()).collect()
+    }
+
     /// Adds a step to the flow that [`Draft::flow`] will end. `name` is for reports.
     pub fn step(
         &mut self,
