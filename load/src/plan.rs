@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::script::Script;
 use crate::threshold::Threshold;
 
@@ -37,6 +39,16 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// Seed of everything random, the same in all processes; each thread derives its own from it.
     pub seed: u64,
+}
+
+impl Plan {
+    /// The names of all steps, in the order of their index.
+    pub fn step_names(&self) -> Vec<String> {
+        match &self.work {
+            Work::Http(script) => script.step_names(),
+            Work::Sockets(sockets) => sockets.script.step_names(),
+        }
+    }
 }
 
 /// Who is asked.
@@ -85,7 +97,7 @@ pub enum Spacing {
 }
 
 /// A part of a run. The level goes in a straight line from `from` to `to`.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Stage {
     /// Shown in the live view and the reports.
     pub name: String,

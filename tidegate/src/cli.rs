@@ -1,5 +1,7 @@
 //! The command line: every command, its flags and its help in one place.
 
+mod load;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,10 +10,15 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{ask, docs, explain, run};
+use crate::{ask, docs, explain, load as load_command, run};
+
+pub(crate) use load::{Arguments, Files, Load, LoadCommand};
 
 /// Where the admin listener is when nothing else is said.
 pub const ADMIN: &str = "127.0.0.1:9900";
+
+/// Exit code of a command line, or of a file that it names, that has a mistake (EX_USAGE of sysexits).
+pub(crate) const USAGE: u8 = 64;
 
 /// Takes a web app from a hundred users to a million: balances, retries, watches.
 #[derive(Debug, Parser)]
@@ -41,6 +48,11 @@ enum Command {
     Status(Status),
     /// Take an endpoint out of the traffic: what it works on is finished, nothing new is sent
     Drain(Drain),
+    /// Load a web app, and say whether it holds: open-loop load with honest latencies
+    ///
+    /// By default requests are due at moments that do not depend on how the target is doing, and
+    /// their latency counts from then. TARGET is a URL or a scenario.
+    Load(Box<Load>),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -139,7 +151,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Nothing is left to do when the terminal is gone.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
     match cli.command {
@@ -149,6 +161,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(args) => ask::reload(&args),
         Command::Status(args) => ask::status(&args),
         Command::Drain(args) => ask::drain(&args),
+        Command::Load(args) => load_command::load(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut std::io::stdout());
             ExitCode::SUCCESS

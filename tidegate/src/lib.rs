@@ -8,4 +8,5 @@ pub mod cli;
 mod control;
 mod docs;
 mod explain;
+mod load;
 mod run;

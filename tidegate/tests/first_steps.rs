@@ -86,7 +86,7 @@ fn check_says_all_that_is_wrong_at_once_and_where() {
 #[test]
 fn an_unknown_flag_is_refused_with_the_usage() {
     let said = ask(&["run", "--too", "127.0.0.1:3000"]);
-    assert_eq!(said.code, 2);
+    assert_eq!(said.code, 64);
     assert!(said.err.contains("'--too'") && said.err.contains("Usage:"), "{}", said.err);
 }
 
@@ -228,6 +228,6 @@ fn completions_manual_and_version_are_printed() {
 
     assert_eq!(ask(&["--version"]).out, format!("tidegate {}\n", env!("CARGO_PKG_VERSION")));
     let nothing = ask(&[]);
-    assert_eq!(nothing.code, 2);
+    assert_eq!(nothing.code, 64);
     assert!(nothing.err.contains("Usage:"), "{}", nothing.err);
 }
