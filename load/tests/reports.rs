@@ -139,6 +139,14 @@ fn a_stretch_without_answers_is_marked_and_named() {
 }
 
 #[test]
+fn a_run_that_ended_before_its_plan_fills_its_charts() {
+    let mut report = samples::closed();
+    let whole = html(&report);
+    report.stages[0].to_s = 3_600.0;
+    assert_eq!(html(&report), whole);
+}
+
+#[test]
 fn a_page_has_the_sections_that_its_run_has_something_for() {
     let sections = |report: &Report| {
         let page = html(report);

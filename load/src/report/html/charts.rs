@@ -197,18 +197,20 @@ fn silent(report: &Report) -> Vec<(f64, f64)> {
     silences.collect()
 }
 
-/// When the last thing of the run ended.
+/// When the run was over, which may be long before its plan was: somebody ended it, or it had enough requests.
 fn end_s(report: &Report) -> f64 {
-    let measured = report.timeline.iter().map(|moment| moment.at_s + moment.width_s);
-    measured.chain(report.stages.iter().map(|stage| stage.to_s)).fold(report.duration_s, f64::max)
+    let measured = report.timeline.last().map_or(0.0, |moment| moment.at_s + moment.width_s);
+    if report.duration_s > 0.0 { report.duration_s } else { measured }
 }
 
 /// The stages, and the time after them in which answers were still waited for. One stage alone needs no mark.
 fn bands(report: &Report) -> Vec<Band> {
-    let mut bands: Vec<Band> = (report.stages.iter())
-        .map(|stage| Band { name: stage.name.clone(), from: stage.from_s, to: stage.to_s })
+    let end = end_s(report);
+    let begun = report.stages.iter().filter(|stage| stage.from_s < end);
+    let mut bands: Vec<Band> = begun
+        .map(|stage| Band { name: stage.name.clone(), from: stage.from_s, to: stage.to_s.min(end) })
         .collect();
-    let (planned, end) = (report.stages.last().map_or(0.0, |stage| stage.to_s), end_s(report));
+    let planned = report.stages.last().map_or(0.0, |stage| stage.to_s);
     if end > planned * 1.02 && planned > 0.0 {
         bands.push(Band { name: "last answers".into(), from: planned, to: end });
     }
