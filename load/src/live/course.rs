@@ -58,8 +58,9 @@ impl Course {
         let (elapsed, mut end) = (Duration::from_nanos(elapsed), Duration::ZERO);
         for stage in self.stages.iter().enumerate() {
             end += stage.1.duration;
-            if elapsed < end {
-                return Place { stage: Some(stage), left: end - elapsed };
+            let left = end.saturating_sub(elapsed);
+            if !left.is_zero() {
+                return Place { stage: Some(stage), left };
             }
         }
         Place { stage: None, left: Duration::ZERO }
@@ -102,9 +103,6 @@ impl Course {
         let failures = total.failures();
         let mut counts = Failure::ALL.map(|failure| (failure, failures.count(failure)));
         if self.sockets {
-            for (failure, count) in &mut counts {
-                *count += total.not_connected.count(*failure);
-            }
             counts[Failure::Lost.index()].1 += total.sockets.lost;
             counts[Failure::Disconnected.index()].1 += total.sockets.disconnected;
         }

@@ -202,7 +202,7 @@ impl Shown<'_> {
             .block(
                 Block::bordered()
                     .border_style(Style::new().add_modifier(Modifier::DIM))
-                    .title(Line::from_iter(names)),
+                    .title(names.collect::<Line<'_>>()),
             )
             .legend_position(None)
             .x_axis(Scale::default().bounds([0.0, end]).labels(["0".to_owned(), figures::span(end)]))

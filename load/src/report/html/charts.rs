@@ -73,13 +73,23 @@ pub fn rates(report: &Report) -> Option<Chart> {
         filled: class != "plan",
         stretches: stretches(report, |moment| shown(class, moment).then(|| pick(moment))),
     });
-    let note = if has_schedule {
+    let sockets = report.sockets.is_some();
+    let note = if sockets {
+        "Attempts to open a socket per second, as they succeeded or failed."
+    } else if has_schedule {
         "Requests per second: as they became due, and as they succeeded or failed."
     } else {
         "Requests per second, as they succeeded or failed. The next one waits for the answer before."
     };
     let values = |moment: &Moment| picks.iter().map(|pick| figures::rate((pick.2)(moment))).collect();
-    Some(over_time(report, "Rate", note, Axis::linear(most, figures::rate), series.collect(), values))
+    Some(over_time(
+        report,
+        if sockets { "Openings" } else { "Rate" },
+        note,
+        Axis::linear(most, figures::rate),
+        series.collect(),
+        values,
+    ))
 }
 
 /// Open connections over time. `None` when none was ever open.
@@ -102,9 +112,9 @@ pub fn delivered(report: &Report) -> Option<Chart> {
 
 /// The percentile curve. `None` when nothing was measured.
 pub fn percentiles(report: &Report) -> Option<Chart> {
-    let measured = report.measured().count;
-    let x = Axis::percentiles(measured);
-    let within = |percentile: f64| Axis::nines(percentile).min((measured.max(10) as f64).log10());
+    let count = report.response.count;
+    let x = Axis::percentiles(count);
+    let within = |percentile: f64| Axis::nines(percentile).min((count.max(10) as f64).log10());
     let points = |pick: fn(&Percentile) -> f64| -> Vec<_> {
         // What lies below the first point is no longer than it.
         let begin = report.curve.first().map(|point| (0.0, pick(point)));
@@ -118,7 +128,8 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     values.clone().find(|value| *value > 0.0)?;
     let y = Axis::times(values);
     let closed = report.model == "closed";
-    let has_service = report.service.count > 0 && !closed;
+    let sockets = report.sockets.is_some();
+    let has_service = report.service.count > 0 && !closed && !sockets;
     let mut series =
         vec![Series { name: "response", class: "three", filled: has_service, stretches: vec![response] }];
     if has_service {
@@ -129,6 +140,8 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
          between them is waiting."
     } else if closed {
         "Which share took no longer than this, counted from sending."
+    } else if sockets {
+        "Which share of the sockets took no longer than this to open."
     } else {
         "Which share took no longer than this."
     };
@@ -143,7 +156,7 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     });
     let readings = readings.collect();
     Some(Chart {
-        title: "Percentiles",
+        title: if sockets { "Opening times" } else { "Percentiles" },
         note: note.into(),
         x,
         y,
