@@ -1,7 +1,7 @@
 //! The report as one HTML page that needs nothing else: no network, no fonts, no library. It says first whether the
 //! run passed, then where time went, then everything else.
 //!
-//! Whatever comes from outside (names, addresses, reasons) goes through [`escape`]. The page forbids itself any
+//! Whatever comes from outside (names, addresses, reasons) goes through `escape`. The page forbids itself any
 //! request by its own content policy.
 
 mod chart;

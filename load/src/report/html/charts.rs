@@ -138,10 +138,10 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     let note = if has_service {
         "Which share took no longer than this. Response counts from the due time, service from sending: what lies \
          between them is waiting."
-    } else if closed {
-        "Which share took no longer than this, counted from sending."
     } else if sockets {
         "Which share of the sockets took no longer than this to open."
+    } else if closed {
+        "Which share took no longer than this, counted from sending."
     } else {
         "Which share took no longer than this."
     };
