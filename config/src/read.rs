@@ -145,7 +145,8 @@ impl<'a> Reader<'a> {
 
     /// Reports a key that has to be there.
     pub fn missing(&mut self, table: Range<usize>, key: &str, example: &str) {
-        let message = format!("{} has no {key}", self.path.join("."));
+        let whose = if self.path.is_empty() { "the file".to_owned() } else { self.path.join(".") };
+        let message = format!("{whose} has no {key}");
         self.report(Diagnostic::error(table, message).help(format!("add {key} = {example}")));
     }
 

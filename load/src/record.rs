@@ -1,19 +1,23 @@
 //! What happened: counted without allocation by each thread, merged over threads and processes.
 
+mod bounded;
 mod tally;
-mod times;
 mod timeline;
+mod times;
 
 use serde::{Deserialize, Serialize};
 
 pub use tally::{Failures, OfSockets, OfStep, Statuses};
-pub use times::{Coarse, Fine, Times};
 pub use timeline::{MOST_STRETCHES, Stretch, Timeline};
+pub use times::{Coarse, Fine, Times};
 
 use crate::Nanos;
 use crate::failure::Failure;
 use crate::plan::{Part, Plan, Work};
 use crate::schedule;
+
+/// Most steps of a record that is read, the one for strays included.
+pub const MOST_STEPS: usize = 1000;
 
 /// Name of the step that counts what was recorded under a number that no step has.
 const STRAY: &str = "(no step)";
@@ -120,7 +124,7 @@ impl Recorder {
         match done.outcome {
             Ok(()) => {
                 step.succeeded += 1;
-                record.succeeded_in_time += u64::from(done.at <= self.end);
+                step.succeeded_in_time += u64::from(done.at <= self.end);
             }
             Err(failure) => {
                 step.failures.add(failure);
@@ -182,11 +186,10 @@ impl Recorder {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Record {
     /// By step, in the order of the scenario. What was recorded for a step that does not exist comes last.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, MOST_STEPS>")]
     pub steps: Vec<OfStep>,
     /// Requests that became due (open model only).
     pub due: u64,
-    /// Requests that succeeded before the last stage was over.
-    pub succeeded_in_time: u64,
     /// When the last request ended.
     pub last_end: Nanos,
     /// Bytes of answers, heads and framing included.
@@ -220,7 +223,6 @@ impl Record {
             own.merge(its);
         }
         self.due = self.due.saturating_add(other.due);
-        self.succeeded_in_time = self.succeeded_in_time.saturating_add(other.succeeded_in_time);
         self.last_end = self.last_end.max(other.last_end);
         self.received_bytes = self.received_bytes.saturating_add(other.received_bytes);
         self.sent_bytes = self.sent_bytes.saturating_add(other.sent_bytes);
@@ -246,6 +248,11 @@ impl Record {
     /// Those that succeeded.
     pub fn succeeded(&self) -> u64 {
         self.sum(|step| step.succeeded)
+    }
+
+    /// Those that succeeded before the last stage was over.
+    pub fn succeeded_in_time(&self) -> u64 {
+        self.sum(|step| step.succeeded_in_time)
     }
 
     /// Response times of all steps: from the due time to the end of the answer.
@@ -295,6 +302,330 @@ impl Record {
             connect: self.connect.fresh(),
             sockets: OfSockets { delivery: self.sockets.delivery.fresh(), ..OfSockets::default() },
             ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const S: Nanos = 1_000_000_000;
+    const MS: Nanos = 1_000_000;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn recorder(part: u32) -> Recorder {
+        Recorder { timeline: timeline::Writer::new(part), ..Recorder::new(&names(&["home", "search"])) }
+    }
+
+    fn done(due: Nanos, at: Nanos) -> Done {
+        Done {
+            step: 0,
+            due,
+            sent: Some(due + MS),
+            at,
+            status: 200,
+            outcome: Ok(()),
+            received_bytes: 1000,
+            sent_bytes: 100,
+        }
+    }
+
+    #[test]
+    fn response_counts_from_the_due_time_and_service_from_sending() {
+        let mut recorder = recorder(0);
+        recorder.done(&Done { sent: Some(S + 20 * MS), ..done(S, S + 30 * MS) });
+        let record = recorder.take();
+        assert!((record.response().quantile_ms(1.0).unwrap() - 30.0).abs() < 0.03);
+        assert!((record.service().quantile_ms(1.0).unwrap() - 10.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_request_that_was_never_sent_has_no_service_time_but_a_response_time() {
+        let mut recorder = recorder(0);
+        let outcome = Err(Failure::Unfinished);
+        recorder.done(&Done { sent: None, status: 0, outcome, ..done(S, 5 * S) });
+        let record = recorder.take();
+        assert_eq!((record.response().count(), record.service().count()), (1, 0));
+        assert_eq!(record.failures().ranked(), [(Failure::Unfinished, 1)]);
+        assert_eq!(record.statuses().iter().count(), 0);
+    }
+
+    #[test]
+    fn taking_leaves_nothing_behind() {
+        let mut recorder = recorder(0);
+        recorder.due(S, 5);
+        recorder.done(&done(S, S + MS));
+        recorder.event(S, Event::Connected { took: MS });
+        recorder.event(S, Event::Lost(3));
+        recorder.open(S, 1);
+        assert_ne!(recorder.take(), Record::new(&names(&["home", "search"])));
+        assert_eq!(recorder.take(), Record::new(&names(&["home", "search"])));
+    }
+
+    #[test]
+    fn a_step_that_does_not_exist_is_counted_apart() {
+        let mut recorder = recorder(0);
+        recorder.done(&Done { step: u16::MAX, ..done(S, 2 * S) });
+        let record = recorder.take();
+        assert_eq!(record.steps.len(), 3);
+        assert_eq!((record.steps[2].name.as_str(), record.requests()), (STRAY, 1));
+        recorder.done(&done(S, 2 * S));
+        assert_eq!(recorder.take().steps.len(), 2);
+    }
+
+    #[test]
+    fn what_is_answered_after_the_last_stage_is_not_in_time() {
+        let mut recorder = Recorder { end: 10 * S, ..recorder(0) };
+        recorder.done(&done(9 * S, 10 * S));
+        recorder.done(&done(9 * S, 10 * S + 1));
+        let record = recorder.take();
+        assert_eq!((record.succeeded(), record.succeeded_in_time()), (2, 1));
+        assert_eq!(record.last_end, 10 * S + 1);
+    }
+
+    #[test]
+    fn a_long_run_has_no_more_stretches_than_a_short_one() {
+        let mut recorder = recorder(0);
+        for second in 0..10_000 {
+            recorder.done(&done(second * S, second * S + MS));
+        }
+        let timeline = recorder.take().timeline;
+        assert_eq!(timeline.width(), 32 * S);
+        assert_eq!(timeline.stretches().len(), 10_000_usize.div_ceil(32));
+        assert_eq!(timeline.stretches().iter().map(|stretch| stretch.ended).sum::<u64>(), 10_000);
+        assert!(timeline.stretches().iter().all(|stretch| stretch.response.count() == stretch.ended));
+    }
+
+    #[test]
+    fn the_last_moment_that_there_is_has_a_stretch() {
+        let mut recorder = recorder(0);
+        recorder.done(&done(0, 0));
+        recorder.done(&done(0, Nanos::MAX));
+        recorder.open(Nanos::MAX, 3);
+        let timeline = recorder.take().timeline;
+        assert!(timeline.stretches().last().unwrap().index < MOST_STRETCHES);
+        let text = serde_json::to_string(&timeline).unwrap();
+        assert_eq!(serde_json::from_str::<Timeline>(&text).unwrap(), timeline);
+    }
+
+    #[test]
+    fn a_finer_timeline_is_coarsened_when_it_meets_a_wider_one() {
+        let (mut short, mut long) = (recorder(0), recorder(0));
+        for second in 0..8 {
+            short.done(&done(second * S, second * S));
+        }
+        long.done(&done(2000 * S, 2000 * S));
+        let (short, long) = (short.take(), long.take());
+        let mut merged = short.clone();
+        merged.merge(&long);
+        let shape: Vec<_> = merged.timeline.stretches().iter().map(|at| (at.index, at.ended)).collect();
+        assert_eq!((merged.timeline.width(), shape), (4 * S, vec![(0, 4), (1, 4), (500, 1)]));
+    }
+
+    #[test]
+    fn open_connections_of_parts_add_up_and_those_of_windows_do_not() {
+        let (mut one, mut two) = (recorder(0), recorder(1));
+        let mut all = Record::default();
+        one.open(S / 2, 10);
+        all.merge(&one.take());
+        one.open(S / 2 + 1, 12);
+        one.open(S / 2 + 2, 0);
+        all.merge(&one.take());
+        two.open(S / 2, 5);
+        all.merge(&two.take());
+        assert_eq!(all.most_open(), 17);
+    }
+
+    #[test]
+    fn connections_stay_open_through_silent_seconds() {
+        let (mut one, mut two) = (recorder(0), recorder(1));
+        one.open(0, 10);
+        one.open(4 * S, 9);
+        two.open(2 * S, 1);
+        two.done(&done(3 * S, 3 * S));
+        let mut all = one.take();
+        all.merge(&two.take());
+        assert_eq!(all.timeline.open(), [10, 9, 10, 10, 9]);
+    }
+
+    #[test]
+    fn another_run_has_connections_of_its_own() {
+        let mut recorder = recorder(0);
+        recorder.open(S, 7);
+        let run = recorder.take();
+        let mut both = run.clone();
+        both.merge_run(&run);
+        assert_eq!(both.most_open(), 14);
+    }
+
+    #[test]
+    fn a_status_beyond_three_digits_is_counted_as_the_last_one() {
+        let mut recorder = recorder(0);
+        recorder.done(&Done { status: 60_000, ..done(0, 1) });
+        assert_eq!(recorder.take().statuses().iter().collect::<Vec<_>>(), [(999, 1)]);
+    }
+
+    #[test]
+    fn a_record_of_too_many_steps_is_refused_before_they_take_memory() {
+        let record = Record::new(&vec!["step".to_owned(); MOST_STEPS]);
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+        let step = serde_json::to_string(&record.steps[0]).unwrap();
+        let more = text.replacen(r#""steps":["#, &format!(r#""steps":[{step},"#), 1);
+        let error = serde_json::from_str::<Record>(&more).unwrap_err().to_string();
+        assert!(error.contains("at most 1000"), "{error}");
+    }
+
+    #[test]
+    fn broken_timelines_are_refused() {
+        let stretch = |index: u32, open: &str| {
+            format!(
+                r#"{{"index":{index},"due":0,"ended":0,"failed":0,"delivered":0,"open":{open},"response":"","service":"","delivery":""}}"#
+            )
+        };
+        let timeline = |doublings: u32, stretches: &[String]| {
+            let text = format!(r#"{{"doublings":{doublings},"stretches":[{}]}}"#, stretches.join(","));
+            serde_json::from_str::<Timeline>(&text).map_err(|error| error.to_string())
+        };
+        assert!(timeline(25, &[stretch(599, "[[0,1],[1023,2]]")]).is_ok());
+        for (broken, why) in [
+            (timeline(26, &[]), "stretches of 2^26"),
+            (timeline(0, &[stretch(600, "[]")]), "beyond 600"),
+            (timeline(0, &[stretch(1, "[]"), stretch(1, "[]")]), "not in order"),
+            (timeline(0, &[stretch(1, "[[1,1],[1,1]]")]), "not in order"),
+            (timeline(0, &[stretch(1, "[[1024,1]]")]), "not in order"),
+        ] {
+            assert!(broken.unwrap_err().contains(why), "{why}");
+        }
+    }
+
+    /// Something that a recorder is told.
+    #[derive(Clone, Debug)]
+    enum Told {
+        Due(Nanos, Nanos),
+        Done(Done),
+        Event(Nanos, Event),
+        Open(Nanos, u32),
+    }
+
+    impl Told {
+        fn at(&self) -> Nanos {
+            match self {
+                Self::Due(at, _) | Self::Event(at, _) | Self::Open(at, _) => *at,
+                Self::Done(done) => done.at,
+            }
+        }
+    }
+
+    fn told() -> impl Strategy<Value = Told> {
+        let moment = prop_oneof![8 => 0..5 * S, 2 => 0..5000 * S, 1 => any::<u64>()];
+        let outcome =
+            prop_oneof![Just(Ok(())), (0..Failure::ALL.len()).prop_map(|index| Err(Failure::ALL[index]))];
+        let done = (0u16..4, moment.clone(), any::<bool>(), 0..3 * S, 0u16..700, outcome).prop_map(
+            |(step, due, was_sent, took, status, outcome)| {
+                let at = due.saturating_add(took);
+                let sent = was_sent.then_some(due.saturating_add(took / 2));
+                Done { step, due, sent, at, status, outcome, received_bytes: took, sent_bytes: due }
+            },
+        );
+        let event = prop_oneof![
+            (0..S).prop_map(|took| Event::Connected { took }),
+            (0..S).prop_map(|took| Event::Delivered { took }),
+            any::<u64>().prop_map(Event::Lost),
+            Just(Event::NotConnected(Failure::Refused)),
+            Just(Event::Disconnected),
+            Just(Event::Published),
+            Just(Event::Received),
+            Just(Event::Duplicated),
+            Just(Event::Reordered),
+        ];
+        prop_oneof![
+            (moment.clone(), 0..S).prop_map(|(due, lag)| Told::Due(due, lag)),
+            done.prop_map(Told::Done),
+            (moment.clone(), event).prop_map(|(at, event)| Told::Event(at, event)),
+            (moment, 0u32..1000).prop_map(|(at, open)| Told::Open(at, open)),
+        ]
+    }
+
+    fn play(recorder: &mut Recorder, story: &[Told]) -> Record {
+        for told in story {
+            match told {
+                Told::Due(due, lag) => recorder.due(*due, *lag),
+                Told::Done(done) => recorder.done(done),
+                Told::Event(at, event) => recorder.event(*at, *event),
+                Told::Open(at, open) => recorder.open(*at, *open),
+            }
+        }
+        recorder.take()
+    }
+
+    fn record(part: u32) -> impl Strategy<Value = Record> {
+        prop::collection::vec(told(), 0..25).prop_map(move |story| play(&mut recorder(part), &story))
+    }
+
+    fn merged(records: &[&Record]) -> Record {
+        let mut all = Record::default();
+        records.iter().for_each(|record| all.merge(record));
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn merging_is_commutative(a in record(0), b in record(1)) {
+            prop_assert_eq!(merged(&[&a, &b]), merged(&[&b, &a]));
+        }
+
+        #[test]
+        fn merging_is_associative(a in record(0), b in record(0), c in record(1)) {
+            prop_assert_eq!(merged(&[&merged(&[&a, &b]), &c]), merged(&[&a, &merged(&[&b, &c])]));
+        }
+
+        #[test]
+        fn nothing_merged_changes_nothing(a in record(0)) {
+            let mut with = a.clone();
+            with.merge(&Record::default());
+            prop_assert_eq!(&with, &a);
+            prop_assert_eq!(&merged(&[&a]), &a);
+        }
+
+        #[test]
+        fn windows_merge_to_what_one_window_had_recorded(
+            mut story in prop::collection::vec(told(), 0..40),
+            cut in 0usize..40,
+        ) {
+            story.sort_by_key(Told::at);
+            let cut = cut.min(story.len());
+            let whole = play(&mut recorder(0), &story);
+            let mut windowed = recorder(0);
+            let first = play(&mut windowed, &story[..cut]);
+            let second = play(&mut windowed, &story[cut..]);
+            prop_assert_eq!(merged(&[&first, &second]), whole);
+        }
+
+        #[test]
+        fn what_was_written_reads_as_the_same(a in record(3)) {
+            let text = serde_json::to_string(&a).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), a);
+        }
+
+        #[test]
+        fn any_damage_to_the_text_is_read_or_refused(a in record(0), at in any::<prop::sample::Index>(), byte in 32u8..127) {
+            let mut text = serde_json::to_string(&a).unwrap().into_bytes();
+            let at = at.index(text.len());
+            text[at] = byte;
+            if let Ok(mut read) = serde_json::from_slice::<Record>(&text) {
+                read.merge(&a);
+                read.most_open();
+                read.response().quantile_ms(0.5);
+            }
         }
     }
 }

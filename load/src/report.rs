@@ -1,5 +1,6 @@
 //! What people and programs get to see of a run: one [`Report`], shown as text, HTML, JSON or JUnit.
 
+pub(crate) mod axis;
 pub mod figures;
 mod findings;
 pub mod html;

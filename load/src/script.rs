@@ -138,7 +138,14 @@ impl Script {
     ///
     /// # Errors
     /// [`Failure::Capture`] when a variable has no value yet. What `out` holds then is of no use.
-    pub fn render(&self, at: At, memory: &mut Memory, rng: &mut Rng, unix_s: u64, out: &mut Vec<u8>) -> Result<(), Failure> {
+    pub fn render(
+        &self,
+        at: At,
+        memory: &mut Memory,
+        rng: &mut Rng,
+        unix_s: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         let values = &self.0.values;
         match &self.step(at).request {
             Prepared::Fixed(bytes) => out.extend_from_slice(bytes),

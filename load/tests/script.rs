@@ -155,7 +155,10 @@ fn a_value_that_was_never_captured_fails_the_request() {
     let mut draft = draft();
     let asked = request(&mut draft, "/{{got}}", None);
     let (script, at, mut memory) = begun(draft, &asked);
-    assert_eq!(script.render(at, &mut memory, &mut Rng::with_seed(5), 0, &mut Vec::new()), Err(Failure::Capture));
+    assert_eq!(
+        script.render(at, &mut memory, &mut Rng::with_seed(5), 0, &mut Vec::new()),
+        Err(Failure::Capture)
+    );
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl<'a> Engine<'a> {
             plan,
             script,
             clock: run.clock,
-            recorder: Recorder::new(&script.step_names()),
+            recorder: Recorder::for_part(plan, part),
             poller: Poller::new()?,
             dialer: Dialer::new(&plan.target, &plan.sources, part),
             users: Vec::new(),

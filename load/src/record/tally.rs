@@ -118,6 +118,8 @@ pub struct OfStep {
     pub requests: u64,
     /// Those that succeeded.
     pub succeeded: u64,
+    /// Those of them that did so before the last stage was over.
+    pub succeeded_in_time: u64,
     /// Answers by status.
     pub statuses: Statuses,
     /// How the others failed.
@@ -141,6 +143,7 @@ impl OfStep {
         }
         self.requests = self.requests.saturating_add(other.requests);
         self.succeeded = self.succeeded.saturating_add(other.succeeded);
+        self.succeeded_in_time = self.succeeded_in_time.saturating_add(other.succeeded_in_time);
         self.statuses.merge(&other.statuses);
         self.failures.merge(&other.failures);
         self.response.merge(&other.response);

@@ -173,8 +173,9 @@ impl Stretch {
 pub(super) struct Writer {
     timeline: Timeline,
     part: u16,
-    /// Connections that are open now: what a new stretch begins with.
+    /// Connections that are open since a moment: what a later stretch begins with.
     open: u32,
+    open_since: Nanos,
     /// The stretch that was written last, and the moments that belong to it.
     at: usize,
     from: Nanos,
@@ -189,6 +190,7 @@ impl Writer {
             timeline: Timeline::default(),
             part: (part % u32::from(MOST_PARTS)) as u16,
             open: 0,
+            open_since: 0,
             at: 0,
             from: 0,
             to: 0,
@@ -206,7 +208,7 @@ impl Writer {
 
     /// Notes how many connections are open.
     pub(super) fn opened(&mut self, moment: Nanos, connections: u32) {
-        self.open = connections;
+        (self.open, self.open_since) = (connections, moment);
         let part = self.part;
         self.at(moment).opened(part, connections);
     }
@@ -242,7 +244,7 @@ impl Writer {
             Err(place) => {
                 let mut stretch = self.spare.pop().unwrap_or_default();
                 stretch.index = index;
-                if self.open > 0 {
+                if self.open > 0 && moment >= self.open_since {
                     stretch.opened(self.part, self.open);
                 }
                 stretches.insert(place, stretch);
@@ -256,6 +258,7 @@ impl Writer {
 #[derive(Deserialize)]
 struct Unchecked {
     doublings: u8,
+    #[serde(deserialize_with = "super::bounded::at_most::<_, _, { MOST_STRETCHES as usize }>")]
     stretches: Vec<Stretch>,
 }
 
@@ -267,7 +270,7 @@ impl TryFrom<Unchecked> for Timeline {
             return Err(format!("a timeline has stretches of 2^{} seconds", read.doublings));
         }
         if read.stretches.last().is_some_and(|last| last.index >= MOST_STRETCHES) {
-            return Err(format!("a timeline has more than {MOST_STRETCHES} stretches"));
+            return Err(format!("a timeline goes beyond {MOST_STRETCHES} stretches"));
         }
         if !read.stretches.is_sorted_by(|a, b| a.index < b.index) {
             return Err("the stretches of a timeline are not in order".to_owned());

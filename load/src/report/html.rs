@@ -4,7 +4,6 @@
 //! Whatever comes from outside (names, addresses, reasons) goes through [`escape`]. The page forbids itself any
 //! request by its own content policy.
 
-mod axis;
 mod chart;
 mod charts;
 
@@ -120,9 +119,10 @@ fn banner(report: &Report) -> String {
 fn thresholds(report: &Report) -> String {
     let mut rows = String::new();
     for judged in &report.thresholds {
-        let (class, word, path) = match judged.holds {
-            true => ("pass", "holds", verdict(Verdict::Pass).2),
-            false => ("fail", "does not hold", verdict(Verdict::Fail).2),
+        let (class, word, path) = if judged.holds {
+            ("pass", "holds", verdict(Verdict::Pass).2)
+        } else {
+            ("fail", "does not hold", verdict(Verdict::Fail).2)
         };
         let (text, measured) = (escape(&judged.text), escape(&judged.measured));
         let _ = write!(

@@ -7,7 +7,7 @@ use config::value::{Count, Share, Statuses, Time};
 use config::{List, Named, OneOrMany, Shortened};
 use toml::Spanned;
 
-use super::value::{Constant, Json, PerSecond, Sources, Wait, Whole};
+use super::value::{Constant, Json, PerSecond, Sources, There, Wait, Whole};
 
 table! {
     /// The whole file.
@@ -189,7 +189,7 @@ table! {
     pub struct Expect {
         /// A status (`200`), a range (`"200-299"`), a class (`"2xx"`) or a list of them.
         status: OneOrMany<Statuses> => absent("any below 400"),
-        /// Header fields by name: a text is the whole value, a table says more. One line with that name has to be so.
+        /// Header fields by name: `true` is any value, a text the whole value, a table says more. One line with that name has to be so.
         headers: Named<Shortened<TextRule>> => default({}),
         /// The body: a text that it contains, or a table that says more.
         body: Shortened<BodyRule> => absent("any body"),
@@ -358,7 +358,17 @@ shorter! {
     RateShape: from = PerSecond;
     CountShape: from = Count<0, 10_000_000>;
     Variable: value = Constant;
-    TextRule: equals = String;
     BodyRule: contains = String;
     Capture: json = String;
+}
+
+impl Short for TextRule {
+    type Value = There;
+    fn from_value(value: Spanned<There>) -> Self {
+        let span = value.span();
+        match value.into_inner() {
+            There::Any => Self::default(),
+            There::Is(text) => Self { equals: Key::Written(Spanned::new(span, text)), ..Self::default() },
+        }
+    }
 }

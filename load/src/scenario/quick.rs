@@ -108,13 +108,14 @@ fn plan_with(options: &Options, resolve: Resolve<'_>) -> Result<Plan, Mistakes> 
     let shape = wrong.shape(options);
     let timeout = wrong.time("--timeout", options.timeout.as_deref()).unwrap_or(TIMEOUT);
     let request = wrong.request(options);
-    let thresholds = wrong.thresholds(&options.thresholds);
     let sources = wrong.sources(&options.sources);
+    let path = target.as_ref().map_or("/", |(_, path)| path);
+    let step = format!("{} {path}", request.method);
+    let thresholds = wrong.thresholds(&options.thresholds, &step);
     let Some((target, path)) = target.filter(|_| wrong.0.is_empty()) else { return Err(wrong) };
     let request = Request { path: Template::of(path.as_bytes()), ..request };
     let mut draft = Draft::new(&target.authority, !options.no_keepalive);
-    let name = format!("{} {path}", request.method);
-    draft.step(&name, &request, Pause::default(), Expect::default(), Vec::new());
+    draft.step(&step, &request, Pause::default(), Expect::default(), Vec::new());
     draft.flow(1);
     let script = draft.finish().expect("one step without variables is few enough");
     Ok(Plan {
@@ -246,10 +247,21 @@ impl Mistakes {
         Request { method, path: Template::default(), fields, body }
     }
 
-    fn thresholds(&mut self, texts: &[String]) -> Vec<Threshold> {
-        // Read once load-record is merged.
-        let _ = texts;
-        Vec::new()
+    fn thresholds(&mut self, texts: &[String], step: &str) -> Vec<Threshold> {
+        let mut thresholds = Vec::new();
+        for text in texts {
+            let steps = [step.to_owned()];
+            let checked = Threshold::parse(text)
+                .and_then(|threshold| threshold.check_steps(&steps).map(|()| threshold));
+            match checked {
+                Ok(threshold) => thresholds.push(threshold),
+                Err(bad) => self.add("--threshold", format!("\"{text}\": {}", bad.what), bad.mend),
+            }
+        }
+        if thresholds.is_empty() {
+            thresholds.push(Threshold::usual());
+        }
+        thresholds
     }
 
     fn sources(&mut self, texts: &[String]) -> Vec<IpAddr> {
@@ -269,4 +281,103 @@ impl Mistakes {
 
 fn stage(duration: Duration, level: f64) -> Stage {
     Stage { name: "steady".to_owned(), duration, from: level, to: level }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::At;
+
+    fn of(change: impl FnOnce(&mut Options)) -> Result<Plan, Mistakes> {
+        let mut options = Options { url: "http://127.0.0.1:8080/x?y=1".to_owned(), ..Options::default() };
+        change(&mut options);
+        plan(&options)
+    }
+
+    fn request(plan: &Plan) -> String {
+        let Work::Http(script) = &plan.work else { panic!("no requests") };
+        String::from_utf8(script.fixed(At { flow: 0, step: 0 }).unwrap().to_vec()).unwrap()
+    }
+
+    /// Level and length of the only stage.
+    fn shape(plan: &Plan) -> (f64, Duration) {
+        assert_eq!(plan.stages.len(), 1);
+        (plan.stages[0].to, plan.stages[0].duration)
+    }
+
+    #[test]
+    fn a_url_alone_is_100_per_second_for_10_seconds() {
+        let plan = of(|_| ()).unwrap();
+        assert_eq!((plan.model, plan.users), (Model::Open(Spacing::Even), Users::UpTo(10_000)));
+        assert_eq!(shape(&plan), (100.0, Duration::from_secs(10)));
+        assert_eq!(plan.thresholds, [Threshold::usual()]);
+        assert_eq!(
+            request(&plan),
+            "GET /x?y=1 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: tidegate-load\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn users_ask_once_a_second_unless_there_is_a_rate() {
+        let plan = of(|options| options.users = Some(50)).unwrap();
+        assert_eq!((plan.users, shape(&plan).0), (Users::Exactly(50), 50.0));
+        let rate =
+            |options: &mut Options| (options.users, options.rate) = (Some(50), Some("90/min".to_owned()));
+        let plan = of(rate).unwrap();
+        assert_eq!((plan.users, shape(&plan).0), (Users::Exactly(50), 1.5));
+    }
+
+    #[test]
+    fn a_number_of_requests_ends_the_run() {
+        let plan = of(|options| (options.closed, options.requests) = (true, Some(1000))).unwrap();
+        assert_eq!((plan.model, plan.users, plan.requests), (Model::Closed, Users::Exactly(10), Some(1000)));
+        assert_eq!(shape(&plan), (10.0, Duration::from_hours(1)));
+        let plan = of(|options| options.requests = Some(1000)).unwrap();
+        assert_eq!((shape(&plan), plan.requests), ((100.0, Duration::from_secs(10)), Some(1000)));
+        let poisson = |options: &mut Options| {
+            (options.requests, options.spacing) = (Some(1000), Some(Spacing::Poisson))
+        };
+        assert_eq!(shape(&of(poisson).unwrap()), (100.0, Duration::from_hours(1)));
+    }
+
+    #[test]
+    fn requests_are_as_the_options_say() {
+        let plan = of(|options| {
+            options.body = Some(r#"{"a":"{{b}}"}"#.to_owned());
+            options.headers = vec!["X-A:  b:c ".to_owned(), "Host: shop".to_owned()];
+            options.no_keepalive = true;
+            options.sources = vec!["127.0.0.2-127.0.0.3".to_owned()];
+            (options.timeout, options.seed) = (Some("2s".to_owned()), Some(7));
+            options.thresholds = vec!["p95 < 5ms".to_owned()];
+        })
+        .unwrap();
+        let wanted = "POST /x?y=1 HTTP/1.1\r\nUser-Agent: tidegate-load\r\nX-A: b:c\r\nHost: shop\r\n\
+                      Connection: close\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"a\":\"{{b}}\"}";
+        assert_eq!(request(&plan), wanted);
+        assert_eq!((plan.sources.len(), plan.timeout, plan.grace), (2, Duration::from_secs(2), plan.timeout));
+        assert_eq!((plan.seed, plan.keep_alive), (7, false));
+        assert_eq!(plan.thresholds, [Threshold::parse("p95 < 5ms").unwrap()]);
+    }
+
+    #[test]
+    fn every_wrong_option_is_told_at_once() {
+        let open = of(|options| {
+            options.url = "127.0.0.1:8080".to_owned();
+            (options.rate, options.duration) = (Some("fast".to_owned()), Some("5".to_owned()));
+            (options.users, options.connections) = (Some(0), Some(5));
+            options.requests = Some(0);
+            (options.method, options.timeout) = (Some("GET IT".to_owned()), Some("soon".to_owned()));
+            options.headers = vec!["nothing".to_owned(), "Content-Length: 5".to_owned()];
+            options.thresholds = vec!["p95 < soon".to_owned()];
+            options.sources = vec!["here".to_owned()];
+        });
+        let closed = of(|options| {
+            options.closed = true;
+            (options.rate, options.users) = (Some("5/s".to_owned()), Some(5));
+            options.spacing = Some(Spacing::Poisson);
+            options.duration = Some("0s".to_owned());
+            options.sources = vec!["127.0.0.0-127.0.15.255".to_owned(), "127.1.0.1".to_owned()];
+        });
+        insta::assert_snapshot!(format!("{}\n\n{}", open.unwrap_err(), closed.unwrap_err()));
+    }
 }

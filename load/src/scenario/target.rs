@@ -69,8 +69,10 @@ pub(crate) fn parse(text: &str, resolve: Resolve<'_>) -> Result<(Target, String)
             "send it as a header field: authorization = \"Basic …\"",
         );
     }
-    let (host, port) = host_and_port(authority)
-        .ok_or_else(|| BadTarget { what: format!("\"{authority}\" is no host with a port"), help: WRITE.to_owned() })?;
+    let (host, port) = host_and_port(authority).ok_or_else(|| BadTarget {
+        what: format!("\"{authority}\" is no host with a port"),
+        help: WRITE.to_owned(),
+    })?;
     let addresses = match resolve(host, port) {
         Ok(addresses) if !addresses.is_empty() => addresses,
         Ok(_) => {

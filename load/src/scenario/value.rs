@@ -33,6 +33,15 @@ pub struct Sources(pub Vec<IpAddr>);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Constant(pub String);
 
+/// `true`: it has to be there; a text: what it has to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum There {
+    /// With any value.
+    Any,
+    /// With this value.
+    Is(String),
+}
+
 /// A TOML value as JSON.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Json(pub serde_json::Value);
@@ -146,6 +155,15 @@ impl Read for Constant {
     }
 }
 
+impl Read for There {
+    fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
+        match value.get_ref() {
+            DeValue::Boolean(true) => Some(Self::Any),
+            _ => reader.string(value, "a text, true or a table").map(Self::Is),
+        }
+    }
+}
+
 impl Read for Whole {
     fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
         let DeValue::Integer(number) = value.get_ref() else {
@@ -220,6 +238,7 @@ inline_schema! {
     [] Constant, "Constant" => json_schema!({
         "type": ["string", "number", "boolean"], "title": "text or number",
     });
+    [] There, "There" => json_schema!({ "type": ["string", "boolean"], "title": "text or true" });
     [] Json, "Json" => json_schema!({
         "type": ["string", "number", "boolean", "array", "object"], "title": "any JSON value",
     });

@@ -89,6 +89,11 @@ impl Draft {
         self.names.insert(name.to_owned(), (source, None));
     }
 
+    /// Forgets a name until it is given again.
+    pub fn hide(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
     /// Whether something has this name.
     pub fn knows(&self, name: &str) -> bool {
         self.names.contains_key(name)
@@ -194,6 +199,11 @@ impl Draft {
         let variable = self.position(name).unwrap_or_default();
         template.value(variable, encoding);
         Ok(())
+    }
+
+    /// The names of the steps so far.
+    pub fn step_names(&self) -> Vec<String> {
+        self.steps.iter().map(|step| step.name.clone()).collect()
     }
 
     /// Adds a step to the flow that [`Draft::flow`] will end. `name` is for reports.

@@ -95,7 +95,7 @@ pub fn empty() -> Report {
         curve: Vec::new(),
         sockets: None,
         generator: Generator { processes: 1, threads: 2, cpu: 0.0, resident_bytes: 6 << 20, limit: None },
-        record: Record {},
+        record: Record::default(),
     }
 }
 
@@ -103,7 +103,6 @@ pub fn empty() -> Report {
 pub fn pass() -> Report {
     let rate = |second: u32| match second {
         0..10 => 100.0 * f64::from(second + 1),
-        10..40 => 1_000.0,
         40..50 => 2_000.0,
         _ => 1_000.0,
     };

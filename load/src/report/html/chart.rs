@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::axis::Axis;
 use super::escape;
+use crate::report::axis::Axis;
 
 /// A chart, ready to be drawn.
 #[derive(Debug)]

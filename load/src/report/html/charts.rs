@@ -1,12 +1,17 @@
 //! Which charts a report has, and what each of them shows.
 
-use super::axis::Axis;
 use super::chart::{Band, Chart, Reading, Series};
+use crate::report::axis::Axis;
 use crate::report::{Latencies, Moment, Percentile, Report, figures};
+
+/// A figure of a distribution.
+type OfLatencies = fn(&Latencies) -> f64;
+/// A figure of a moment.
+type OfMoment<'a> = &'a dyn Fn(&Moment) -> f64;
 
 /// Latency over time. `None` when nothing was measured.
 pub fn latency(report: &Report) -> Option<Chart> {
-    const PICKS: [(&str, &str, fn(&Latencies) -> f64); 3] = [
+    const PICKS: [(&str, &str, OfLatencies); 3] = [
         ("p50", "one", |latencies| latencies.p50_ms),
         ("p95", "two", |latencies| latencies.p95_ms),
         ("p99", "three", |latencies| latencies.p99_ms),
@@ -50,32 +55,30 @@ pub fn rates(report: &Report) -> Option<Chart> {
     let has_schedule = report.timeline.iter().any(|moment| moment.offered > 0);
     let has_failures = report.timeline.iter().any(|moment| moment.failed > 0);
     any.then_some(())?;
-    let mut picks: Vec<(&str, &str, bool, &dyn Fn(&Moment) -> f64)> =
-        vec![("achieved", "one", true, &achieved)];
+    let mut picks: Vec<(&str, &str, OfMoment<'_>)> = vec![("achieved", "one", &achieved)];
     if has_failures {
-        picks.push(("failed", "bad", true, &failed));
+        picks.push(("failed", "bad", &failed));
     }
     if has_schedule {
-        picks.push(("offered", "plan", false, &offered));
+        picks.push(("offered", "plan", &offered));
     }
     let most = report
         .timeline
         .iter()
-        .flat_map(|moment| picks.iter().map(|pick| (pick.3)(moment)))
+        .flat_map(|moment| picks.iter().map(|pick| (pick.2)(moment)))
         .fold(0.0, f64::max);
-    let series = picks.iter().map(|&(name, class, filled, pick)| Series {
+    let series = picks.iter().map(|&(name, class, pick)| Series {
         name,
         class,
-        filled,
+        filled: class != "plan",
         stretches: stretches(report, |moment| shown(class, moment).then(|| pick(moment))),
     });
-    let note = match has_schedule {
-        true => "Requests per second: as they became due, and as they succeeded or failed.",
-        false => {
-            "Requests per second, as they succeeded or failed. The next one waits for the answer before."
-        }
+    let note = if has_schedule {
+        "Requests per second: as they became due, and as they succeeded or failed."
+    } else {
+        "Requests per second, as they succeeded or failed. The next one waits for the answer before."
     };
-    let values = |moment: &Moment| picks.iter().map(|pick| figures::rate((pick.3)(moment))).collect();
+    let values = |moment: &Moment| picks.iter().map(|pick| figures::rate((pick.2)(moment))).collect();
     Some(over_time(report, "Rate", note, Axis::linear(most, figures::rate), series.collect(), values))
 }
 
@@ -131,9 +134,10 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     let readings = report.curve.iter().map(|point| Reading {
         at: within(point.percentile),
         title: format!("{}% of requests", trimmed(point.percentile)),
-        values: match has_service {
-            true => vec![figures::time(point.response_ms), figures::time(point.service_ms)],
-            false => vec![figures::time(point.response_ms)],
+        values: if has_service {
+            vec![figures::time(point.response_ms), figures::time(point.service_ms)]
+        } else {
+            vec![figures::time(point.response_ms)]
         },
     });
     let readings = readings.collect();

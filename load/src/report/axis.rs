@@ -89,6 +89,15 @@ impl Axis {
         self.scale == Scale::Log
     }
 
+    /// What is written at the low and the high end.
+    pub fn ends(&self) -> [String; 2] {
+        let label = |end: f64| {
+            let tick = self.ticks.iter().find(|(at, _)| (at - end).abs() <= end.abs() * 1e-6);
+            tick.map_or_else(|| short(end), |(_, label)| label.clone())
+        };
+        [self.low, self.high].map(label)
+    }
+
     /// Where `value` lies, 0 at the low end to 1 at the high one; values past an end lie at it.
     pub fn place(&self, value: f64) -> f64 {
         let place = match self.scale {
