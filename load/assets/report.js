@@ -23,9 +23,10 @@ for (const plot of document.querySelectorAll(".plot")) {
       return row;
     });
     box.replaceChildren(title, ...rows);
-    line.style.left = `${data.at[best] * 100}%`;
-    box.style.left = `${Math.min(Math.max(data.at[best] * room.width - box.offsetWidth / 2, 0), room.width - box.offsetWidth)}px`;
     plot.classList.add("pointed");
+    const most = room.width - box.offsetWidth;
+    line.style.left = `${data.at[best] * 100}%`;
+    box.style.left = `${Math.max(0, Math.min(most, data.at[best] * room.width - box.offsetWidth / 2))}px`;
   });
   plot.addEventListener("pointerleave", () => plot.classList.remove("pointed"));
 }

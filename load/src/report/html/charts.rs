@@ -117,23 +117,24 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     let values = response.iter().chain(&service).map(|point| point.1);
     values.clone().find(|value| *value > 0.0)?;
     let y = Axis::times(values);
-    let has_service = report.service.count > 0;
+    let closed = report.model == "closed";
+    let has_service = report.service.count > 0 && !closed;
     let mut series =
         vec![Series { name: "response", class: "three", filled: has_service, stretches: vec![response] }];
     if has_service {
         series.push(Series { name: "service", class: "one", filled: true, stretches: vec![service] });
     }
-    let note = match (has_service, report.model.as_str()) {
-        (false, _) => "Which share took no longer than this.",
-        (true, "closed") => "Which share took no longer than this, counted from sending.",
-        (true, _) => {
-            "Which share took no longer than this. Response counts from the due time, service from sending: what lies \
-             between them is waiting."
-        }
+    let note = if has_service {
+        "Which share took no longer than this. Response counts from the due time, service from sending: what lies \
+         between them is waiting."
+    } else if closed {
+        "Which share took no longer than this, counted from sending."
+    } else {
+        "Which share took no longer than this."
     };
     let readings = report.curve.iter().map(|point| Reading {
         at: within(point.percentile),
-        title: format!("{}% of requests", trimmed(point.percentile)),
+        title: format!("{}%", trimmed(point.percentile)),
         values: if has_service {
             vec![figures::time(point.response_ms), figures::time(point.service_ms)]
         } else {
