@@ -4,11 +4,17 @@ pub(crate) mod axis;
 pub mod figures;
 mod findings;
 pub mod html;
+pub mod json;
+pub mod junit;
+mod merge;
+mod summary;
 pub mod text;
 
 use std::collections::BTreeMap;
 
+pub use merge::{MOST_REPORTS, merge};
 use serde::{Deserialize, Serialize};
+pub use summary::VERSION;
 
 use crate::record::Record;
 

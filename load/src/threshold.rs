@@ -212,7 +212,7 @@ impl Threshold {
         }
     }
 
-    /// A measured value with its unit.
+    /// A measured value with its unit, and with enough digits to see on which side of the bound it lies.
     fn show(&self, value: f64) -> String {
         match (self.metric.kind(), self.bound.unit) {
             (Kind::Time, _) if value >= 1000.0 => format!("{:.3} s", value / 1000.0),

@@ -88,18 +88,14 @@ impl<const DIGITS: u8> Times<DIGITS> {
         Self(self.0.as_ref().map(|_| Self::histogram()))
     }
 
-    /// Where the counts of this distribution lie: each value in microseconds and how often it was measured.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0
-            .iter()
-            .flat_map(|times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())))
-    }
-
-    /// Counts a value in microseconds many times over.
-    pub(crate) fn add_many(&mut self, value_us: u64, count: u64) {
-        if count > 0 {
-            self.0.get_or_insert_with(Self::histogram).saturating_record_n(value_us, count);
-        }
+    /// Where the counts of this distribution lie: each slot in microseconds (from, to) and how many fell into it.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        self.0.iter().flat_map(|times| {
+            times.iter_recorded().map(|at| {
+                let top = at.value_iterated_to();
+                (times.lowest_equivalent(top), times.next_non_equivalent(top), at.count_at_value())
+            })
+        })
     }
 
     fn recorded(&self) -> Option<&Histogram<u64>> {
