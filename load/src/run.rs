@@ -29,6 +29,7 @@ use crate::Nanos;
 use crate::engine::{self, Clock};
 use crate::plan::Plan;
 use crate::record::Record;
+use crate::report::{Generator, Report, Verdict, figures};
 
 pub use layout::MOST_PROCESSES;
 use layout::{Layout, Machine};
@@ -49,6 +50,9 @@ const MOST_LEADING: u32 = 100_000;
 
 /// How long parts may take beyond the end of the plan before they count as hanging.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A thread that spends more of its time on a core is the limit of its run.
+const MOST_CPU: f64 = 0.8;
 
 /// Who carries out a plan.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +112,36 @@ pub struct Outcome {
     pub resident_bytes: u64,
     /// What was decided on the way and is worth knowing: sentences for people.
     pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// The report of a run of `plan` that came to this. A run that was cut short, or that lost a part of its
+    /// generator, proves nothing, whatever its figures are.
+    pub fn report(self, plan: &Plan) -> Report {
+        let limit = (self.busiest_cpu > MOST_CPU).then(|| {
+            let share = figures::percent(self.busiest_cpu);
+            format!("its busiest thread used {share} of a core, more than {}", figures::percent(MOST_CPU))
+        });
+        let generator = Generator {
+            processes: self.processes,
+            threads: self.threads,
+            cpu: self.cpu,
+            resident_bytes: self.resident_bytes,
+            limit,
+        };
+        let mut report = Report::new(plan, self.record, self.started_at, self.took, generator);
+        let cut_short = self.is_interrupted.then(|| {
+            let took = figures::span(self.took.as_secs_f64());
+            format!("the run was interrupted after {took}")
+        });
+        let lost = self.lost.iter().map(Lost::to_string);
+        let why: Vec<String> = lost.chain(cut_short).collect();
+        if !why.is_empty() {
+            report.verdict = Verdict::Inconclusive;
+            report.reason = format!("{}; until then, {}", why.join("; "), report.reason);
+        }
+        report
+    }
 }
 
 /// A part of a run that did not come to its end.

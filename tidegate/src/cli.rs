@@ -12,7 +12,7 @@ use clap_complete::Shell;
 
 use crate::{ask, docs, explain, load as load_command, run};
 
-pub(crate) use load::{Arguments, Files, Load, LoadCommand};
+pub(crate) use self::load::{Arguments, Files, Load, LoadCommand};
 
 /// Where the admin listener is when nothing else is said.
 pub const ADMIN: &str = "127.0.0.1:9900";
@@ -146,7 +146,8 @@ pub(crate) struct Drain {
 
 /// Runs the command line `args` (the program's name first) to its end.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             // Nothing is left to do when the terminal is gone.
@@ -161,7 +162,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(args) => ask::reload(&args),
         Command::Status(args) => ask::status(&args),
         Command::Drain(args) => ask::drain(&args),
-        Command::Load(args) => load_command::load(&args),
+        Command::Load(load) => load_command::load(&load, &args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut std::io::stdout());
             ExitCode::SUCCESS

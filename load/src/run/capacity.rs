@@ -161,12 +161,17 @@ impl Search {
     }
 
     fn end(&mut self) {
-        self.found = Some(match (self.passed.last().copied(), self.ceiling) {
+        self.found = Some(self.so_far());
+    }
+
+    /// What is known up to now.
+    pub fn so_far(&self) -> Capacity {
+        match (self.passed.last().copied(), self.ceiling) {
             (Some(low), Some(Ceiling { is_generator: false, .. })) => Capacity::Rate(low),
             (Some(low), _) => Capacity::AtLeast(low),
             (None, Some(Ceiling { is_generator: false, .. })) => Capacity::None,
             (None, _) => Capacity::Unknown,
-        });
+        }
     }
 }
 

@@ -169,7 +169,7 @@ mod tests {
     fn there_are_never_more_threads_than_users() -> Result<(), RunError> {
         assert_eq!(layout(3, &staff(Some(8), None))?.threads_each, 3);
         let layout = layout(2, &staff(None, Some(5)))?;
-        assert_eq!((layout.processes, layout.threads_each), (2, 2));
+        assert_eq!((layout.processes, layout.threads_each), (2, 1));
         Ok(())
     }
 

@@ -92,9 +92,6 @@ pub(crate) struct Arguments {
     /// Longest time for an answer [default: 30s]
     #[arg(long, value_name = "TIME", help_heading = "What is asked")]
     pub(crate) timeout: Option<String>,
-    /// Ask this origin instead of the scenario's, such as http://127.0.0.1:8080
-    #[arg(long = "target", value_name = "URL", help_heading = "What is asked")]
-    pub(crate) origin: Option<String>,
 
     /// What has to hold, once for each, such as "p95 < 100ms" or "rate >= 900/s" [default: "success >= 99.9%"]
     #[arg(long, value_name = "CONDITION", help_heading = "Verdict and reports")]
