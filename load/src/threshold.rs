@@ -184,12 +184,11 @@ impl Threshold {
     /// What was measured, in the unit that bounds are converted to. `None`: nothing was.
     fn measure(&self, record: &Record, stages_s: f64) -> Option<f64> {
         let whole;
-        let step = match &self.step {
-            Some(name) => record.steps.iter().find(|step| step.name == *name)?,
-            None => {
-                whole = whole_of(record, self.metric);
-                &whole
-            }
+        let step = if let Some(name) = &self.step {
+            record.steps.iter().find(|step| step.name == *name)?
+        } else {
+            whole = whole_of(record, self.metric);
+            &whole
         };
         let asked = |value: u64| (step.requests > 0).then_some(value as f64);
         match self.metric {
@@ -230,7 +229,7 @@ fn show_share(share: f64) -> String {
     for digits in 2..8 {
         let text = format!("{percent:.digits$}");
         let shown: f64 = text.parse().unwrap_or(percent);
-        let is_told_apart = (shown != 100.0 || share >= 1.0) && (shown != 0.0 || share <= 0.0);
+        let is_told_apart = (shown < 100.0 || share >= 1.0) && (shown > 0.0 || share <= 0.0);
         if is_told_apart {
             return format!("{text}%");
         }
