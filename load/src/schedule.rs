@@ -231,8 +231,8 @@ mod tests {
             stage(500, 2.0, 2.0),
         ]);
         assert_eq!(due, [SECOND, SECOND / 2 * 3, 3 * SECOND]);
-        assert_eq!(even(&[stage(1_000, 0.0, 0.0)]), [0; 0]);
-        assert_eq!(even(&[stage(0, 5.0, 5.0)]), [0; 0]);
+        assert!(even(&[stage(1_000, 0.0, 0.0)]).is_empty());
+        assert!(even(&[stage(0, 5.0, 5.0)]).is_empty());
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn the_whole_scenario_means_what_it_says() {
     assert_eq!((plan.name.as_str(), plan.seed, plan.requests), ("shop", 7, Some(100_000)));
     assert_eq!((plan.model, plan.users), (Model::Open(Spacing::Poisson), Users::UpTo(500)));
     assert_eq!((plan.sources.len(), plan.thresholds.len()), (4, 3));
-    assert_eq!(script(&plan).step_names(), ["search", "log in", "order"]);
+    assert_eq!(script(&plan).step_names(), ["search", "buy/log in", "buy/order"]);
     let facts = script(&plan).facts(At { flow: 0, step: 0 });
     assert!(facts.wants_body && facts.is_last);
     assert_eq!((facts.think.least, facts.think.most), (Duration::from_secs(1), Duration::from_secs(3)));

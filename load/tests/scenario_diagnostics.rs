@@ -7,7 +7,7 @@ const STAGE: &str = "[[stage]]\nfor = \"1s\"\nrate = \"10/s\"\n";
 const STEP: &str = "[[step]]\npath = \"/\"\n";
 
 fn told(text: &str) -> String {
-    support::read(text).map(|plan| format!("no mistake: {plan:?}")).unwrap_or_else(|told| told.to_string())
+    support::read(text).map_or_else(|told| told.to_string(), |plan| format!("no mistake: {plan:?}"))
 }
 
 /// A scenario that is sound but for these keys at its top.
@@ -104,6 +104,12 @@ fn files_of_data_are_checked() {
 }
 
 #[test]
+fn columns_of_a_file_that_cannot_be_read_are_not_mistakes_too() {
+    let data = "[data.d]\nfile = \"none.csv\"\n[[step]]\npath = \"/{{d.a}}\"\nheaders.x = \"{{e.a}}\"\n";
+    insta::assert_snapshot!(told(&format!("{TARGET}{STAGE}{data}")));
+}
+
+#[test]
 fn steps_are_told_apart_and_have_one_body() {
     let all = [
         told(&format!("{TARGET}{STAGE}{STEP}{STEP}")),
@@ -111,7 +117,9 @@ fn steps_are_told_apart_and_have_one_body() {
         step("path = \"/\"\nmethod = \"CONNECT\""),
         step("path = \"/a b\""),
         step("path = \"/\"\nheaders = { x = \"a\\nb\" }"),
-        step("path = \"/\"\ncapture = { x = {} }"),
+        step(
+            "path = \"/\"\ncapture = { x = {}, y = { header = \"a b\" } }\nexpect.headers = { \"c d\" = true }",
+        ),
         told(&format!(
             "{TARGET}{STAGE}[[flow]]\nname = \"f\"\n[[flow]]\nstep = [{{ path = \"/\", weight = 2 }}]\n"
         )),

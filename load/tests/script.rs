@@ -26,7 +26,7 @@ fn draft() -> Draft {
     draft.variable("now", Source::UnixTime);
     draft.variable("got", Source::Captured);
     let claims = draft.template(r#"{"sub":"{{users.name}}"}"#, Encoding::Json).unwrap();
-    let secret = Secret::new(Algorithm::Hs256, b"s", claims, std::time::Duration::from_secs(60));
+    let secret = Secret::new(Algorithm::Hs256, b"s", claims, std::time::Duration::from_mins(1));
     draft.variable("token", Source::Token(Box::new(secret)));
     draft
 }

@@ -248,3 +248,140 @@ impl Answer {
 fn garbage(_: Malformed) -> Failure {
     Failure::Garbage
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What came out of an answer that arrived in these pieces and then ended.
+    #[derive(PartialEq, Debug)]
+    struct Seen {
+        outcome: Result<(u16, Vec<u8>), Failure>,
+        body_bytes: u64,
+        rest: usize,
+    }
+
+    fn read(method: Method, wants_body: bool, pieces: &[&[u8]]) -> Seen {
+        let (mut answer, mut head) = (Answer::new(), ResponseHead::new());
+        answer.expect(method, wants_body);
+        let mut seen = Seen { outcome: Err(Failure::Unfinished), body_bytes: 0, rest: 0 };
+        let (mut whole, mut input) = (Ok(None), &b""[..]);
+        for (at, piece) in pieces.iter().enumerate() {
+            (whole, input) = (answer.take(piece, &mut head), piece);
+            if !matches!(whole, Ok(None)) {
+                seen.rest += pieces[at + 1..].iter().map(|piece| piece.len()).sum::<usize>();
+                break;
+            }
+        }
+        if let Ok(None) = whole {
+            whole = answer.end(&mut head).map(Some);
+        }
+        seen.body_bytes = answer.body_bytes();
+        seen.outcome = whole.map(|whole| {
+            let whole = whole.expect("it ended");
+            let buf = if whole.place == Place::Input { input } else { answer.kept() };
+            assert_eq!(&buf[whole.buf.start..][..5], b"HTTP/", "the head is where it is said to be");
+            assert_eq!(head.status, answer.status());
+            seen.rest += whole.rest;
+            (head.status, buf[whole.body].to_vec())
+        });
+        seen
+    }
+
+    /// Answers of every kind, with the payload and the failure that are in them.
+    const ANSWERS: [(&[u8], Result<(u16, &[u8]), Failure>); 12] = [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Ok((200, b"hello"))),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Ok((200, b""))),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", Ok((204, b""))),
+        (b"HTTP/1.1 200 OK\r\n\r\nto the end", Ok((200, b"to the end"))),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Ok((200, b"hello"))),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\n",
+            Ok((200, b"hello!")),
+        ),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno",
+            Ok((404, b"no")),
+        ),
+        (b"", Err(Failure::ClosedEarly)),
+        (b"HTTP/1.1 200 O", Err(Failure::ShortBody)),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", Err(Failure::ShortBody)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", Err(Failure::ShortBody)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx", Err(Failure::Garbage)),
+    ];
+
+    proptest! {
+        #[test]
+        fn an_answer_reads_the_same_however_it_is_cut(
+            which in 0..ANSWERS.len(),
+            wants_body: bool,
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let (bytes, expected) = &ANSWERS[which];
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            cuts.push(bytes.len());
+            let mut from = 0;
+            let mut pieces = Vec::new();
+            for cut in cuts {
+                if cut > from {
+                    pieces.push(&bytes[from..cut]);
+                }
+                from = cut;
+            }
+            let seen = read(Method::Get, wants_body, &pieces);
+            let wanted = expected.map(|(status, body)| (status, if wants_body { body.to_vec() } else { Vec::new() }));
+            prop_assert_eq!(seen.outcome, wanted);
+            prop_assert_eq!(seen.rest, 0);
+            if let Ok((_, body)) = expected {
+                prop_assert_eq!(seen.body_bytes, body.len() as u64);
+            }
+        }
+
+        #[test]
+        fn whatever_arrives_nothing_panics(bytes: Vec<u8>, tail: Vec<u8>, wants_body: bool) {
+            read(Method::Get, wants_body, &[&bytes, &tail]);
+            read(Method::Head, wants_body, &[b"HTTP/1.1 200 OK\r\n", &bytes, b"\r\n\r\n", &tail]);
+        }
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_keeps_nothing() {
+        let (mut answer, mut head) = (Answer::new(), ResponseHead::new());
+        for (bytes, expected) in &ANSWERS {
+            answer.expect(Method::Get, false);
+            if expected.is_ok() && !bytes.ends_with(b"to the end") {
+                assert!(answer.take(bytes, &mut head).unwrap().is_some());
+                assert_eq!(answer.kept.capacity(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_behind_an_answer_are_counted() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello and more";
+        assert_eq!(read(Method::Get, true, &[answer]).rest, 9);
+        assert_eq!(read(Method::Get, true, &[&answer[..40], &answer[40..]]).rest, 9);
+        assert_eq!(read(Method::Head, true, &[answer]).rest, 14);
+    }
+
+    #[test]
+    fn only_wanted_bodies_have_a_limit() {
+        let length = WANTED_BYTES + 1;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        let body = vec![b'x'; length];
+        assert_eq!(read(Method::Get, true, &[head.as_bytes(), &body]).outcome, Err(Failure::Body));
+        let seen = read(Method::Get, false, &[head.as_bytes(), &body]);
+        assert_eq!((seen.outcome, seen.body_bytes), (Ok((200, Vec::new())), length as u64));
+    }
+
+    #[test]
+    fn a_head_without_end_is_garbage_before_it_fills_the_memory() {
+        let line = format!("A: {}\r\n", "x".repeat(1000));
+        let mut pieces = vec![&b"HTTP/1.1 200 OK\r\n"[..]];
+        pieces.resize(1000, line.as_bytes());
+        assert_eq!(read(Method::Get, false, &pieces).outcome, Err(Failure::Garbage));
+    }
+}

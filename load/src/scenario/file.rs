@@ -177,8 +177,8 @@ table! {
 
     /// A sequence of requests of one user.
     pub struct Flow {
-        /// For people who read the scenario.
-        name: String => absent("no name"),
+        /// Goes before the names of its steps in reports and thresholds: `buy/log in`.
+        name: String => absent("its steps have names of their own"),
         /// How often it is drawn against the other steps and flows.
         weight: Count<1, 1_000_000> => default(1),
         /// Its requests, in order; at least one.

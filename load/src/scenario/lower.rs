@@ -41,24 +41,24 @@ pub struct Surroundings<'a> {
 pub(super) struct Lowering<'a> {
     around: Surroundings<'a>,
     draft: Draft,
+    /// What the columns of unreadable files are called, up to the dot.
+    unread: Vec<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
 /// The plan that a file means, and everything that is wrong in it. The plan counts only when nothing is.
 pub(super) fn lower(file: &File, around: Surroundings<'_>) -> (Option<Plan>, Vec<Diagnostic>) {
-    let mut lowering = Lowering { around, draft: Draft::new("", true), diagnostics: Vec::new() };
+    let mut lowering =
+        Lowering { around, draft: Draft::new("", true), unread: Vec::new(), diagnostics: Vec::new() };
     let target = lowering.target(&file.target);
     lowering.draft = Draft::new(&target.authority, file.keep_alive());
     let kind = lowering.kind(file);
     lowering.variables(file);
     let stages = lowering.stages(file, kind);
-    let sockets = match file.websocket.written() {
-        Some(websocket) => Some(lowering.sockets(websocket, &stages)),
-        None => {
-            lowering.flows(file);
-            None
-        }
-    };
+    let sockets = file.websocket.written().map(|websocket| lowering.sockets(websocket, &stages));
+    if file.websocket.is_absent() {
+        lowering.flows(file);
+    }
     let users = lowering.users(file, kind, &stages);
     let model = lowering.model(file, kind);
     let sources = lowering.sources(file, &target);
@@ -115,7 +115,13 @@ impl Lowering<'_> {
 
     /// What was made of a text with variables, or nothing after its mistake was told.
     fn made<T>(&mut self, span: Range<usize>, made: Result<T, BadTemplate>) -> Option<T> {
-        made.map_err(|bad| self.error(span, bad.to_string(), bad.help())).ok()
+        match made {
+            Ok(made) => return Some(made),
+            Err(BadTemplate::Unknown { name, .. })
+                if self.unread.iter().any(|data| name.starts_with(data)) => {}
+            Err(bad) => self.error(span, bad.to_string(), bad.help()),
+        }
+        None
     }
 
     /// The target; one that is never asked when there is a mistake.

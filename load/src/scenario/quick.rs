@@ -236,7 +236,7 @@ impl Mistakes {
                     fields.push((name.to_owned(), Template::of(value.as_bytes())));
                 }
                 _ => {
-                    self.add("-H", format!("\"{header}\" is no header field"), "write it as \"name: value\"")
+                    self.add("-H", format!("\"{header}\" is no header field"), "write it as \"name: value\"");
                 }
             }
         }
@@ -335,7 +335,7 @@ mod tests {
         let plan = of(|options| options.requests = Some(1000)).unwrap();
         assert_eq!((shape(&plan), plan.requests), ((100.0, Duration::from_secs(10)), Some(1000)));
         let poisson = |options: &mut Options| {
-            (options.requests, options.spacing) = (Some(1000), Some(Spacing::Poisson))
+            (options.requests, options.spacing) = (Some(1000), Some(Spacing::Poisson));
         };
         assert_eq!(shape(&of(poisson).unwrap()), (100.0, Duration::from_hours(1)));
     }

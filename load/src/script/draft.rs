@@ -155,12 +155,11 @@ impl Draft {
     /// # Errors
     /// As [`Draft::template`].
     pub fn body(&mut self, text: &str, content_type: Option<&str>) -> Result<Body, BadTemplate> {
-        let (encoding, inferred) = match content_type {
-            Some(kind) if kind.contains("json") => (Encoding::Json, None),
-            Some(kind) if kind.starts_with("application/x-www-form-urlencoded") => (Encoding::Percent, None),
-            Some(_) => (Encoding::Plain, None),
-            None if looks_like_json(text) => (Encoding::Json, Some("application/json")),
-            None => (Encoding::Plain, None),
+        let inferred = if content_type.is_none() { inferred_type(text) } else { None };
+        let encoding = match content_type.or(inferred) {
+            Some(kind) if kind.contains("json") => Encoding::Json,
+            Some(kind) if kind.starts_with("application/x-www-form-urlencoded") => Encoding::Percent,
+            _ => Encoding::Plain,
         };
         Ok(Body { template: self.template(text, encoding)?, content_type: inferred })
     }

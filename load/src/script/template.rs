@@ -153,7 +153,7 @@ impl Encoding {
     /// Appends `value`. Fails when it cannot stand here at all: a target that is no path.
     pub(super) fn write(self, value: &[u8], out: &mut Vec<u8>) -> Result<(), NoPath> {
         match self {
-            Self::Percent => percent(value, out, |byte| unreserved(byte)),
+            Self::Percent => percent(value, out, unreserved),
             Self::Target => return target(value, out),
             Self::Field => {
                 let clean =

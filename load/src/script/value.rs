@@ -120,8 +120,9 @@ struct Remembered {
 enum Value {
     #[default]
     Nothing,
-    /// A number, the position of a choice, or a row.
     Number(i64),
+    /// Of a choice, or of a row.
+    Position(u64),
     Uuid(u64, u64),
     Captured(Vec<u8>),
     Token(Box<Held>),
@@ -219,7 +220,7 @@ impl Values {
         remembered.version += 1;
         for (table, place) in self.tables.iter().zip(&self.rows) {
             if let Some(place) = place {
-                remembered.values[usize::from(*place)] = Value::Number(table.draw(arrival, rng) as i64);
+                remembered.values[usize::from(*place)] = Value::Position(table.draw(arrival, rng));
             }
         }
         self.forget(memory);
@@ -285,9 +286,9 @@ impl Values {
     fn text<'v>(&'v self, variable: &'v Variable, memory: &'v Memory) -> Option<&'v [u8]> {
         match (&variable.source, memory.value(variable.place)) {
             (Source::Constant(text), _) => Some(text),
-            (Source::Choice(choices), Value::Number(at)) => choices.get(*at as usize).map(AsRef::as_ref),
-            (Source::Column { table, column }, Value::Number(row)) => {
-                self.tables[usize::from(*table)].cell(*row as u64, *column)
+            (Source::Choice(choices), Value::Position(at)) => choices.get(*at as usize).map(AsRef::as_ref),
+            (Source::Column { table, column }, Value::Position(row)) => {
+                self.tables[usize::from(*table)].cell(*row, *column)
             }
             (Source::Captured, Value::Captured(text)) => Some(text),
             (Source::Token(_), Value::Token(held)) => Some(held.text.as_bytes()),
@@ -301,7 +302,7 @@ impl Values {
         if let Value::Nothing = value {
             *value = match source {
                 Source::Random { from, to } => Value::Number(rng.i64(*from..=*to)),
-                Source::Choice(choices) => Value::Number(rng.usize(..choices.len()) as i64),
+                Source::Choice(choices) => Value::Position(rng.u64(..choices.len() as u64)),
                 _ => Value::Uuid(rng.u64(..), rng.u64(..)),
             };
         }

@@ -227,7 +227,7 @@ impl Shape {
             let third = length / 3;
             add(name("before", self.from), third, self.from, self.from);
             add(name("spike", spike), third, spike, spike);
-            add(name("after", self.from), length - third * 2, self.from, self.from);
+            add(name("after", self.from), length.saturating_sub(third * 2), self.from, self.from);
         } else if let Some(steps) = self.steps {
             let each = length / steps as u32;
             for step in 0..steps {
@@ -235,7 +235,8 @@ impl Shape {
                 let at = if kind == Kind::Open { at } else { at.round() };
                 let name =
                     name.as_ref().map_or_else(|| level(at), |name| format!("{name} {}/{steps}", step + 1));
-                let duration = if step + 1 == steps { length - each * (steps as u32 - 1) } else { each };
+                let is_last = step + 1 == steps;
+                let duration = if is_last { length.saturating_sub(each * step as u32) } else { each };
                 add(name, duration, at, at);
             }
         } else {

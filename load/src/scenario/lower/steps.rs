@@ -31,7 +31,7 @@ impl Lowering<'_> {
             self.error(None, "the scenario asks for nothing", help);
         }
         for step in steps {
-            self.step(step, &mut names);
+            self.step(step, None, &mut names);
             self.draft.flow(step.get_ref().weight().0);
         }
         for flow in flows {
@@ -44,17 +44,18 @@ impl Lowering<'_> {
                     let what = "a step inside a flow has no weight: every user goes through all of them";
                     self.error(span, what, "give the weight to the flow");
                 }
-                self.step(step, &mut names);
+                self.step(step, flow.get_ref().name.get().map(String::as_str), &mut names);
             }
             self.draft.flow(flow.get_ref().weight().0);
         }
     }
 
-    fn step(&mut self, written: &Spanned<file::Step>, names: &mut Names) {
+    fn step(&mut self, written: &Spanned<file::Step>, flow: Option<&str>, names: &mut Names) {
         let step = written.get_ref();
         let request = self.request(step);
         let path = step.path.get().map(String::as_str).unwrap_or_default();
-        let name = step.name.get().cloned().unwrap_or_else(|| format!("{} {path}", request.method));
+        let own = step.name.get().cloned().unwrap_or_else(|| format!("{} {path}", request.method));
+        let name = flow.map(|flow| format!("{flow}/{own}")).unwrap_or(own);
         let span = step.name.span().or(step.path.span()).unwrap_or(written.span());
         if let Some(first) = names.get(&name) {
             let diagnostic = Diagnostic::error(span, format!("two steps are called \"{name}\""));
@@ -124,12 +125,7 @@ impl Lowering<'_> {
         value: &Spanned<String>,
     ) -> Option<(String, Template)> {
         let (named, text) = (name.get_ref(), value.get_ref());
-        if !is_token(named) {
-            self.error(
-                name.span(),
-                format!("\"{named}\" is no name of a header field"),
-                "write letters, digits and \"-\"",
-            );
+        if !self.is_field_name(name) {
             return None;
         }
         if is_framing(named) && !named.eq_ignore_ascii_case("host") {
@@ -145,11 +141,21 @@ impl Lowering<'_> {
         Some((named.clone(), self.made(value.span(), made)?))
     }
 
+    fn is_field_name(&mut self, name: &Spanned<String>) -> bool {
+        let is_name = is_token(name.get_ref());
+        if !is_name {
+            let what = format!("\"{}\" is no name of a header field", name.get_ref());
+            self.error(name.span(), what, "write letters, digits and \"-\"");
+        }
+        is_name
+    }
+
     fn expect(&mut self, expect: &file::Expect) -> Expect {
         let statuses = expect.status.get().map(|list| list.0.as_slice()).unwrap_or_default();
         let statuses = statuses.iter().map(|one| (one.get_ref().first, one.get_ref().last)).collect();
         let mut headers = Vec::new();
         for (name, rule) in &expect.headers().0 {
+            self.is_field_name(name);
             let Shortened(rule) = rule.get_ref();
             let mut wanted = self.wanted(&rule.equals, &rule.contains, &rule.matches);
             if wanted.is_empty() {
@@ -211,9 +217,12 @@ impl Lowering<'_> {
         written: &Spanned<Shortened<file::Capture>>,
     ) -> Option<Capture> {
         let Shortened(capture) = written.get_ref();
-        let from = match (capture.json.written(), capture.header.get(), capture.regex.get()) {
+        let from = match (capture.json.written(), capture.header.written(), capture.regex.get()) {
             (Some(json), None, None) => From::Json(self.pointer(json)?),
-            (None, Some(header), _) => From::Header(header.clone()),
+            (None, Some(header), _) => {
+                self.is_field_name(header);
+                From::Header(header.get_ref().clone())
+            }
             (None, None, Some(_)) => From::Body,
             _ if capture.has_mistakes => return None,
             _ => {

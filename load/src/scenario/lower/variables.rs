@@ -1,5 +1,6 @@
 //! Where values come from: `[variables]`, `[data]`, and the names of what steps capture.
 
+use std::ops::Range;
 use std::path::Path;
 
 use config::{Named, Shortened};
@@ -7,7 +8,7 @@ use toml::Spanned;
 
 use super::super::file::{self, AlgorithmWord, File, Made, OrderWord};
 use super::Lowering;
-use crate::script::{Algorithm, Encoding, Order, Secret, Source, Table};
+use crate::script::{Algorithm, BadTemplate, Encoding, Order, Secret, Source, Table, Template};
 
 /// Largest file of `[data]`.
 pub(super) const DATA_BYTES: usize = 256 << 20;
@@ -36,10 +37,11 @@ impl Lowering<'_> {
                 tokens.push((name, variable.span(), jwt));
             }
         }
-        let made: Vec<_> =
-            tokens.iter().map(|(name, span, jwt)| (name, self.token(span.clone(), jwt))).collect();
-        for (name, source) in made {
-            self.draft.variable(name.get_ref(), source);
+        let names: Vec<&str> = tokens.iter().map(|(name, ..)| name.get_ref().as_str()).collect();
+        let made: Vec<Source> =
+            tokens.iter().map(|(_, span, jwt)| self.token(span.clone(), jwt, &names)).collect();
+        for (name, source) in names.into_iter().zip(made) {
+            self.draft.variable(name, source);
         }
     }
 
@@ -100,7 +102,7 @@ impl Lowering<'_> {
         Some(Source::Random { from, to })
     }
 
-    fn token(&mut self, span: std::ops::Range<usize>, jwt: &file::Jwt) -> Source {
+    fn token(&mut self, span: Range<usize>, jwt: &file::Jwt, tokens: &[&str]) -> Source {
         let claims = jwt.claims();
         for (claim, _) in &claims.0 {
             if matches!(claim.get_ref().as_str(), "iat" | "exp") {
@@ -116,8 +118,14 @@ impl Lowering<'_> {
             (name.get_ref().clone(), value.get_ref().0.clone())
         };
         let claims = serde_json::Value::Object(claims.0.iter().map(pair).collect()).to_string();
-        let made = self.draft.template(&claims, Encoding::Json);
-        let claims = self.made(span, made).unwrap_or_default();
+        let claims = match self.draft.template(&claims, Encoding::Json) {
+            Err(BadTemplate::Unknown { name, .. }) if tokens.contains(&name.as_str()) => {
+                let help = "put what the other token says into the claims themselves";
+                self.error(span, format!("a token cannot hold a token, {name}"), help);
+                Template::default()
+            }
+            made => self.made(span, made).unwrap_or_default(),
+        };
         let algorithm = match jwt.algorithm() {
             AlgorithmWord::Hs256 => Algorithm::Hs256,
             AlgorithmWord::Hs384 => Algorithm::Hs384,
@@ -131,26 +139,27 @@ impl Lowering<'_> {
     }
 
     fn data(&mut self, name: &str, data: &file::Data) {
-        let Some(path) = data.file.written() else { return };
-        let bytes = match (self.around.read)(Path::new(path.get_ref()), DATA_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let what = format!("cannot read {}: {error}", path.get_ref());
-                return self.error(path.span(), what, "write a path from the scenario's own folder");
-            }
-        };
-        if bytes.len() > DATA_BYTES {
-            let what = format!("{} is larger than 256 MiB", path.get_ref());
-            return self.error(path.span(), what, "take a part of it");
-        }
         let order = match data.order() {
             OrderWord::InTurn => Order::InTurn,
             OrderWord::Random => Order::Random,
         };
-        match read_csv(&bytes, order) {
-            Ok((columns, table)) => self.draft.table(name, &columns, table),
-            Err((what, help)) => self.error(path.span(), format!("{}: {what}", path.get_ref()), help),
+        match data.file.written().and_then(|path| self.rows(path, order)) {
+            Some((columns, table)) => self.draft.table(name, &columns, table),
+            // Nobody knows its columns, so their uses are not judged.
+            None => self.unread.push(format!("{name}.")),
         }
+    }
+
+    fn rows(&mut self, path: &Spanned<String>, order: Order) -> Option<(Vec<String>, Table)> {
+        let (span, path) = (path.span(), path.get_ref());
+        let read = match (self.around.read)(Path::new(path), DATA_BYTES) {
+            Ok(bytes) if bytes.len() <= DATA_BYTES => read_csv(&bytes, order),
+            Ok(_) => Err(("it is larger than 256 MiB".to_owned(), "take a part of it")),
+            Err(error) => {
+                Err((format!("cannot be read: {error}"), "write a path from the scenario's own folder"))
+            }
+        };
+        read.map_err(|(what, help)| self.error(span, format!("{path}: {what}"), help)).ok()
     }
 
     /// Makes the names of captured values known, wherever they are captured.
