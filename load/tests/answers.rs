@@ -139,6 +139,32 @@ fn exact_users_are_connected_before_the_run_begins_and_take_turns() {
 }
 
 #[test]
+fn exact_users_connect_again_when_the_target_closes_an_idle_connection() {
+    let target = Target::new(|mut stream, number| if number > 0 && read_request(&mut stream).is_none() {});
+    let plan = open(target.address, 0.0, Duration::from_millis(400), Users::Exactly(1));
+    let record = run(&plan);
+    assert_eq!(outcome(&record), (0, 0, vec![]));
+    assert_eq!((target.accepted(), record.connect.count()), (2, 2));
+    assert_eq!((record.sockets.disconnected, record.not_connected.total()), (1, 0));
+}
+
+#[test]
+fn source_addresses_are_used_in_turn() {
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let seen = peers.clone();
+    let target = Target::new(move |mut stream, _| {
+        seen.lock().unwrap().push(stream.peer_addr().unwrap().ip().to_string());
+        read_request(&mut stream);
+        stream.write_all(OK).unwrap();
+    });
+    let mut plan = closed(target.address, 4);
+    plan.keep_alive = false;
+    plan.sources = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
+    assert_eq!(outcome(&run(&plan)), (4, 4, vec![]));
+    assert_eq!(*peers.lock().unwrap(), ["127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"]);
+}
+
+#[test]
 fn parts_share_requests_and_users() {
     let target = Target::answering(OK);
     for model in [Model::Closed, Model::Open(Spacing::Even), Model::Open(Spacing::Poisson)] {

@@ -290,8 +290,11 @@ mod tests {
         seen
     }
 
-    /// Answers of every kind, with the payload and the failure that are in them.
-    const ANSWERS: [(&[u8], Result<(u16, &[u8]), Failure>); 12] = [
+    /// The bytes of an answer, and its status and payload or how it fails.
+    type Example = (&'static [u8], Result<(u16, &'static [u8]), Failure>);
+
+    /// Answers of every kind.
+    const ANSWERS: [Example; 12] = [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Ok((200, b"hello"))),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Ok((200, b""))),
         (b"HTTP/1.1 204 No Content\r\n\r\n", Ok((204, b""))),

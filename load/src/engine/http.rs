@@ -35,6 +35,10 @@ use user::{Link, User};
 /// What one read takes at most, in bytes.
 const BUFFER_BYTES: usize = 128 * 1024;
 
+/// Most requests that begin before the loop looks for answers, and between two of those.
+const BEGUN_AT_ONCE: u32 = 64;
+const BEGUN_BETWEEN: u32 = 2;
+
 /// How long after `stop` was set answers are still waited for, at most.
 const STOP_GRACE: Nanos = 800_000_000;
 
@@ -179,22 +183,22 @@ impl<'a> Engine<'a> {
                 next_report = self.now + REPORT_EVERY;
             }
             self.work_timers();
-            self.advance();
-            if self.is_over() {
+            let is_up_to_date = self.advance(BEGUN_AT_ONCE);
+            if self.now >= self.deadline || (is_up_to_date && self.is_over()) {
                 return Ok(());
             }
-            let wake = self.wake(next_report);
+            let wake = if is_up_to_date { self.wake(next_report) } else { self.now };
             for at in 0..self.poller.wait(self.now, wake)? {
                 self.handle(self.poller.event(at));
                 // A batch may take longer than what is due meanwhile should wait.
-                self.advance();
+                self.advance(BEGUN_BETWEEN);
             }
         }
     }
 
+    /// Whether nothing is under way, and nothing more will be.
     fn is_over(&self) -> bool {
-        let nothing_to_come = self.budget == 0 || self.now >= self.end;
-        self.now >= self.deadline || (nothing_to_come && self.under_way == 0 && self.demand.queued() == 0)
+        (self.budget == 0 || self.now >= self.end) && self.under_way == 0 && self.demand.queued() == 0
     }
 
     /// When the loop has to look again, whatever happens on the sockets.
@@ -229,6 +233,7 @@ impl<'a> Engine<'a> {
                 self.finish(slot, Err(Failure::Unfinished));
             }
         }
+        while self.pick_up() {}
         while let Some((number, due)) = self.demand.take() {
             let at = self.script.begin(number, &mut self.rng, &mut Memory::default());
             self.recorder.done(&Done {

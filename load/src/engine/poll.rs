@@ -84,8 +84,10 @@ impl Poller {
             _ if !may_look => left,
             _ => left.saturating_sub(WAKE_NS),
         };
-        let timeout =
-            Timespec { tv_sec: (sleep / 1_000_000_000).cast_signed(), tv_nsec: (sleep % 1_000_000_000) as _ };
+        let timeout = Timespec {
+            tv_sec: (sleep / 1_000_000_000).cast_signed(),
+            tv_nsec: (sleep % 1_000_000_000).cast_signed(),
+        };
         self.events.clear();
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}

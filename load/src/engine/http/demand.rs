@@ -83,49 +83,60 @@ impl Demand {
 }
 
 impl Engine<'_> {
-    /// Begins whatever is to begin by now.
+    /// Begins what is to begin by now, but no more than `most` requests, so that answers are seen in between. Says
+    /// whether that was all.
     #[inline]
-    pub(super) fn advance(&mut self) {
-        match &self.demand {
-            Demand::Open(_) => self.advance_arrivals(),
-            Demand::Closed(closed) => {
-                if closed.change.is_some_and(|change| change <= self.now) {
-                    self.change_level();
-                }
+    pub(super) fn advance(&mut self, most: u32) -> bool {
+        if let Demand::Closed(closed) = &self.demand
+            && closed.change.is_some_and(|change| change <= self.now)
+        {
+            self.change_level();
+        }
+        for begun in 0..most {
+            if begun > 0 {
+                // Many at once take a while, which is not to be blamed on the target.
+                self.now = self.clock.now();
+            }
+            if let Some(slot) = self.ready.pop_front() {
+                self.begin_next(slot, self.now);
+            } else if !self.begin_arrival() {
+                return true;
             }
         }
-        while let Some(slot) = self.ready.pop_front() {
-            self.begin_next(slot, self.now);
-            if !self.ready.is_empty() {
-                self.now = self.clock.now();
+        false
+    }
+
+    /// Begins the flow of the arrival that has waited longest, if there is one and a user for it. An arrival is only
+    /// looked at when all before it have been seen to: until then it is the generator that is late.
+    fn begin_arrival(&mut self) -> bool {
+        loop {
+            if self.demand.queued() > 0
+                && let Some(slot) = self.free_user()
+                && let Some((number, due)) = self.demand.take()
+            {
+                self.begin_flow(slot, number, due);
+                return true;
+            }
+            if !self.pick_up() {
+                return false;
             }
         }
     }
 
-    fn advance_arrivals(&mut self) {
-        let Demand::Open(open) = &mut self.demand else { return };
-        while let Some((_, due)) = open.next
-            && due <= self.now
-        {
-            // At the end, or when all requests have begun, the schedule has nothing more to say.
-            if due > self.end || self.budget == 0 {
-                open.next = None;
-                break;
-            }
-            self.budget -= 1;
-            self.recorder.due(due, self.now - due);
-            open.queued += 1;
-            open.next = open.ahead.next();
+    /// Puts the next arrival into the queue, if it is due.
+    pub(super) fn pick_up(&mut self) -> bool {
+        let Demand::Open(open) = &mut self.demand else { return false };
+        let Some((_, due)) = open.next.filter(|(_, due)| *due <= self.now) else { return false };
+        // At the end, or when all requests have begun, the schedule has nothing more to say.
+        if due > self.end || self.budget == 0 {
+            open.next = None;
+            return false;
         }
-        while self.demand.queued() > 0 {
-            let Some(slot) = self.free_user() else { return };
-            let Some((number, due)) = self.demand.take() else { return };
-            self.begin_flow(slot, number, due);
-            if self.demand.queued() > 0 {
-                // Many at once take a while, which is not to be blamed on the target.
-                self.now = self.clock.now();
-            }
-        }
+        self.budget -= 1;
+        self.recorder.due(due, self.now - due);
+        open.queued += 1;
+        open.next = open.ahead.next();
+        true
     }
 
     /// The user who has been idle longest, or a new one.

@@ -53,13 +53,12 @@ impl Engine<'_> {
             return;
         }
         match user.link {
-            Link::None => return,
+            Link::Up(_) => {}
             Link::Connecting { .. } if ready.writable => {
                 self.now = self.clock.now();
                 self.connected(slot);
             }
-            Link::Connecting { .. } => return,
-            Link::Up(_) => {}
+            Link::Connecting { .. } | Link::None => return,
         }
         if ready.readable {
             self.receive(slot, ready.ended);
