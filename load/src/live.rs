@@ -106,7 +106,7 @@ impl Live {
                 }
                 let shown = Shown { course: &self.course, elapsed, total, now: &now };
                 held.draw(|frame| shown.draw(frame));
-                held.wish()
+                Held::wish()
             }
         }
     }
@@ -157,7 +157,7 @@ mod tests {
             recorder.event(at, Event::Delivered { took: MS + number % 11 * MS / 2 });
             if number % 150 == 149 {
                 recorder.event(at, Event::Lost(2));
-                recorder.event(at, Event::NotConnected(Failure::Refused));
+                recorder.event(at, Event::Disconnected);
             }
         }
         recorder.take()

@@ -63,8 +63,18 @@ fn the_verdict_is_the_last_line() {
 
 #[test]
 fn a_name_can_neither_move_the_cursor_nor_break_a_line() {
-    let report = Report { name: "a\x1b[2J\rb\nc".into(), ..samples::empty() };
-    assert_eq!(text(&report, false).lines().next(), Some("a [2J b c"));
+    let evil = "a\x1b[2J\rb\nc";
+    let mut report = samples::pass();
+    let lines = text(&report, false).lines().count();
+    for text in [&mut report.name, &mut report.target, &mut report.reason, &mut report.steps[0].name] {
+        *text = evil.into();
+    }
+    report.failures[0].meaning = evil.into();
+    report.thresholds[0].text = evil.into();
+    report.steps[2].failures[0].name = evil.into();
+    let text = text(&report, false);
+    assert_eq!((text.lines().next(), text.lines().count()), (Some("a [2J b c"), lines));
+    assert!(!text.contains(['\x1b', '\r']));
 }
 
 #[test]
@@ -139,6 +149,14 @@ fn a_stretch_without_answers_is_marked_and_named() {
 }
 
 #[test]
+fn a_run_that_ended_before_its_plan_fills_its_charts() {
+    let mut report = samples::closed();
+    let whole = html(&report);
+    report.stages[0].to_s = 3_600.0;
+    assert_eq!(html(&report), whole);
+}
+
+#[test]
 fn a_page_has_the_sections_that_its_run_has_something_for() {
     let sections = |report: &Report| {
         let page = html(report);
@@ -152,7 +170,8 @@ fn a_page_has_the_sections_that_its_run_has_something_for() {
     );
     assert_eq!(
         sections(&samples::sockets()),
-        "thresholds, time, sockets, failures, latencies, generator, Delivery time, Messages, Percentiles, Open sockets"
+        "thresholds, time, sockets, failures, steps, latencies, generator, Delivery time, Openings, Messages, \
+         Opening times, Open sockets"
     );
     assert_eq!(sections(&samples::empty()), "thresholds, time, generator");
 }

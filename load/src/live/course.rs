@@ -58,11 +58,25 @@ impl Course {
         let (elapsed, mut end) = (Duration::from_nanos(elapsed), Duration::ZERO);
         for stage in self.stages.iter().enumerate() {
             end += stage.1.duration;
-            if elapsed < end {
-                return Place { stage: Some(stage), left: end - elapsed };
+            let left = end.saturating_sub(elapsed);
+            if !left.is_zero() {
+                return Place { stage: Some(stage), left };
             }
         }
         Place { stage: None, left: Duration::ZERO }
+    }
+
+    /// How long the run will probably take in all: its stages, or less if it has its requests before.
+    pub fn expected(&self, elapsed: Nanos, requests: u64) -> Duration {
+        let elapsed = Duration::from_nanos(elapsed);
+        let stages = self.length().max(elapsed);
+        match self.requests {
+            Some(most) if requests > 0 => {
+                stages.min(elapsed.mul_f64(most as f64 / requests as f64)).max(elapsed)
+            }
+            Some(_) => elapsed,
+            None => stages,
+        }
     }
 
     /// How much of the run is done, 0 to 1: of its time, or of its requests if those are further.
@@ -89,9 +103,6 @@ impl Course {
         let failures = total.failures();
         let mut counts = Failure::ALL.map(|failure| (failure, failures.count(failure)));
         if self.sockets {
-            for (failure, count) in &mut counts {
-                *count += total.not_connected.count(*failure);
-            }
             counts[Failure::Lost.index()].1 += total.sockets.lost;
             counts[Failure::Disconnected.index()].1 += total.sockets.disconnected;
         }
@@ -163,5 +174,8 @@ pub(super) mod tests {
         assert!((course.done(6_000_000_000, 2_500) - 0.5).abs() < 1e-9);
         assert!((course.done(0, 9_999) - 1.0).abs() < 1e-9);
         assert_eq!(course.progress(6_000_000_000, 2_500), "2,500/5,000");
+        assert_eq!(course.expected(6_000_000_000, 2_500).as_secs(), 12);
+        assert_eq!(course.expected(6_000_000_000, 6_000).as_secs(), 6);
+        assert_eq!(course.expected(6_000_000_000, 1).as_secs(), 60);
     }
 }

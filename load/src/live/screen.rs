@@ -1,6 +1,8 @@
 //! The view of the whole terminal: where the run is, what it measures now and so far, how that went over time, and
 //! what failed.
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -71,9 +73,16 @@ impl Shown<'_> {
             Some((index, stage)) => {
                 let of = self.course.stages.len();
                 let number = if of > 1 { format!("{}/{of} ", index + 1) } else { String::new() };
-                let (level, left) =
-                    (self.course.level(stage), figures::span(place.left.as_secs_f64().ceil()));
-                format!("{number}{}, {level}, {left} left", stage.name)
+                let level = self.course.level(stage);
+                // What ends a run of so many requests is not its stage.
+                let left = match self.course.requests {
+                    Some(_) => self
+                        .course
+                        .expected(self.elapsed, requests)
+                        .saturating_sub(Duration::from_nanos(self.elapsed)),
+                    None => place.left,
+                };
+                format!("{number}{}, {level}, {} left", stage.name, figures::span(left.as_secs_f64().ceil()))
             }
             None => "waiting for the last answers".to_owned(),
         };
@@ -174,7 +183,7 @@ impl Shown<'_> {
     }
 
     fn chart(&self, frame: &mut Frame<'_>, area: Rect, series: &[(&str, Color, Points)], y: &Axis) {
-        let end = self.course.length().as_secs_f64().max(self.elapsed as f64 / SECOND).max(1.0);
+        let end = self.course.expected(self.elapsed, self.total.requests()).as_secs_f64().max(1.0);
         let placed: Vec<Points> = (series.iter())
             .map(|(_, _, points)| points.iter().map(|(x, value)| (*x, y.place(*value))).collect())
             .collect();
@@ -193,7 +202,7 @@ impl Shown<'_> {
             .block(
                 Block::bordered()
                     .border_style(Style::new().add_modifier(Modifier::DIM))
-                    .title(Line::from_iter(names)),
+                    .title(names.collect::<Line<'_>>()),
             )
             .legend_position(None)
             .x_axis(Scale::default().bounds([0.0, end]).labels(["0".to_owned(), figures::span(end)]))

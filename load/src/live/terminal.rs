@@ -56,7 +56,7 @@ impl Held {
     }
 
     /// What was typed since the last call.
-    pub fn wish(&self) -> Wish {
+    pub fn wish() -> Wish {
         let mut wish = Wish::GoOn;
         while HELD.load(Ordering::SeqCst) && event::poll(Duration::ZERO).unwrap_or(false) {
             match event::read() {

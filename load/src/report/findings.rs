@@ -2,16 +2,20 @@
 
 use super::{Latencies, Moment, Report, figures};
 
-/// At most five sentences, the most telling first. Empty when nothing was measured.
+/// At most six sentences, the most telling first. Empty when nothing was measured.
 pub fn findings(report: &Report) -> Vec<String> {
-    let finders = [silence, waiting, slowest_stretch, failures, slowest_step];
+    let finders = [silence, messages, waiting, slowest_stretch, failures, slowest_step];
     finders.into_iter().filter_map(|find| find(report)).collect()
 }
 
 /// Mean time that requests waited before they were sent, in milliseconds. With sockets and in the closed model
 /// nothing waits.
 pub fn waited_ms(report: &Report) -> f64 {
-    if report.service.count == 0 { 0.0 } else { (report.response.mean_ms - report.service.mean_ms).max(0.0) }
+    if report.service.count == 0 || report.sockets.is_some() {
+        0.0
+    } else {
+        (report.response.mean_ms - report.service.mean_ms).max(0.0)
+    }
 }
 
 /// The longest stretch in which requests were due and none ended.
@@ -33,6 +37,25 @@ fn silence(report: &Report) -> Option<String> {
     })
 }
 
+/// What went wrong with sockets after they were open.
+fn messages(report: &Report) -> Option<String> {
+    let sockets = report.sockets.as_ref()?;
+    let mut wrong = Vec::new();
+    if sockets.disconnected > 0 {
+        let opened = figures::of(sockets.opened, "socket");
+        wrong.push(format!("{} of {opened} were lost", figures::count(sockets.disconnected)));
+    }
+    if sockets.lost > 0 {
+        let all = figures::count(sockets.delivered.saturating_add(sockets.lost));
+        wrong.push(format!("{} of {all} deliveries did not come", figures::count(sockets.lost)));
+    }
+    let counted = [("came twice", sockets.duplicated), ("came out of order", sockets.reordered)];
+    wrong.extend(
+        counted.into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{} {what}", figures::count(n))),
+    );
+    (!wrong.is_empty()).then(|| format!("{}.", wrong.join(", ")))
+}
+
 /// How much of the time was spent before requests were sent.
 fn waiting(report: &Report) -> Option<String> {
     let (mean, waited) = (report.response.mean_ms, waited_ms(report));
@@ -40,7 +63,9 @@ fn waiting(report: &Report) -> Option<String> {
         return None;
     }
     let share = waited / mean;
-    Some(if share >= 0.2 && waited >= 0.5 {
+    Some(if report.sockets.is_some() {
+        format!("Opening a socket took {} on average.", figures::time(mean))
+    } else if share >= 0.2 && waited >= 0.5 {
         format!(
             "{} of the mean response time of {} was spent waiting before the request was sent: requests became due \
              faster than the target took them.",

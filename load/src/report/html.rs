@@ -1,7 +1,7 @@
 //! The report as one HTML page that needs nothing else: no network, no fonts, no library. It says first whether the
 //! run passed, then where time went, then everything else.
 //!
-//! Whatever comes from outside (names, addresses, reasons) goes through [`escape`]. The page forbids itself any
+//! Whatever comes from outside (names, addresses, reasons) goes through `escape`. The page forbids itself any
 //! request by its own content policy.
 
 mod chart;
@@ -103,14 +103,8 @@ fn header(report: &Report) -> String {
 
 fn banner(report: &Report) -> String {
     let (class, word, path) = verdict(report.verdict);
-    let busy = match (&report.generator.limit, report.verdict) {
-        (Some(limit), Verdict::Pass) => {
-            format!("<p>The generator was busy ({}), so the target may be even better.</p>", escape(limit))
-        }
-        _ => String::new(),
-    };
     format!(
-        "<section class=\"banner {class}\">{}<div><h2>{word}</h2><p>{}</p>{busy}</div></section>\n",
+        "<section class=\"banner {class}\">{}<div><h2>{word}</h2><p>{}</p></div></section>\n",
         sign(path),
         escape(&report.reason)
     )
@@ -144,41 +138,34 @@ fn tiles(report: &Report) -> String {
     let measured = report.measured();
     let failed = report.requests - report.succeeded.min(report.requests);
     let mut tiles = Vec::new();
-    if report.requests > 0 || report.sockets.is_none() {
+    if let Some(sockets) = &report.sockets {
+        let count = figures::count;
         tiles.push((
-            "Success",
-            or_dash(report.requests, || figures::share(report.success)),
-            match failed {
-                0 => figures::of(report.requests, "request"),
-                _ => format!(
-                    "{} of {} failed",
-                    figures::count(failed),
-                    figures::of(report.requests, "request")
-                ),
-            },
+            "Opened",
+            count(sockets.opened),
+            format!("{} failed", figures::of(sockets.not_opened, "attempt")),
         ));
+        tiles.push(("Most open", count(sockets.most_open), format!("{} lost", count(sockets.disconnected))));
+        tiles.push(("Delivered", count(sockets.delivered), format!("{} lost", count(sockets.lost))));
+    } else {
+        let success = or_dash(report.requests, || figures::share(report.success));
+        let detail = match failed {
+            0 => figures::of(report.requests, "request"),
+            _ => format!("{} of {} failed", figures::count(failed), figures::of(report.requests, "request")),
+        };
+        tiles.push(("Success", success, detail));
         let offered = match report.model.as_str() {
             "closed" => "as fast as answers came".to_owned(),
             _ => format!("of {} offered", figures::rate(report.offered_rate)),
         };
         tiles.push(("Achieved", figures::rate(report.achieved_rate), offered));
     }
-    if let Some(sockets) = &report.sockets {
-        let opened = format!(
-            "{} opened, {} lost",
-            figures::count(sockets.opened),
-            figures::count(sockets.disconnected)
-        );
-        tiles.push(("Most open", figures::count(sockets.most_open), opened));
-        let lost = format!("{} lost", figures::count(sockets.lost));
-        tiles.push(("Delivered", figures::count(sockets.delivered), lost));
-    }
     let time = |ms| or_dash(measured.count, || figures::time(ms));
     tiles.push(("Median", time(measured.p50_ms), format!("p75 {}", time(measured.p75_ms))));
     tiles.push(("p95", time(measured.p95_ms), format!("p90 {}", time(measured.p90_ms))));
     tiles.push(("p99", time(measured.p99_ms), format!("p99.9 {}", time(measured.p999_ms))));
     tiles.push(("Longest", time(measured.max_ms), format!("mean {}", time(measured.mean_ms))));
-    if report.requests > 0 {
+    if report.requests > 0 && report.sockets.is_none() {
         let sent = format!("{} sent", figures::bytes(report.sent_bytes));
         tiles.push(("Received", figures::bytes(report.received_bytes), sent));
     }
@@ -192,7 +179,11 @@ fn tiles(report: &Report) -> String {
 fn where_time_went(report: &Report) -> String {
     let mut inside = String::new();
     let waited = waited_ms(report);
-    if report.model == "open" && report.service.count > 0 && report.response.mean_ms > 0.0 {
+    if report.model == "open"
+        && report.sockets.is_none()
+        && report.service.count > 0
+        && report.response.mean_ms > 0.0
+    {
         let share = (waited / report.response.mean_ms * 100.0).clamp(0.0, 100.0);
         let _ = write!(
             inside,
@@ -284,7 +275,8 @@ fn steps(report: &Report) -> String {
     let head = "<th>Step</th><th class=\"number\">Requests</th><th class=\"number\">Success</th>\
                 <th class=\"number\">p50</th><th class=\"number\">p95</th><th class=\"number\">p99</th>\
                 <th>Share of time</th><th>Answers</th>";
-    section("steps", "By step", "", &table("wide", head, &rows), rows.is_empty())
+    let title = if report.sockets.is_some() { "Openings" } else { "By step" };
+    section("steps", title, "", &table("wide", head, &rows), rows.is_empty())
 }
 
 /// `200 × 1,234`, coloured by class.
@@ -312,17 +304,19 @@ const LATENCY_HEAD: &str = "<th>Time</th><th class=\"number\">Count</th><th clas
     <th class=\"number\">p99</th><th class=\"number\">p99.9</th><th class=\"number\">Longest</th>";
 
 fn latencies(report: &Report) -> String {
-    let response = match report.model.as_str() {
-        "closed" => "from sending to the end of the answer",
-        _ => "from the due time to the end of the answer",
+    let (name, response) = match report.model.as_str() {
+        _ if report.sockets.is_some() => ("Opening", "from the due time to the open socket"),
+        "closed" => ("Response", "from sending to the end of the answer"),
+        _ => ("Response", "from the due time to the end of the answer"),
+    };
+    // In the closed model service is the same as response; a socket is not served.
+    let service = match (&report.sockets, report.model.as_str()) {
+        (None, "open") => latency_row("Service", "from sending to the end of the answer", &report.service),
+        _ => String::new(),
     };
     let rows = [
-        latency_row("Response", response, &report.response),
-        // In the closed model it is the same as the response.
-        match report.model.as_str() {
-            "closed" => String::new(),
-            _ => latency_row("Service", "from sending to the end of the answer", &report.service),
-        },
+        latency_row(name, response, &report.response),
+        service,
         latency_row("Connect", "establishing a connection", &report.connect),
         latency_row("Lag", "how late the generator itself was", &report.lag),
     ];

@@ -2,6 +2,7 @@
 //! where the eye (and `tail -1`) finds it.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::findings::findings;
 use super::{Failed, Latencies, Report, Sockets, Verdict, figures};
@@ -13,14 +14,12 @@ pub fn text(report: &Report, colour: bool) -> String {
     let model = if report.sockets.is_some() { "sockets" } else { &report.model };
     let _ = writeln!(out, "{}", paint.bold(&plain(&report.name)));
     let _ = writeln!(out, "{}, {model}, {}\n", plain(&report.target), figures::span(report.duration_s));
-    out += &columns(&key_figures(report), 1, usize::MAX);
-    out += &section("time", &columns(&latencies(report), 1, usize::MAX));
-    out += &section("steps", &columns(&steps(report), 1, 6));
-    out += &section("failures", &columns(&failures(&report.failures), 0, 1));
+    out += &columns(&key_figures(report), 1..usize::MAX);
+    out += &section("time", &columns(&latencies(report), 1..usize::MAX));
+    out += &section("steps", &columns(&steps(report), 1..6));
+    out += &section("failures", &columns(&failures(&report.failures), 0..1));
     out += &section("what stands out", &listed(&findings(report)));
-    let busy = report.generator.limit.iter().map(|limit| format!("the generator was the limit: {limit}"));
-    out += &section("generator", &listed(&busy.collect::<Vec<_>>()));
-    out += &section("thresholds", &columns(&thresholds(report, paint), usize::MAX, usize::MAX));
+    out += &section("thresholds", &thresholds(report, paint));
     let verdict = match report.verdict {
         Verdict::Pass => paint.green("pass"),
         Verdict::Fail => paint.red("fail"),
@@ -64,23 +63,23 @@ fn row<const N: usize>(cells: [&str; N]) -> Row {
 }
 
 fn key_figures(report: &Report) -> Vec<Row> {
-    let mut rows = Vec::new();
-    if report.requests > 0 || report.sockets.is_none() {
-        if report.model == "open" {
-            rows.push(row(["offered", &figures::rate(report.offered_rate)]));
-        }
-        rows.push(row(["achieved", &figures::rate(report.achieved_rate)]));
-        let success = if report.requests > 0 { figures::share(report.success) } else { "-".into() };
-        rows.push(row(["success", &success]));
-        rows.push(row(["requests", &figures::count(report.requests)]));
-        rows.push(row(["failed", &figures::count(report.requests.saturating_sub(report.succeeded))]));
-        rows.push(row(["received", &figures::bytes(report.received_bytes)]));
+    if let Some(sockets) = &report.sockets {
+        return sockets_figures(sockets);
     }
-    rows.extend(report.sockets.iter().flat_map(sockets));
+    let mut rows = Vec::new();
+    if report.model == "open" {
+        rows.push(row(["offered", &figures::rate(report.offered_rate)]));
+    }
+    rows.push(row(["achieved", &figures::rate(report.achieved_rate)]));
+    let success = if report.requests > 0 { figures::share(report.success) } else { "-".into() };
+    rows.push(row(["success", &success]));
+    rows.push(row(["requests", &figures::count(report.requests)]));
+    rows.push(row(["failed", &figures::count(report.requests.saturating_sub(report.succeeded))]));
+    rows.push(row(["received", &figures::bytes(report.received_bytes)]));
     rows
 }
 
-fn sockets(sockets: &Sockets) -> Vec<Row> {
+fn sockets_figures(sockets: &Sockets) -> Vec<Row> {
     let counts = [
         ("sockets opened", sockets.opened),
         ("not opened", sockets.not_opened),
@@ -98,19 +97,19 @@ fn sockets(sockets: &Sockets) -> Vec<Row> {
 
 fn latencies(report: &Report) -> Vec<Row> {
     let mut rows = vec![row(["", "mean", "p50", "p90", "p95", "p99", "p99.9", "longest"])];
-    let delivery = report.sockets.as_ref().map(|sockets| ("delivery", sockets.delivery));
-    let named = [
-        ("response", report.response),
-        ("service", report.service),
-        ("connect", report.connect),
-        ("generator lag", report.lag),
-    ];
-    for (name, latencies) in delivery.into_iter().chain(named) {
+    // In the closed model service is the same as response; a socket is not served.
+    let named: &[(&str, Latencies)] = match (&report.sockets, report.model.as_str()) {
+        (Some(sockets), _) => &[("delivery", sockets.delivery), ("opening", report.response)],
+        (None, "closed") => &[("response", report.response)],
+        (None, _) => &[("response", report.response), ("service", report.service)],
+    };
+    for (name, latencies) in named.iter().chain(&[("connect", report.connect), ("generator lag", report.lag)])
+    {
         let Latencies { count, mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms, .. } = latencies;
-        // In the closed model service and response are the same.
-        if count > 0 && (report.model != "closed" || name != "service") {
-            let times = [mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms].map(figures::time);
-            rows.push([name.to_owned()].into_iter().chain(times).collect());
+        if *count > 0 {
+            let times =
+                [mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms].map(|ms| figures::time(*ms));
+            rows.push([(*name).to_owned()].into_iter().chain(times).collect());
         }
     }
     if rows.len() > 1 { rows } else { Vec::new() }
@@ -129,7 +128,7 @@ fn steps(report: &Report) -> Vec<Row> {
             step.failures.iter().map(|failed| format!("{}: {}", failed.name, figures::count(failed.count)));
         let share = step.succeeded as f64 / step.requests.max(1) as f64;
         rows.push(vec![
-            plain(&step.name),
+            step.name.clone(),
             figures::count(step.requests),
             if step.requests > 0 { figures::share(share) } else { "-".into() },
             figures::time(step.response.p50_ms),
@@ -148,15 +147,18 @@ fn failures(failures: &[Failed]) -> Vec<Row> {
         .collect()
 }
 
-fn thresholds(report: &Report, paint: Paint) -> Vec<Row> {
+fn thresholds(report: &Report, paint: Paint) -> String {
     let sign = |holds| match (paint.0, holds) {
         (true, true) => paint.green("✓"),
         (true, false) => paint.red("✗"),
         (false, true) => "pass".into(),
         (false, false) => "FAIL".into(),
     };
-    let judged = report.thresholds.iter();
-    judged.map(|judged| vec![sign(judged.holds), plain(&judged.text), plain(&judged.measured)]).collect()
+    let judged: Vec<Row> =
+        report.thresholds.iter().map(|judged| row([&judged.text, &judged.measured])).collect();
+    let lines = columns(&judged, 0..0);
+    let signed = report.thresholds.iter().zip(lines.lines());
+    signed.fold(String::new(), |out, (judged, line)| out + "  " + &sign(judged.holds) + line + "\n")
 }
 
 fn listed(sentences: &[String]) -> String {
@@ -167,31 +169,21 @@ fn section(title: &str, inside: &str) -> String {
     if inside.is_empty() { String::new() } else { format!("\n{title}\n{inside}") }
 }
 
-/// Rows as aligned columns. Those from `right` to before `left` are numbers and stand to the right.
-fn columns(rows: &[Row], right: usize, left: usize) -> String {
-    // Colours take no room.
-    let width = |cell: &str| {
-        cell.split('\x1b')
-            .enumerate()
-            .map(|(n, part)| {
-                part.chars().count() - if n > 0 { part.find('m').map_or(0, |at| at + 1) } else { 0 }
-            })
-            .sum::<usize>()
-    };
+/// Rows as aligned columns, free of control characters. Those in `numbers` stand to the right.
+fn columns(rows: &[Row], numbers: Range<usize>) -> String {
+    let rows: Vec<Row> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let width = |cell: &String| cell.chars().count();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count)
-        .map(|n| rows.iter().filter_map(|row| row.get(n)).map(|cell| width(cell)).max().unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> =
+        (0..count).map(|n| rows.iter().filter_map(|row| row.get(n)).map(width).max().unwrap_or(0)).collect();
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (n, cell) in row.iter().enumerate() {
             let room = " ".repeat(widths[n] - width(cell));
-            let _ = if (right..left).contains(&n) {
-                write!(line, "  {room}{cell}")
-            } else {
-                write!(line, "  {cell}{room}")
-            };
+            let (before, after) =
+                if numbers.contains(&n) { (room.as_str(), "") } else { ("", room.as_str()) };
+            let _ = write!(line, "  {before}{cell}{after}");
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }

@@ -73,13 +73,23 @@ pub fn rates(report: &Report) -> Option<Chart> {
         filled: class != "plan",
         stretches: stretches(report, |moment| shown(class, moment).then(|| pick(moment))),
     });
-    let note = if has_schedule {
+    let sockets = report.sockets.is_some();
+    let note = if sockets {
+        "Attempts to open a socket per second, as they succeeded or failed."
+    } else if has_schedule {
         "Requests per second: as they became due, and as they succeeded or failed."
     } else {
         "Requests per second, as they succeeded or failed. The next one waits for the answer before."
     };
     let values = |moment: &Moment| picks.iter().map(|pick| figures::rate((pick.2)(moment))).collect();
-    Some(over_time(report, "Rate", note, Axis::linear(most, figures::rate), series.collect(), values))
+    Some(over_time(
+        report,
+        if sockets { "Openings" } else { "Rate" },
+        note,
+        Axis::linear(most, figures::rate),
+        series.collect(),
+        values,
+    ))
 }
 
 /// Open connections over time. `None` when none was ever open.
@@ -102,9 +112,9 @@ pub fn delivered(report: &Report) -> Option<Chart> {
 
 /// The percentile curve. `None` when nothing was measured.
 pub fn percentiles(report: &Report) -> Option<Chart> {
-    let measured = report.measured().count;
-    let x = Axis::percentiles(measured);
-    let within = |percentile: f64| Axis::nines(percentile).min((measured.max(10) as f64).log10());
+    let count = report.response.count;
+    let x = Axis::percentiles(count);
+    let within = |percentile: f64| Axis::nines(percentile).min((count.max(10) as f64).log10());
     let points = |pick: fn(&Percentile) -> f64| -> Vec<_> {
         // What lies below the first point is no longer than it.
         let begin = report.curve.first().map(|point| (0.0, pick(point)));
@@ -118,7 +128,8 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     values.clone().find(|value| *value > 0.0)?;
     let y = Axis::times(values);
     let closed = report.model == "closed";
-    let has_service = report.service.count > 0 && !closed;
+    let sockets = report.sockets.is_some();
+    let has_service = report.service.count > 0 && !closed && !sockets;
     let mut series =
         vec![Series { name: "response", class: "three", filled: has_service, stretches: vec![response] }];
     if has_service {
@@ -127,6 +138,8 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     let note = if has_service {
         "Which share took no longer than this. Response counts from the due time, service from sending: what lies \
          between them is waiting."
+    } else if sockets {
+        "Which share of the sockets took no longer than this to open."
     } else if closed {
         "Which share took no longer than this, counted from sending."
     } else {
@@ -143,7 +156,7 @@ pub fn percentiles(report: &Report) -> Option<Chart> {
     });
     let readings = readings.collect();
     Some(Chart {
-        title: "Percentiles",
+        title: if sockets { "Opening times" } else { "Percentiles" },
         note: note.into(),
         x,
         y,
@@ -197,18 +210,20 @@ fn silent(report: &Report) -> Vec<(f64, f64)> {
     silences.collect()
 }
 
-/// When the last thing of the run ended.
+/// When the run was over, which may be long before its plan was: somebody ended it, or it had enough requests.
 fn end_s(report: &Report) -> f64 {
-    let measured = report.timeline.iter().map(|moment| moment.at_s + moment.width_s);
-    measured.chain(report.stages.iter().map(|stage| stage.to_s)).fold(report.duration_s, f64::max)
+    let measured = report.timeline.last().map_or(0.0, |moment| moment.at_s + moment.width_s);
+    if report.duration_s > 0.0 { report.duration_s } else { measured }
 }
 
 /// The stages, and the time after them in which answers were still waited for. One stage alone needs no mark.
 fn bands(report: &Report) -> Vec<Band> {
-    let mut bands: Vec<Band> = (report.stages.iter())
-        .map(|stage| Band { name: stage.name.clone(), from: stage.from_s, to: stage.to_s })
+    let end = end_s(report);
+    let begun = report.stages.iter().filter(|stage| stage.from_s < end);
+    let mut bands: Vec<Band> = begun
+        .map(|stage| Band { name: stage.name.clone(), from: stage.from_s, to: stage.to_s.min(end) })
         .collect();
-    let (planned, end) = (report.stages.last().map_or(0.0, |stage| stage.to_s), end_s(report));
+    let planned = report.stages.last().map_or(0.0, |stage| stage.to_s);
     if end > planned * 1.02 && planned > 0.0 {
         bands.push(Band { name: "last answers".into(), from: planned, to: end });
     }
