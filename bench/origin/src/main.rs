@@ -1,14 +1,16 @@
-//! The app behind every proxy that `cargo xtask bench proxy` measures.
+//! The app behind every proxy that `cargo xtask bench` measures.
 //!
 //! It shares a core with the load generator, so it has to be cheaper than any proxy: one thread, one epoll, answers built
 //! before the first request. It also has to be a witness. `GET /bytes/N` answers with N known bytes; `POST /check/N`
 //! answers 200 only when exactly those N bytes arrived, so a proxy that loses or changes a byte of a request shows up as
-//! a failed request in the load generator's report.
+//! a failed request in the load generator's report. `GET /ws/echo` opens a WebSocket that sends every frame back, and
+//! `GET /ws/fan` one that gets every text of every such socket.
 //!
 //! Usage: `origin ADDRESS:PORT`.
 
 mod connection;
 mod message;
+mod socket;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -69,8 +71,22 @@ fn serve(address: SocketAddr) -> io::Result<()> {
                 connections[slot] = None;
                 free.push(slot);
             }
+            if !answers.fan.is_empty() {
+                fan_out(&mut answers.fan, &mut connections, &mut free);
+            }
         }
     }
+}
+
+/// Sends what one client said to all, and forgets it. Those that cannot take it are cut off.
+fn fan_out(bytes: &mut Vec<u8>, connections: &mut [Option<Connection>], free: &mut Vec<usize>) {
+    for (slot, entry) in connections.iter_mut().enumerate() {
+        if entry.as_mut().is_some_and(|connection| connection.send_fan(bytes) == Fate::Over) {
+            *entry = None;
+            free.push(slot);
+        }
+    }
+    bytes.clear();
 }
 
 /// Takes every connection that waits. Edge-triggered interest in both directions is registered once and never changed.

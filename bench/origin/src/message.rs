@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::socket::Kind;
+
 /// The known bytes: printable, and without a period that divides a buffer size, so a shifted body is not equal to itself.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| b'a' + ((at * 7 + at / 64) % 26) as u8).collect()
@@ -27,6 +29,8 @@ pub(crate) enum Ask {
     Bytes(usize),
     /// `POST /check/N`: the body has to be the first N known bytes.
     Check(usize),
+    /// `GET /ws/echo`, `GET /ws/fan`: a WebSocket.
+    Socket(Kind),
     /// A body without a length; a proxy that turns one into the other is not what is measured here.
     Unlengthed,
     Unknown,
@@ -61,6 +65,12 @@ fn ask(first: &[u8]) -> Ask {
         let end = memchr::memchr(b' ', rest)?;
         std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
     };
+    if first.starts_with(b"GET /ws/echo ") {
+        return Ask::Socket(Kind::Echo);
+    }
+    if first.starts_with(b"GET /ws/fan ") {
+        return Ask::Socket(Kind::Fan);
+    }
     if let Some(length) = number(b"GET /bytes/") {
         return Ask::Bytes(length);
     }
@@ -75,6 +85,10 @@ pub(crate) struct Answers {
     wrong: Rc<[u8]>,
     unknown: Rc<[u8]>,
     unlengthed: Rc<[u8]>,
+    unswitched: Rc<[u8]>,
+    /// What the frames of one client led to: bytes for itself, and for all.
+    pub(crate) reply: Vec<u8>,
+    pub(crate) fan: Vec<u8>,
 }
 
 impl Answers {
@@ -87,10 +101,13 @@ impl Answers {
             wrong: answer("422 Unprocessable Content", b"other bytes arrived\n"),
             unknown: answer("404 Not Found", b"not here\n"),
             unlengthed: answer("411 Length Required", b"send a content-length\n"),
+            unswitched: answer("400 Bad Request", b"ask for a websocket\n"),
+            reply: Vec::new(),
+            fan: Vec::new(),
         }
     }
 
-    /// The answer to a request whose body has arrived whole.
+    /// The answer to a request whose body has arrived whole. To one for a socket, that it is no handshake.
     pub(crate) fn to(&mut self, ask: Ask, body: &[u8]) -> Rc<[u8]> {
         match ask {
             Ask::Bytes(length) if length <= self.pattern.len() => {
@@ -100,6 +117,7 @@ impl Answers {
             Ask::Check(length) if self.pattern.get(..length) == Some(body) => Rc::clone(&self.right),
             Ask::Check(_) => Rc::clone(&self.wrong),
             Ask::Unlengthed => Rc::clone(&self.unlengthed),
+            Ask::Socket(_) => Rc::clone(&self.unswitched),
             Ask::Bytes(_) | Ask::Unknown => Rc::clone(&self.unknown),
         }
     }

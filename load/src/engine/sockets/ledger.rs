@@ -81,10 +81,11 @@ impl Ledger {
     }
 
     fn note(&mut self, sender: u32, entry: Entry, is_own: bool) {
-        self.senders
-            .entry(sender)
-            .and_modify(|sender| sender.log.push(entry))
-            .or_insert_with(|| Sender { log: Log::new(entry), ended: None, is_own });
+        self.senders.entry(sender).and_modify(|sender| sender.log.push(entry)).or_insert_with(|| Sender {
+            log: Log::new(entry),
+            ended: None,
+            is_own,
+        });
     }
 
     /// The connection of a sender of this part ended in the middle of the run.
@@ -119,6 +120,11 @@ impl Ledger {
     /// Forgets a sender.
     pub(crate) fn remove(&mut self, sender: u32) {
         self.senders.remove(&sender);
+    }
+
+    /// Whether a sender is known.
+    pub(crate) fn knows(&self, sender: u32) -> bool {
+        self.senders.contains_key(&sender)
     }
 
     /// The senders known.

@@ -1,8 +1,8 @@
 //! When sockets open and close: the stages as moments, one socket at a time.
 //!
-//! Socket `i`, counted over all parts, is wanted while the level is at least `i + 1`. So a level that rises opens
-//! sockets in order, each at the exact moment at which the line reaches its number, and one that falls closes the
-//! newest first.
+//! Socket `i`, counted over all parts, is wanted from the moment at which the level rises to `i + 1` until it falls to
+//! `i`. So sockets open in order, each at its exact moment, the newest close first, and one that opens at the top of a
+//! ramp is not closed in the same instant.
 
 use crate::Nanos;
 use crate::plan::{Part, Stage};
@@ -48,7 +48,8 @@ impl Ramp {
             let wanted = f64::from(self.wanted);
             let length = stage.duration.as_nanos() as f64;
             let moment = |level: f64| {
-                let share = if self.is_on_line { (level - stage.from) / (stage.to - stage.from) } else { 0.0 };
+                let share =
+                    if self.is_on_line { (level - stage.from) / (stage.to - stage.from) } else { 0.0 };
                 self.began + (share * length) as Nanos
             };
             if wanted + 1.0 <= goal {
@@ -56,8 +57,8 @@ impl Ramp {
                 self.wanted += 1;
                 return Some((at, Turn::Open, self.wanted - 1));
             }
-            if wanted > goal {
-                let at = moment(wanted);
+            if wanted - 1.0 >= goal {
+                let at = moment(wanted - 1.0);
                 self.wanted -= 1;
                 return Some((at, Turn::Close, self.wanted));
             }
@@ -119,8 +120,8 @@ mod tests {
                 (0, Turn::Open, 0),
                 (0, Turn::Open, 1),
                 (0, Turn::Open, 2),
-                (SECOND, Turn::Close, 2),
-                (2 * SECOND, Turn::Close, 1),
+                (2 * SECOND, Turn::Close, 2),
+                (3 * SECOND, Turn::Close, 1),
             ]
         );
     }
