@@ -571,7 +571,9 @@ mod tests {
 
     fn merged(records: &[&Record]) -> Record {
         let mut all = Record::default();
-        records.iter().for_each(|record| all.merge(record));
+        for record in records {
+            all.merge(record);
+        }
         all
     }
 

@@ -39,7 +39,7 @@ pub struct Report {
     pub reason: String,
     /// Every threshold and what was measured.
     pub thresholds: Vec<Judged>,
-    /// Requests that were due per second, over the time of the stages.
+    /// Requests that were due per second, over the time of the stages (closed model: that came to an end).
     pub offered_rate: f64,
     /// Requests that succeeded per second, over the time of the stages.
     pub achieved_rate: f64,
@@ -244,6 +244,7 @@ pub struct Generator {
     pub cpu: f64,
     /// Resident memory of all processes at the end, in bytes.
     pub resident_bytes: u64,
-    /// Why the generator was the limit of this run; `None`: it was not.
+    /// Why the generator was the limit of this run; `None`: it was not. Given to [`Report::new`] as `None`, it is found
+    /// there from lag and CPU.
     pub limit: Option<String>,
 }

@@ -184,12 +184,11 @@ impl Threshold {
     /// What was measured, in the unit that bounds are converted to. `None`: nothing was.
     fn measure(&self, record: &Record, stages_s: f64) -> Option<f64> {
         let whole;
-        let step = match &self.step {
-            Some(name) => record.steps.iter().find(|step| step.name == *name)?,
-            None => {
-                whole = whole_of(record, self.metric);
-                &whole
-            }
+        let step = if let Some(name) = &self.step {
+            record.steps.iter().find(|step| step.name == *name)?
+        } else {
+            whole = whole_of(record, self.metric);
+            &whole
         };
         let asked = |value: u64| (step.requests > 0).then_some(value as f64);
         match self.metric {
@@ -230,12 +229,12 @@ fn show_share(share: f64) -> String {
     for digits in 2..8 {
         let text = format!("{percent:.digits$}");
         let shown: f64 = text.parse().unwrap_or(percent);
-        let is_told_apart = (shown != 100.0 || share >= 1.0) && (shown != 0.0 || share <= 0.0);
+        let is_told_apart = (shown < 100.0 || share >= 1.0) && (shown > 0.0 || share <= 0.0);
         if is_told_apart {
-            return format!("{text} %");
+            return format!("{text}%");
         }
     }
-    format!("{percent} %")
+    format!("{percent}%")
 }
 
 /// All steps as one, as far as `metric` needs it: merging distributions costs more than all the rest.
@@ -343,12 +342,12 @@ mod tests {
     #[test]
     fn every_metric_is_judged() {
         for (text, measured, holds) in [
-            ("success >= 99.9%", "99.90 %", true),
-            ("success > 0.999", "99.90 %", false),
-            ("success(home) == 100%", "100.00 %", true),
-            ("success(search (all)) >= 99.5%", "99.00 %", false),
+            ("success >= 99.9%", "99.90%", true),
+            ("success > 0.999", "99.90%", false),
+            ("success(home) == 100%", "100.00%", true),
+            ("success(search (all)) >= 99.5%", "99.00%", false),
             ("failures == 0", "1", false),
-            ("failures <= 0.1%", "0.10 %", true),
+            ("failures <= 0.1%", "0.10%", true),
             ("failures(home) == 0", "0", true),
             ("rate >= 99/s", "99.9/s", true),
             ("rate >= 100/s", "99.9/s", false),
@@ -420,10 +419,10 @@ mod tests {
 
     #[test]
     fn a_share_is_not_rounded_to_all_or_nothing() {
-        assert_eq!(show_share(1.0), "100.00 %");
-        assert_eq!(show_share(0.999_999), "99.9999 %");
-        assert_eq!(show_share(0.0), "0.00 %");
-        assert_eq!(show_share(0.000_001), "0.0001 %");
+        assert_eq!(show_share(1.0), "100.00%");
+        assert_eq!(show_share(0.999_999), "99.9999%");
+        assert_eq!(show_share(0.0), "0.00%");
+        assert_eq!(show_share(0.000_001), "0.0001%");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) enum Figure {
 /// The whole stretches of a run while load was being made.
 pub(super) struct Sample {
     width_s: f64,
+    /// Stretches that are drawn together.
+    block: usize,
     /// Ended and failed, stretch by stretch.
     counts: Vec<(u64, u64)>,
     /// By [`Times`].
@@ -65,6 +67,7 @@ impl Sample {
         }
         Self {
             width_s,
+            block: block(&stretches),
             counts: stretches
                 .iter()
                 .map(|stretch| (stretch.ended, stretch.failed.min(stretch.ended)))
@@ -75,6 +78,14 @@ impl Sample {
                 Distributions::of(stretches.iter().map(|stretch| &stretch.delivery)),
             ],
         }
+    }
+
+    /// By how much an interval has to be wider than the draws make it. Few blocks resemble each other by chance, and
+    /// what they differ by is a guess: Student's distribution instead of the normal one, and n - 1 instead of n.
+    pub(super) fn widening(&self) -> f64 {
+        let blocks = self.len() as f64 / self.block as f64;
+        let freedom = (blocks - 1.0).max(1.0);
+        student(freedom) / NORMAL * (blocks / (blocks - 1.0).max(0.5)).sqrt()
     }
 
     /// How many stretches there are.
@@ -94,17 +105,53 @@ impl Sample {
     pub(super) fn draw(&self, rng: &mut fastrand::Rng, draw: &mut Draw) {
         draw.clear(self);
         let number = self.len();
-        // The cube root of the number is the length that errs least where little is known of what depends on what.
-        let block = ((number as f64).cbrt().round() as usize).max(1);
         let mut left = number;
         while left > 0 {
             let from = rng.usize(..number);
-            for place in from..from + block.min(left) {
+            let block = self.block.min(left);
+            for place in from..from + block {
                 draw.add(self, place % number);
             }
-            left -= block.min(left);
+            left -= block;
         }
     }
+}
+
+/// How many stretches are drawn together: what errs least for a series in which each value has the measured
+/// correlation with the one before (Politis and White 2004, for an autoregressive process), at least the cube root of
+/// their number, at most a quarter of it.
+fn block(stretches: &[&Stretch]) -> usize {
+    let mean = |stretch: &&Stretch| stretch.response.mean_ms().or_else(|| stretch.delivery.mean_ms());
+    let levels: Vec<f64> = stretches.iter().filter_map(mean).map(|ms| (ms + 0.001).ln()).collect();
+    let root = (stretches.len() as f64).cbrt();
+    let correlation = correlation(&levels).clamp(0.0, 0.95);
+    let wanted = (6.0 * correlation.powi(2) / (1.0 - correlation.powi(2)).powi(2)).cbrt().max(1.0) * root;
+    (wanted.round() as usize).clamp(1, (stretches.len() / 4).max(1))
+}
+
+/// Correlation of neighbours, corrected for being estimated too small from few.
+fn correlation(levels: &[f64]) -> f64 {
+    let number = levels.len() as f64;
+    let mean = levels.iter().sum::<f64>() / number;
+    let all: f64 = levels.iter().map(|level| (level - mean).powi(2)).sum();
+    let neighbours: f64 = levels.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
+    if number < 4.0 || all <= f64::EPSILON {
+        return 0.0;
+    }
+    let plain = neighbours / all;
+    plain + (1.0 + 3.0 * plain) / number
+}
+
+/// What [`super::TAIL`] of the standard normal distribution lies beyond.
+const NORMAL: f64 = 2.5758;
+
+/// What the same share of Student's distribution lies beyond: Fisher's expansion around the normal one.
+fn student(freedom: f64) -> f64 {
+    let z = NORMAL;
+    let first = (z.powi(3) + z) / 4.0;
+    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
+    let third = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
+    z + first / freedom + second / freedom.powi(2) + third / freedom.powi(3)
 }
 
 impl Distributions {
@@ -173,4 +220,35 @@ fn quantile(slots: &[(u64, u64)], counts: &[u64], quantile: f64) -> f64 {
         below += count;
     }
     slots.last().map_or(f64::NAN, |(_, to)| *to as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn student_is_as_in_the_tables() {
+        for (freedom, table) in [(3.0, 5.841), (4.0, 4.604), (9.0, 3.250), (29.0, 2.756), (1e9, 2.576)] {
+            let found = student(freedom);
+            assert!((found / table - 1.0).abs() < 0.04, "{freedom}: {found}");
+        }
+    }
+
+    #[test]
+    fn neighbours_that_alternate_do_not_correlate_and_those_that_drift_do() {
+        let alternating: Vec<f64> = (0..40).map(|place| f64::from(place % 2)).collect();
+        let drifting: Vec<f64> = (0..40).map(f64::from).collect();
+        assert!(correlation(&alternating) < -0.9);
+        assert!(correlation(&drifting) > 0.9);
+        assert!(correlation(&[1.0; 40]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_quantile_lies_within_its_slot() {
+        let slots = [(10, 20), (20, 40)];
+        for (share, wanted) in [(0.25, 15.0), (0.5, 20.0), (1.0, 40.0)] {
+            assert!((quantile(&slots, &[2, 2], share) - wanted).abs() < 1e-9);
+        }
+        assert!(quantile(&slots, &[0, 0], 0.5).is_nan());
+    }
 }

@@ -123,14 +123,16 @@ impl Timeline {
         }
         let shift = doublings - self.doublings;
         self.doublings = doublings;
-        let finer = std::mem::take(&mut self.stretches);
-        for mut stretch in finer {
+        for stretch in &mut self.stretches {
             stretch.index >>= shift;
-            match self.stretches.last_mut() {
-                Some(last) if last.index == stretch.index => last.absorb(&stretch),
-                _ => self.stretches.push(stretch),
-            }
         }
+        self.stretches.dedup_by(|later, earlier| {
+            let are_one = later.index == earlier.index;
+            if are_one {
+                earlier.absorb(later);
+            }
+            are_one
+        });
     }
 }
 

@@ -70,7 +70,8 @@ impl<const DIGITS: u8> Times<DIGITS> {
 
     /// The mean in milliseconds. `None`: nothing measured.
     pub fn mean_ms(&self) -> Option<f64> {
-        self.recorded().map(|times| ms(times.mean()))
+        // To the nanosecond: beyond that, digits are those of binary fractions.
+        self.recorded().map(|times| (times.mean() * 1000.0).round() / 1e6)
     }
 
     /// The shortest in milliseconds. `None`: nothing measured.

@@ -43,10 +43,12 @@ pub fn read(text: &str) -> Result<Report, String> {
 /// Refuses what serde lets pass and later sums would choke on.
 fn checked(report: Report) -> Result<Report, String> {
     let in_range = |value: f64| (0.0..=1e12).contains(&value);
-    let in_order =
-        |stage: &Planned| in_range(stage.from_s) && in_range(stage.to_s) && stage.from_s <= stage.to_s;
+    let in_order = |stage: &Planned| {
+        let levels = in_range(stage.from) && in_range(stage.to);
+        levels && in_range(stage.from_s) && in_range(stage.to_s) && stage.from_s <= stage.to_s
+    };
     if !in_range(report.duration_s) || !report.stages.iter().all(in_order) {
-        return Err("it is broken: its times are not in order".to_owned());
+        return Err("it is broken: its stages are not in order".to_owned());
     }
     if !(0.0..=1.0).contains(&report.generator.cpu) {
         return Err("it is broken: the generator's share of CPU is not between 0 and 1".to_owned());

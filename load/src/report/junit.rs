@@ -29,16 +29,17 @@ pub fn write(report: &Report) -> String {
             out.push_str("/>\n");
             continue;
         }
-        let (element, kind) = match report.verdict {
-            Verdict::Inconclusive => ("error", "inconclusive"),
-            Verdict::Pass | Verdict::Fail => ("failure", "threshold"),
-        };
         let message = escaped(&format!("{} does not hold: {}", judged.text, judged.measured));
-        let _ = writeln!(
-            out,
-            ">\n      <{element} type=\"{kind}\" message=\"{message}\">{}</{element}>\n    </testcase>",
-            escaped(&report.reason)
-        );
+        let element = match report.verdict {
+            Verdict::Inconclusive => {
+                format!(
+                    "<error type=\"inconclusive\" message=\"{message}\">{}</error>",
+                    escaped(&report.reason)
+                )
+            }
+            Verdict::Pass | Verdict::Fail => format!("<failure type=\"threshold\" message=\"{message}\"/>"),
+        };
+        let _ = writeln!(out, ">\n      {element}\n    </testcase>");
     }
     out.push_str("  </testsuite>\n</testsuites>\n");
     out

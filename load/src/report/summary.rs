@@ -17,6 +17,8 @@ pub const VERSION: u32 = 1;
 const LATEST_LAG_MS: f64 = 1.0;
 /// A generator whose threads spend more of their time on a core is the limit of its run.
 const BUSIEST_CPU: f64 = 0.8;
+/// Thresholds that do not hold and are named in the reason.
+const MOST_NAMED: usize = 3;
 /// Points of the percentile curve: dense where people look.
 const CURVE: [f64; 40] = [
     0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 93.0, 95.0, 96.0, 97.0, 98.0,
@@ -177,13 +179,17 @@ fn verdict(thresholds: &[Judged], limit: Option<&str>) -> (Verdict, String) {
         };
         return (Verdict::Pass, reason);
     };
-    let rest = match broken.len() - 1 {
-        0 => String::new(),
-        more => {
-            format!(", nor {} more", if more == 1 { "does one".to_owned() } else { format!("do {more}") })
-        }
+    let named: Vec<String> = broken
+        .iter()
+        .take(MOST_NAMED)
+        .map(|judged| format!("{} ({})", judged.text, judged.measured))
+        .collect();
+    let named = named.join(", ");
+    let broken = match broken.len() {
+        1 => format!("{} does not hold ({})", first.text, first.measured),
+        number if number > MOST_NAMED => format!("{number} thresholds do not hold: {named} and others"),
+        number => format!("{number} thresholds do not hold: {named}"),
     };
-    let broken = format!("{} does not hold ({}){rest}", first.text, first.measured);
     match limit {
         Some(limit) => (
             Verdict::Inconclusive,
@@ -274,7 +280,7 @@ fn timeline(record: &Record, duration_s: f64, has_sockets: bool) -> Vec<Moment> 
         .map(|index| {
             let stretch = known.next_if(|stretch| stretch.index as usize == index).unwrap_or(&silent);
             let at_s = index as f64 * width_s;
-            let left_s = duration_s - at_s;
+            let left_s = ((duration_s - at_s) * 1e9).round() / 1e9;
             Moment {
                 at_s,
                 // The last one ends with the run.

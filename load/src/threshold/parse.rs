@@ -30,28 +30,7 @@ impl Threshold {
         let name_end = text.find(['(', '<', '>', '=']).unwrap_or(text.len());
         let name = trimmed(text, 0..name_end);
         let metric = Metric::named(&text[name.clone()]).ok_or_else(|| unknown_metric(text, name.clone()))?;
-        let (step, op_from) = match text[name_end..].strip_prefix('(') {
-            None => (None, name_end),
-            Some(_) => {
-                let close = text.rfind(')').ok_or_else(|| {
-                    bad(
-                        name_end..text.len(),
-                        "the parenthesis is not closed".to_owned(),
-                        "write \"p99(search) < 25ms\"",
-                    )
-                })?;
-                let step = trimmed(text, name_end + 1..close);
-                if step.is_empty() {
-                    let mend = "write the name of a step between them, or leave them out";
-                    return Err(bad(name_end..close + 1, "the parentheses are empty".to_owned(), mend));
-                }
-                if metric.scope() == Scope::Run {
-                    let what = format!("{metric} is not measured by step");
-                    return Err(bad(name_end..close + 1, what, "leave the step out"));
-                }
-                (Some(text[step].to_owned()), close + 1)
-            }
-        };
+        let (step, op_from) = step(text, name_end, metric)?;
         let rest = trimmed(text, op_from..text.len());
         let op =
             Op::ALL.into_iter().find(|op| text[rest.clone()].starts_with(op.sign())).ok_or_else(|| {
@@ -73,6 +52,28 @@ impl std::str::FromStr for Threshold {
     fn from_str(text: &str) -> Result<Self, BadThreshold> {
         Self::parse(text)
     }
+}
+
+/// Reads the step in parentheses that begins at `from`, if there is one, and tells where the rest begins.
+fn step(text: &str, from: usize, metric: Metric) -> Result<(Option<String>, usize), BadThreshold> {
+    if !text[from..].starts_with('(') {
+        return Ok((None, from));
+    }
+    let bad = |to: usize, what: String, mend: &str| {
+        Err(BadThreshold { text: text.to_owned(), at: from..to, what, mend: mend.to_owned() })
+    };
+    let Some(close) = text.rfind(')') else {
+        return bad(text.len(), "the parenthesis is not closed".to_owned(), "write \"p99(search) < 25ms\"");
+    };
+    let step = trimmed(text, from + 1..close);
+    if step.is_empty() {
+        let mend = "write the name of a step between them, or leave them out";
+        return bad(close + 1, "the parentheses are empty".to_owned(), mend);
+    }
+    if metric.scope() == Scope::Run {
+        return bad(close + 1, format!("{metric} is not measured by step"), "leave the step out");
+    }
+    Ok((Some(text[step].to_owned()), close + 1))
 }
 
 /// Reads a value and checks that its unit is one of the metric's.
