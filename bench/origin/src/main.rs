@@ -6,7 +6,7 @@
 //! a failed request in the load generator's report. `GET /ws/echo` opens a WebSocket that sends every frame back, and
 //! `GET /ws/fan` one that gets every text of every such socket.
 //!
-//! Usage: `origin ADDRESS:PORT`.
+//! Usage: `origin ADDRESS:PORT`. Several may share a port.
 
 mod connection;
 mod message;
@@ -17,6 +17,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use connection::{Connection, Fate};
 use message::Answers;
@@ -41,10 +42,7 @@ fn main() {
 
 /// Serves until the process is ended.
 fn serve(address: SocketAddr) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    // The standard library listens with a backlog of 128; a thousand proxied connections may arrive at once.
-    rustix::net::listen(&listener, 4096)?;
+    let listener = listen(address)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
 
@@ -87,6 +85,19 @@ fn fan_out(bytes: &mut Vec<u8>, connections: &mut [Option<Connection>], free: &m
         }
     }
     bytes.clear();
+}
+
+/// Several origins may share a port: then the kernel spreads connections over them.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    // A thousand proxied connections may arrive at once.
+    rustix::net::listen(&socket, 4096)?;
+    Ok(TcpListener::from(socket))
 }
 
 /// Takes every connection that waits. Edge-triggered interest in both directions is registered once and never changed.

@@ -38,7 +38,7 @@ pub(super) fn hold(built: &Built, scratch: &Path) -> Result<Held, Problem> {
     for at in 0..ORIGINS {
         let log = scratch.join(format!("origin-{at}.log"));
         let mut command = pinned(ORIGIN_CORE, &built.origin);
-        command.arg(format!("127.0.0.1:{port}")).arg("--share-port");
+        command.arg(format!("127.0.0.1:{port}"));
         let mut origin = Process::start(command, "the origin", &log)?;
         origin.wait_for_port(port, &log)?;
         origins.push(origin);
