@@ -109,7 +109,10 @@ fn start(
 ) -> Result<Member, RunError> {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new(&program.path);
-    command.arg(&program.command).arg(format!("--part={}/{}", index + 1, layout.processes)).args(&program.arguments);
+    command
+        .arg(&program.command)
+        .arg(format!("--part={}/{}", index + 1, layout.processes))
+        .args(&program.arguments);
     // A group of its own: Ctrl-C is for the process that leads, which then tells the others.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(RunError::Process)?;

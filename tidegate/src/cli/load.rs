@@ -60,9 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long = "for", value_name = "TIME", help_heading = "How much")]
     pub(crate) duration: Option<String>,
     /// So many users, each with a connection, that take turns; without --rate, each asks once a second
-    #[arg(
-        short = 'c', long, visible_alias = "connections", value_name = "COUNT", help_heading = "How much"
-    )]
+    #[arg(short = 'c', long, visible_alias = "connections", value_name = "COUNT", help_heading = "How much")]
     pub(crate) users: Option<u32>,
     /// So many requests in all; without --rate, as with --closed
     #[arg(short = 'n', long, value_name = "COUNT", help_heading = "How much")]
