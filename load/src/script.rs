@@ -38,6 +38,11 @@ pub struct Text(Template);
 impl Text {
     /// What stands in a rendered text where a mark belongs; whoever sends the text puts the mark there.
     pub const MARK: &'static str = "{{mark}}";
+
+    /// Whether a mark belongs into it.
+    pub fn has_mark(&self) -> bool {
+        self.0.fixed_parts().any(|part| memchr::memmem::find(part, Self::MARK.as_bytes()).is_some())
+    }
 }
 
 /// Which step of which flow.

@@ -99,7 +99,7 @@ nested = { jwt = { secret = "s", claims = { t = "{{times}}" } } }
 #[test]
 fn files_of_data_are_checked() {
     let data = |file: &str| top(&format!("data.d.file = \"{file}\""));
-    let all = ["none.csv", "empty.csv", "ragged.csv", "twice.csv", "large.csv"].map(data);
+    let all = ["none.csv", "empty.csv", "ragged.csv", "twice.csv", "wide.csv", "large.csv"].map(data);
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
@@ -141,8 +141,8 @@ fn sockets_stand_alone() {
         told(&format!("{TARGET}model = \"open\"\nkeep_alive = false\n{stage}{STEP}[websocket]\n")),
         told(&format!(
             "{TARGET}{stage}[websocket]\nheaders = {{ Sec-WebSocket-Key = \"a\", upgrade = \"b\" }}\n\
-             subprotocol = \"a b\"\nwelcome = \"\"\n\
-             send = {{ text = \"x\", every = \"0s\", receivers = \"all\" }}\nstorm = {{ at = \"0s\", share = 0 }}\n"
+             subprotocol = \"a b\"\nwelcome = \"\"\nhello = [\"{{{{mark}}}}\"]\n\
+             send = {{ text = \"remark\", every = \"0s\", receivers = \"all\" }}\nstorm = {{ at = \"0s\", share = 0 }}\n"
         )),
         told(&format!("{TARGET}{stage}[websocket]\nstorm = {{ at = \"2s\" }}\n")),
     ];

@@ -6,7 +6,7 @@ use tidegate_load::failure::Failure;
 use tidegate_load::plan::Pause;
 use tidegate_load::script::{
     Algorithm, At, BodyRule, Capture, Draft, Encoding, Expect, From, HeaderRule, MAX_CAPTURED_BYTES, Memory,
-    Order, Pointer, Request, Script, Secret, Source, Table, Template, Wanted,
+    Order, Pointer, Request, Script, Secret, Source, Table, Template, TooMany, Wanted,
 };
 use wire::{Limits, Method, ResponseHead};
 
@@ -290,6 +290,25 @@ fn captured_values_come_back_in_later_requests() {
             None => assert_eq!(verdict, Err(Failure::Capture), "{from:?}"),
         }
     }
+}
+
+#[test]
+fn a_script_has_a_bounded_number_of_steps_and_variables() {
+    let with = |steps: usize, variables: usize| {
+        let mut draft = Draft::new("app", true);
+        let asked = request(&mut draft, "/", None);
+        (0..steps).for_each(|_| add(&mut draft, &asked));
+        for number in 0..variables {
+            draft.variable(&number.to_string(), Source::Uuid);
+            draft.position(&number.to_string());
+        }
+        draft.finish().map(|_| ())
+    };
+    assert_eq!(with(65_535, 0), Ok(()));
+    assert_eq!(with(65_536, 0), Err(TooMany("steps")));
+    assert_eq!(with(1, 65_534), Ok(()));
+    assert_eq!(with(1, 65_535), Err(TooMany("variables")));
+    assert_eq!(with(1, 65_536), Err(TooMany("variables")));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::{
 use crate::plan::Pause;
 
 /// Most steps and variables that a script can have: positions are 16 bits.
-pub const MOST: usize = u16::MAX as usize;
+const MOST: usize = u16::MAX as usize;
 
 /// A script in the making.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Draft {
         let (source, at) = self.names.get_mut(name)?;
         Some(*at.get_or_insert_with(|| {
             self.sources.push(source.clone());
-            self.sources.len() as u16 - 1
+            (self.sources.len() - 1) as u16
         }))
     }
 
@@ -238,7 +238,7 @@ impl Draft {
     /// The script.
     ///
     /// # Errors
-    /// More than 65,535 steps or variables.
+    /// More than 65,535 steps, or 65,534 variables and tables.
     pub fn finish(self) -> Result<Script, TooMany> {
         if self.steps.len() > MOST {
             return Err(TooMany("steps"));

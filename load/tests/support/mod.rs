@@ -21,6 +21,7 @@ pub fn read(text: &str) -> Result<Plan, Diagnostics> {
             Some("empty.csv") => Ok(b"a,b\n".to_vec()),
             Some("ragged.csv") => Ok(b"a,b\n1\n".to_vec()),
             Some("twice.csv") => Ok(b"a,a\n1,2\n".to_vec()),
+            Some("wide.csv") => Ok((0..=1000).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",").into()),
             Some("large.csv") => Ok(vec![b'x'; (256 << 20) + 1]),
             _ => Err(io::Error::new(io::ErrorKind::NotFound, "there is no such file")),
         },

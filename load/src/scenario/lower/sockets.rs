@@ -29,7 +29,12 @@ impl Lowering<'_> {
         let mut hello = Vec::new();
         for text in &websocket.hello().0 {
             let made = self.draft.text(text.get_ref());
-            hello.extend(self.made(text.span(), made));
+            let made = self.made(text.span(), made);
+            if made.as_ref().is_some_and(Text::has_mark) {
+                let help = "leave {{mark}} out of hello; send has marks";
+                self.error(text.span(), "what sockets say first carries no mark", help);
+            }
+            hello.extend(made);
         }
         if let Some(welcome) = websocket.welcome.written().filter(|text| text.get_ref().is_empty()) {
             self.error(welcome.span(), "every message contains the empty text", "leave welcome out");
@@ -84,7 +89,7 @@ impl Lowering<'_> {
             ReceiversWord::All => Receivers::All,
             ReceiversWord::Others => Receivers::Others,
         };
-        if receivers != Receivers::Anyone && !text.get_ref().contains("mark") {
+        if receivers != Receivers::Anyone && template.as_ref().is_some_and(|text| !text.has_mark()) {
             let what = "the text has no {{mark}}, so nobody can know what arrived";
             self.error(text.span(), what, "put {{mark}} into the text, or leave receivers out");
         }
