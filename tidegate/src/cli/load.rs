@@ -14,8 +14,8 @@ Examples:
   tidegate load http://127.0.0.1:8080/ --find-capacity --threshold \"p99 < 50ms\"
   tidegate load scenario.toml --json after.json && tidegate load compare before.json after.json
 
-Exit codes: 0 all thresholds hold, 1 one does not, 2 inconclusive (the generator was the limit, or the
-run was cut short), 64 the command line or the scenario has a mistake, or the target may not be loaded.";
+Exit codes: 0 all thresholds hold, 1 one does not, 2 inconclusive (the generator was the limit, or \
+the run was cut short), 64 the command line or the scenario has a mistake, or the target may not be loaded.";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true, after_help = EXAMPLES)]
