@@ -2,9 +2,9 @@
 //! standard input, and answers over its standard output; when this process dies, their input ends and so do they.
 //!
 //! ```text
-//!   Preparing ──Ready──► Waiting ──Begin──► Running ──Done──► Done
-//!       │                   │                  │
-//!       └───────────────────┴───── ends, fails, hangs ──────► Lost
+//!   Preparing ──says ready──► Ready ──told to begin, does its share──► Done
+//!       │                       │
+//!       └───────────────────────┴── ends, fails, hangs, talks nonsense ──► Lost
 //! ```
 
 use std::io::BufReader;
