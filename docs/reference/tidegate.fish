@@ -32,6 +32,7 @@ complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "explain" -d 'Say 
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "status" -d 'Show what a running Tidegate is doing'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "load" -d 'Load a web app, and say whether it holds: open-loop load with honest latencies'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "man" -d 'Print the manual page (roff)'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "docs" -d 'Write the generated reference pages into a folder'
@@ -55,16 +56,54 @@ complete -c tidegate -n "__fish_tidegate_using_subcommand status" -s h -l help -
 complete -c tidegate -n "__fish_tidegate_using_subcommand drain" -l admin -d 'Admin listener of the running Tidegate' -r
 complete -c tidegate -n "__fish_tidegate_using_subcommand drain" -l undo -d 'Let it back in'
 complete -c tidegate -n "__fish_tidegate_using_subcommand drain" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l rate -d 'Requests per second, whatever the target does, such as 1000/s [default: 100/s]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l for -d 'How long, such as 30s; with --find-capacity, each trial [default: 10s; trials: 5s]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s c -l users -l connections -d 'So many users, each with a connection, that take turns; without --rate, each asks once a second' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s n -l requests -d 'So many requests in all; without --rate, as with --closed' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s X -l method -d 'Method [default: GET, or POST with a body]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s H -l header -d 'A field, once for each: "name: value"' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s d -l body -d 'Body, or @FILE that holds it' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l timeout -d 'Longest time for an answer [default: 30s]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l threshold -d 'What has to hold, once for each, such as "p95 < 100ms" or "rate >= 900/s" [default: "success >= 99.9%"]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l json -d 'Write the report as JSON, for programs, compare and merge' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l html -d 'Write the report as a page to look at' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l junit -d 'Write the verdict as JUnit XML, for CI' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l source -d 'Local address to connect from, once for each, or a range such as 127.0.0.1-127.0.0.9' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l seed -d 'Seed of everything random, to play a run again' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l threads -d 'Threads of all processes [default: one for each core]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l processes -d 'Processes [default: as many as the connections need]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l part -d 'Which of the processes this one is' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l closed -d 'Closed model: every user asks again as soon as it has its answer, so a slow target is asked less'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l poisson -d 'Requests come at random, as independent people do, instead of evenly'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l find-capacity -d 'Find the largest rate that meets the thresholds, beginning at --rate'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l no-keep-alive -d 'A connection for each request'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s q -l quiet -d 'No live view while it runs'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -l i-own-this-target -d 'Load a target that is not this machine, without being asked; it has to be yours'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -a "compare" -d 'Say whether one run was better than another, or whether it was only noise'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -a "merge" -d 'Make one report of several runs that went on at the same time, such as from several machines'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and not __fish_seen_subcommand_from compare merge help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from merge" -l json -d 'Write the report as JSON, for programs, compare and merge' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from merge" -l html -d 'Write the report as a page to look at' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from merge" -l junit -d 'Write the verdict as JUnit XML, for CI' -r -F
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from merge" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Say whether one run was better than another, or whether it was only noise'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "merge" -d 'Make one report of several runs that went on at the same time, such as from several machines'
+complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c tidegate -n "__fish_tidegate_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c tidegate -n "__fish_tidegate_using_subcommand man" -s h -l help -d 'Print help'
 complete -c tidegate -n "__fish_tidegate_using_subcommand docs" -s h -l help -d 'Print help'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "run" -d 'Stand in front of an app, until told to stop'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "check" -d 'Check a configuration and say everything that is wrong with it'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "explain" -d 'Say what would be done with a request, and why'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "status" -d 'Show what a running Tidegate is doing'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "man" -d 'Print the manual page (roff)'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "docs" -d 'Write the generated reference pages into a folder'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain completions man docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "run" -d 'Stand in front of an app, until told to stop'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "check" -d 'Check a configuration and say everything that is wrong with it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "explain" -d 'Say what would be done with a request, and why'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "status" -d 'Show what a running Tidegate is doing'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "load" -d 'Load a web app, and say whether it holds: open-loop load with honest latencies'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "man" -d 'Print the manual page (roff)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "docs" -d 'Write the generated reference pages into a folder'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "compare" -d 'Say whether one run was better than another, or whether it was only noise'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "merge" -d 'Make one report of several runs that went on at the same time, such as from several machines'

@@ -84,6 +84,101 @@ _arguments "${_arguments_options[@]}" : \
 ':endpoint -- Which\: UPSTREAM/ENDPOINT, as status shows them:_default' \
 && ret=0
 ;;
+(load)
+_arguments "${_arguments_options[@]}" : \
+'--rate=[Requests per second, whatever the target does, such as 1000/s \[default\: 100/s\]]:RATE:_default' \
+'--for=[How long, such as 30s; with --find-capacity, each trial \[default\: 10s; trials\: 5s\]]:TIME:_default' \
+'-c+[So many users, each with a connection, that take turns; without --rate, each asks once a second]:COUNT:_default' \
+'--users=[So many users, each with a connection, that take turns; without --rate, each asks once a second]:COUNT:_default' \
+'--connections=[So many users, each with a connection, that take turns; without --rate, each asks once a second]:COUNT:_default' \
+'-n+[So many requests in all; without --rate, as with --closed]:COUNT:_default' \
+'--requests=[So many requests in all; without --rate, as with --closed]:COUNT:_default' \
+'-X+[Method \[default\: GET, or POST with a body\]]:METHOD:_default' \
+'--method=[Method \[default\: GET, or POST with a body\]]:METHOD:_default' \
+'*-H+[A field, once for each\: "name\: value"]:FIELD:_default' \
+'*--header=[A field, once for each\: "name\: value"]:FIELD:_default' \
+'-d+[Body, or @FILE that holds it]:BODY:_default' \
+'--body=[Body, or @FILE that holds it]:BODY:_default' \
+'--timeout=[Longest time for an answer \[default\: 30s\]]:TIME:_default' \
+'*--threshold=[What has to hold, once for each, such as "p95 < 100ms" or "rate >= 900/s" \[default\: "success >= 99.9%"\]]:CONDITION:_default' \
+'--json=[Write the report as JSON, for programs, compare and merge]:FILE:_files' \
+'--html=[Write the report as a page to look at]:FILE:_files' \
+'--junit=[Write the verdict as JUnit XML, for CI]:FILE:_files' \
+'*--source=[Local address to connect from, once for each, or a range such as 127.0.0.1-127.0.0.9]:ADDRESS:_default' \
+'--seed=[Seed of everything random, to play a run again]:SEED:_default' \
+'--threads=[Threads of all processes \[default\: one for each core\]]:COUNT:_default' \
+'--processes=[Processes \[default\: as many as the connections need\]]:COUNT:_default' \
+'--part=[Which of the processes this one is]:PART:_default' \
+'(--rate --poisson --find-capacity)--closed[Closed model\: every user asks again as soon as it has its answer, so a slow target is asked less]' \
+'--poisson[Requests come at random, as independent people do, instead of evenly]' \
+'(-n --requests)--find-capacity[Find the largest rate that meets the thresholds, beginning at --rate]' \
+'--no-keep-alive[A connection for each request]' \
+'-q[No live view while it runs]' \
+'--quiet[No live view while it runs]' \
+'--i-own-this-target[Load a target that is not this machine, without being asked; it has to be yours]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':target -- What to load\: a URL, or a scenario (a .toml file):_default' \
+":: :_tidegate__subcmd__load_commands" \
+"*::: :->load" \
+&& ret=0
+
+    case $state in
+    (load)
+        words=($line[2] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-load-command-$line[2]:"
+        case $line[2] in
+            (compare)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':before -- The run before:_files' \
+':after -- The run after:_files' \
+&& ret=0
+;;
+(merge)
+_arguments "${_arguments_options[@]}" : \
+'--json=[Write the report as JSON, for programs, compare and merge]:FILE:_files' \
+'--html=[Write the report as a page to look at]:FILE:_files' \
+'--junit=[Write the verdict as JUnit XML, for CI]:FILE:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::reports -- Files that --json wrote:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__load__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-load-help-command-$line[1]:"
+        case $line[1] in
+            (compare)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(merge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -140,6 +235,30 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(load)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__help__subcmd__load_commands" \
+"*::: :->load" \
+&& ret=0
+
+    case $state in
+    (load)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-help-load-command-$line[1]:"
+        case $line[1] in
+            (compare)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(merge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -174,6 +293,7 @@ _tidegate_commands() {
 'reload:Have a running Tidegate read its configuration again' \
 'status:Show what a running Tidegate is doing' \
 'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
+'load:Load a web app, and say whether it holds\: open-loop load with honest latencies' \
 'completions:Print the completions of a shell' \
 'man:Print the manual page (roff)' \
 'docs:Write the generated reference pages into a folder' \
@@ -215,6 +335,7 @@ _tidegate__subcmd__help_commands() {
 'reload:Have a running Tidegate read its configuration again' \
 'status:Show what a running Tidegate is doing' \
 'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
+'load:Load a web app, and say whether it holds\: open-loop load with honest latencies' \
 'completions:Print the completions of a shell' \
 'man:Print the manual page (roff)' \
 'docs:Write the generated reference pages into a folder' \
@@ -252,6 +373,24 @@ _tidegate__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
     _describe -t commands 'tidegate help help commands' commands "$@"
 }
+(( $+functions[_tidegate__subcmd__help__subcmd__load_commands] )) ||
+_tidegate__subcmd__help__subcmd__load_commands() {
+    local commands; commands=(
+'compare:Say whether one run was better than another, or whether it was only noise' \
+'merge:Make one report of several runs that went on at the same time, such as from several machines' \
+    )
+    _describe -t commands 'tidegate help load commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__load__subcmd__compare_commands] )) ||
+_tidegate__subcmd__help__subcmd__load__subcmd__compare_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help load compare commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__load__subcmd__merge_commands] )) ||
+_tidegate__subcmd__help__subcmd__load__subcmd__merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help load merge commands' commands "$@"
+}
 (( $+functions[_tidegate__subcmd__help__subcmd__man_commands] )) ||
 _tidegate__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
@@ -271,6 +410,49 @@ _tidegate__subcmd__help__subcmd__run_commands() {
 _tidegate__subcmd__help__subcmd__status_commands() {
     local commands; commands=()
     _describe -t commands 'tidegate help status commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load_commands] )) ||
+_tidegate__subcmd__load_commands() {
+    local commands; commands=(
+'compare:Say whether one run was better than another, or whether it was only noise' \
+'merge:Make one report of several runs that went on at the same time, such as from several machines' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate load commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load__subcmd__compare_commands] )) ||
+_tidegate__subcmd__load__subcmd__compare_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate load compare commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load__subcmd__help_commands] )) ||
+_tidegate__subcmd__load__subcmd__help_commands() {
+    local commands; commands=(
+'compare:Say whether one run was better than another, or whether it was only noise' \
+'merge:Make one report of several runs that went on at the same time, such as from several machines' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate load help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load__subcmd__help__subcmd__compare_commands] )) ||
+_tidegate__subcmd__load__subcmd__help__subcmd__compare_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate load help compare commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load__subcmd__help__subcmd__help_commands] )) ||
+_tidegate__subcmd__load__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate load help help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load__subcmd__help__subcmd__merge_commands] )) ||
+_tidegate__subcmd__load__subcmd__help__subcmd__merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate load help merge commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__load__subcmd__merge_commands] )) ||
+_tidegate__subcmd__load__subcmd__merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate load merge commands' commands "$@"
 }
 (( $+functions[_tidegate__subcmd__man_commands] )) ||
 _tidegate__subcmd__man_commands() {

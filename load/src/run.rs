@@ -242,7 +242,9 @@ pub fn run(
     plan.sources.clone_from(&layout.sources);
     let mut tally = Tally::new(&plan, watch);
     let done = match &staff.program {
-        Some(program) if layout.processes > 1 => fleet::run(&plan, &layout, program, stop, &mut tally)?,
+        Some(program) if layout.processes > 1 => {
+            fleet::run(&plan, &layout, program, stop, &mut tally, PATIENCE)?
+        }
         _ => crew::run(&plan, &layout, stop, &mut tally)?,
     };
     tally.tell();
@@ -327,5 +329,15 @@ mod tests {
     pub(super) fn plan(url: &str) -> Plan {
         let options = Options { url: url.to_owned(), ..Options::default() };
         scenario::quick::plan(&options).expect("the options are good")
+    }
+
+    #[test]
+    fn a_run_of_which_no_part_can_work_is_an_error() {
+        let program = Program { path: "/bin/false".into(), command: "load".into(), arguments: Vec::new() };
+        let staff = Staff { threads: None, processes: Some(2), program: Some(program) };
+        let stop = AtomicBool::new(false);
+        let error = run(&plan("http://127.0.0.1:1/"), &staff, &stop, &mut |_| {}).expect_err("nobody works");
+        assert!(matches!(&error, RunError::Nobody(lost) if lost.len() == 2), "{error}");
+        assert!(error.to_string().contains("exit status: 1"), "{error}");
     }
 }

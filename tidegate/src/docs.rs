@@ -35,6 +35,8 @@ fn write_all(folder: &Path) -> io::Result<()> {
     let file = |name: &str, text: &[u8]| std::fs::write(folder.join(name), text);
     file("config.md", config::reference().as_bytes())?;
     file("config.schema.json", config::schema().as_bytes())?;
+    file("scenario.md", load::scenario::reference().as_bytes())?;
+    file("scenario.schema.json", load::scenario::schema().as_bytes())?;
     file("metrics.md", signals::reference().as_bytes())?;
     file("refusals.md", refusals().as_bytes())?;
     file("cli.md", cli().as_bytes())?;
@@ -60,14 +62,21 @@ fn cli() -> String {
     );
     let mut command = Cli::command().term_width(100);
     command.build();
+    describe(&mut command, "##", "tidegate", &mut text);
+    text
+}
+
+/// The commands below `command`, whose headings begin with `level`.
+fn describe(command: &mut clap::Command, level: &str, parent: &str, text: &mut String) {
     for sub in command.get_subcommands_mut() {
         if !sub.is_hide_set() && sub.get_name() != "help" {
-            // Writing to a String does not fail.
+            let name = format!("{parent} {}", sub.get_name());
             let help = sub.render_long_help();
-            let _ = write!(text, "\n## tidegate {}\n\n```text\n{help}```\n", sub.get_name());
+            // Writing to a String does not fail.
+            let _ = write!(text, "\n{level} {name}\n\n```text\n{help}```\n");
+            describe(sub, &format!("{level}#"), &name, text);
         }
     }
-    text
 }
 
 /// Every refusal with its status and what it means.

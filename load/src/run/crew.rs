@@ -54,8 +54,14 @@ pub(super) fn run(
     tally: &mut Tally<'_>,
 ) -> Result<Ended, RunError> {
     let parts = Parts { first: 0, count: layout.threads_each, of: layout.threads_each };
-    let mut alone =
-        Alone { users: plan.users.most(), tally, began: SystemTime::now(), last_told: Instant::now(), usage: None, lost: Vec::new() };
+    let mut alone = Alone {
+        users: plan.users.most(),
+        tally,
+        began: SystemTime::now(),
+        last_told: Instant::now(),
+        usage: None,
+        lost: Vec::new(),
+    };
     with(plan, parts, stop, &engine::drive, &mut alone)?;
     if let Some(usage) = &mut alone.usage {
         usage.resident_bytes = resident_bytes();

@@ -2,9 +2,9 @@
 //! standard input, and answers over its standard output; when this process dies, their input ends and so do they.
 //!
 //! ```text
-//!   Preparing ──Ready──► Waiting ──Begin──► Running ──Done──► Done
-//!       │                   │                  │
-//!       └───────────────────┴───── ends, fails, hangs ──────► Lost
+//!   Preparing ──says ready──► Ready ──told to begin, does its share──► Done
+//!       │                       │
+//!       └───────────────────────┴── ends, fails, hangs, talks nonsense ──► Lost
 //! ```
 
 use std::io::BufReader;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::layout::Layout;
 use super::message::{Order, Share, Word, receive, send};
 use super::usage::Usage;
-use super::{Ended, How, Lost, PATIENCE, Program, RunError, TELL_EVERY, Tally, at_most, beginning};
+use super::{Ended, How, Lost, Program, RunError, TELL_EVERY, Tally, at_most, beginning};
 use crate::plan::Plan;
 
 /// How often the order to stop is looked for.
@@ -71,13 +71,15 @@ impl Drop for Member {
 /// What was heard of a member: a word, or `None` when it has fallen silent for good.
 type Heard = (usize, Option<Word>);
 
-/// Carries out the plan in several processes.
+/// Carries out the plan in several processes. Those that say nothing for `patience` after they should have are given
+/// up.
 pub(super) fn run(
     plan: &Plan,
     layout: &Layout,
     program: &Program,
     stop: &AtomicBool,
     tally: &mut Tally<'_>,
+    patience: Duration,
 ) -> Result<Ended, RunError> {
     let (say, heard) = channel();
     let mut members = Vec::new();
@@ -85,8 +87,16 @@ pub(super) fn run(
         members.push(start(program, plan, layout, index, say.clone())?);
     }
     drop(say);
-    let mut fleet =
-        Fleet { members, heard, stop, tally, usage: None, lost: Vec::new(), was_told_to_stop: false };
+    let mut fleet = Fleet {
+        members,
+        heard,
+        stop,
+        tally,
+        patience,
+        usage: None,
+        lost: Vec::new(),
+        was_told_to_stop: false,
+    };
     let mut started_at = SystemTime::now();
     if fleet.wait_until_ready() {
         let (clock, began) = beginning(plan.users.most());
@@ -109,7 +119,10 @@ fn start(
 ) -> Result<Member, RunError> {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new(&program.path);
-    command.arg(&program.command).arg(format!("--part={}/{}", index + 1, layout.processes)).args(&program.arguments);
+    command
+        .arg(&program.command)
+        .arg(format!("--part={}/{}", index + 1, layout.processes))
+        .args(&program.arguments);
     // A group of its own: Ctrl-C is for the process that leads, which then tells the others.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(RunError::Process)?;
@@ -147,6 +160,7 @@ struct Fleet<'a, 'watch> {
     heard: Receiver<Heard>,
     stop: &'a AtomicBool,
     tally: &'a mut Tally<'watch>,
+    patience: Duration,
     usage: Option<Usage>,
     lost: Vec<Lost>,
     was_told_to_stop: bool,
@@ -155,7 +169,7 @@ struct Fleet<'a, 'watch> {
 impl Fleet<'_, '_> {
     /// Waits until all members that are left are ready; whether there are any, and the run may begin.
     fn wait_until_ready(&mut self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         while self.members.iter().any(|member| member.state == State::Preparing) {
             if self.stop.load(Ordering::Relaxed) {
                 return false;
@@ -167,13 +181,13 @@ impl Fleet<'_, '_> {
 
     /// Waits until all members are done or lost.
     fn wait_until_done(&mut self, at_most: Duration) {
-        let mut deadline = Instant::now() + at_most + PATIENCE;
+        let mut deadline = Instant::now() + at_most + self.patience;
         let mut last_told = Instant::now();
         while self.members.iter().any(Member::is_at_work) {
             if self.stop.load(Ordering::Relaxed) && !self.was_told_to_stop {
                 self.was_told_to_stop = true;
                 self.order(&Order::Stop);
-                deadline = deadline.min(Instant::now() + PATIENCE);
+                deadline = deadline.min(Instant::now() + self.patience);
             }
             self.hear(deadline);
             if last_told.elapsed() >= TELL_EVERY {
@@ -257,5 +271,51 @@ fn end(child: &mut Child) -> How {
             }
             Err(error) => return How::Failed(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::super::tests::plan;
+    use super::*;
+
+    /// Two members that are shells and run this script.
+    fn play(script: &str) -> (Vec<Lost>, Option<Usage>) {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let file = folder.path().join("member.sh");
+        std::fs::write(&file, script).expect("a file can be written");
+        let program = Program { path: "/bin/sh".into(), command: file.into(), arguments: Vec::new() };
+        let layout = Layout { processes: 2, threads_each: 1, sources: Vec::new(), notes: Vec::new() };
+        let (plan, stop) = (plan("http://127.0.0.1:1/"), AtomicBool::new(false));
+        let mut watch = |_: super::super::Progress<'_>| {};
+        let mut tally = Tally::new(&plan, &mut watch);
+        let patience = Duration::from_millis(500);
+        let ended =
+            run(&plan, &layout, &program, &stop, &mut tally, patience).expect("a shell can be started");
+        (ended.lost, ended.usage)
+    }
+
+    #[test]
+    fn members_that_end_before_the_run_does_are_told_with_their_status() {
+        let (mut lost, usage) = play("exit 3");
+        lost.sort_by_key(|lost| matches!(lost, Lost::Process(2, _)));
+        let how = How::Ended(std::process::ExitStatus::from_raw(3 << 8));
+        assert_eq!(lost, [Lost::Process(1, how.clone()), Lost::Process(2, how)]);
+        assert_eq!(usage, None);
+    }
+
+    #[test]
+    fn members_that_hang_are_killed() {
+        let (lost, _) = play("exec sleep 600");
+        assert_eq!(lost, [Lost::Process(1, How::Hung), Lost::Process(2, How::Hung)]);
+    }
+
+    #[test]
+    fn a_member_that_talks_nonsense_is_lost() {
+        let (lost, usage) = play("echo Hello; exec sleep 600");
+        assert_eq!((lost.len(), usage), (2, None));
+        assert!(lost.iter().all(|lost| matches!(lost, Lost::Process(_, How::Hung))), "{lost:?}");
     }
 }

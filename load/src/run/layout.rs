@@ -87,12 +87,7 @@ impl Layout {
     }
 }
 
-fn processes(
-    users: u32,
-    staff: &Staff,
-    machine: &Machine,
-    notes: &mut Vec<String>,
-) -> Result<u32, RunError> {
+fn processes(users: u32, staff: &Staff, machine: &Machine, notes: &mut Vec<String>) -> Result<u32, RunError> {
     let each = machine.connections_each();
     let most = if staff.program.is_some() { MOST_PROCESSES } else { 1 };
     let wanted = staff.processes.unwrap_or(1).clamp(1, most).min(users);
@@ -112,7 +107,8 @@ fn processes(
 fn sources(plan: &Plan, users: u32, machine: &Machine, notes: &mut Vec<String>) -> Vec<IpAddr> {
     let each = machine.connections_per_source().saturating_mul(plan.target.addresses.len() as u32);
     let needed = users.div_ceil(each.max(1));
-    let is_local = plan.target.addresses.iter().all(|address| address.is_ipv4() && address.ip().is_loopback());
+    let is_local =
+        plan.target.addresses.iter().all(|address| address.is_ipv4() && address.ip().is_loopback());
     let given = plan.sources.len() as u32;
     if given == 0 && needed > 1 && is_local {
         let sources: Vec<IpAddr> = (1..=needed).map(loopback).collect();

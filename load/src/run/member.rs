@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use super::RunError;
 use super::crew::{self, Lead, Parts, Told};
 use super::layout::raise_descriptors;
 use super::message::{Order, Share, Word, receive, send};
 use super::usage::{Usage, resident_bytes};
-use super::RunError;
 use crate::engine::{self, Clock};
 use crate::plan::Plan;
 use crate::record::Record;

@@ -17,6 +17,9 @@ pub(super) fn resident_bytes() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
+/// Shortest time of which a share is taken, in nanoseconds.
+const LEAST_WALL: u64 = 500_000_000;
+
 /// What threads took.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Usage {
@@ -31,9 +34,10 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// What one thread took.
+    /// What one thread took. A shorter time counts as [`LEAST_WALL`]: how busy a thread is while it begins and ends
+    /// says nothing.
     pub(super) fn of_thread(cpu: u64, wall: u64) -> Self {
-        let mut usage = Self { cpu, wall, busiest: 0.0, resident_bytes: 0 };
+        let mut usage = Self { cpu, wall: wall.max(LEAST_WALL), busiest: 0.0, resident_bytes: 0 };
         usage.busiest = usage.share();
         usage
     }
@@ -58,10 +62,15 @@ mod tests {
 
     #[test]
     fn shares_are_of_all_threads_and_the_busiest_is_kept() {
-        let mut usage = Usage::of_thread(900, 1_000);
-        usage.add(&Usage::of_thread(100, 1_000));
+        let mut usage = Usage::of_thread(900_000_000, 1_000_000_000);
+        usage.add(&Usage::of_thread(100_000_000, 1_000_000_000));
         assert!((usage.share() - 0.5).abs() < 1e-9);
         assert!((usage.busiest - 0.9).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_run_of_a_moment_keeps_no_thread_busy() {
+        assert!(Usage::of_thread(1_000_000, 1_000_000).share() < 0.01);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct Options {
     pub headers: Vec<String>,
     /// `--body`: what is sent with each request.
     pub body: Option<String>,
-    /// `--no-keepalive`: a connection for each request.
+    /// `--no-keep-alive`: a connection for each request.
     pub no_keepalive: bool,
     /// `--timeout`: longest time for an answer. 30 s by default.
     pub timeout: Option<String>,
@@ -229,7 +229,7 @@ impl Mistakes {
         for header in &options.headers {
             match header.split_once(':').map(|(name, value)| (name.trim(), value.trim())) {
                 Some((name, _)) if is_framing(name) && !name.eq_ignore_ascii_case("host") => {
-                    let help = "leave it out; --no-keepalive closes connections";
+                    let help = "leave it out; --no-keep-alive closes connections";
                     self.add("-H", format!("\"{name}\" belongs to the connection"), help);
                 }
                 Some((name, value)) if is_token(name) && is_value(value) => {

@@ -14,8 +14,8 @@ Examples:
   tidegate load http://127.0.0.1:8080/ --find-capacity --threshold \"p99 < 50ms\"
   tidegate load scenario.toml --json after.json && tidegate load compare before.json after.json
 
-Exit codes: 0 all thresholds hold, 1 one does not, 2 inconclusive (the generator was the limit, or the
-run was cut short), 64 the command line or the scenario has a mistake, or the target may not be loaded.";
+Exit codes: 0 all thresholds hold, 1 one does not, 2 inconclusive (the generator was the limit, or \
+the run was cut short), 64 the command line or the scenario has a mistake, or the target may not be loaded.";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -60,9 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long = "for", value_name = "TIME", help_heading = "How much")]
     pub(crate) duration: Option<String>,
     /// So many users, each with a connection, that take turns; without --rate, each asks once a second
-    #[arg(
-        short = 'c', long, visible_alias = "connections", value_name = "COUNT", help_heading = "How much"
-    )]
+    #[arg(short = 'c', long, visible_alias = "connections", value_name = "COUNT", help_heading = "How much")]
     pub(crate) users: Option<u32>,
     /// So many requests in all; without --rate, as with --closed
     #[arg(short = 'n', long, value_name = "COUNT", help_heading = "How much")]

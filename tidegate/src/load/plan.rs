@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use load::plan::{Model, Plan, Spacing};
+use load::run::capacity::LEAST_TRIAL;
 use load::scenario;
 use load::scenario::quick::{self, Options};
 use load::threshold::Threshold;
@@ -30,6 +31,12 @@ pub(super) fn plan(args: &Arguments) -> Result<Plan, Trouble> {
                 "error: --find-capacity: in the closed model the target decides the rate\nhelp: let the scenario \
                  have stages with a rate",
             ));
+        }
+        if plan.stages.iter().map(|stage| stage.duration).sum::<Duration>() < LEAST_TRIAL {
+            return Err(Trouble::usage(format!(
+                "error: --for: too short for a trial of --find-capacity\nhelp: write at least {}s",
+                LEAST_TRIAL.as_secs()
+            )));
         }
         plan.requests = None;
         plan.grace = plan.grace.min(TRIAL_GRACE);
@@ -106,7 +113,9 @@ fn from_scenario(args: &Arguments, path: &str) -> Result<Plan, Trouble> {
 fn threshold(text: &str, steps: &[String]) -> Result<Threshold, Trouble> {
     let checked =
         Threshold::parse(text).and_then(|threshold| threshold.check_steps(steps).map(|()| threshold));
-    checked.map_err(|bad| Trouble::usage(format!("error: --threshold: \"{text}\": {}\nhelp: {}", bad.what, bad.mend)))
+    checked.map_err(|bad| {
+        Trouble::usage(format!("error: --threshold: \"{text}\": {}\nhelp: {}", bad.what, bad.mend))
+    })
 }
 
 /// Gives the plan one stage as long as a trial, at the first rate.

@@ -33,9 +33,14 @@ impl Finding {
         }
     }
 
-    /// The lowest rate that did not pass, and why.
+    /// The trial at the lowest rate above what was found that did not pass.
     fn first_failure(&self) -> Option<&Attempt> {
-        let failed = self.trials.iter().filter(|attempt| attempt.trial != Trial::Passed);
+        let least = match self.found {
+            Capacity::Rate(rate) | Capacity::AtLeast(rate) => rate,
+            Capacity::None | Capacity::Unknown => 0.0,
+        };
+        let failed =
+            self.trials.iter().filter(|attempt| attempt.trial != Trial::Passed && attempt.rate > least);
         failed.min_by(|a, b| a.rate.total_cmp(&b.rate))
     }
 }
@@ -65,7 +70,9 @@ impl fmt::Display for Finding {
 /// Searches from `start` requests per second; the report is that of the last trial at the rate that was found.
 pub(super) fn search(plan: &Plan, session: &Session, start: f64) -> Result<(Report, Finding), Trouble> {
     if matches!(plan.work, Work::Sockets(_)) {
-        return Err(Trouble::usage("error: --find-capacity looks for a rate of requests, and sockets have none"));
+        return Err(Trouble::usage(
+            "error: --find-capacity looks for a rate of requests, and sockets have none",
+        ));
     }
     let mut search = Search::new(start);
     let mut trials = Vec::new();

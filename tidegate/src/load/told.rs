@@ -27,6 +27,9 @@ pub(super) fn to_stop(stop: Arc<AtomicBool>) -> Result<(), Trouble> {
         }
     };
     // Not joined: it listens as long as the process lives.
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(listen)).map_err(failed)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(listen))
+        .map_err(failed)?;
     Ok(())
 }
