@@ -2,8 +2,8 @@
 
 use core::fmt::Write as _;
 
-use schemars::{JsonSchema, SchemaGenerator};
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::file::File;
