@@ -85,6 +85,7 @@ impl System {
                  \x20   {program} tidegate drain screener/{drained}{admin_flag}\n\
                  \x20   ab -n 20000 -c 100 -k 'http://{listen}/api/stocks?pe_max=20'\n\
                  \x20   wrk -t2 -c1000 -d10s 'http://{listen}/api/stocks?pe_max=20'\n\
+                 \x20   {program} tidegate load http://{listen}/ --rate 1000/s --for 10s --html report.html\n\
                  \x20   kill -9 {victim}     while one of those runs: no request fails\n\
                  \x20   curl -H 'authorization: Bearer {token}' -H 'content-type: text/csv' \\\n\
                  \x20        --data-binary @stocks.csv http://{listen}/api/import\n\n\
