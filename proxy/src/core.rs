@@ -169,7 +169,7 @@ impl Core {
             connect,
             served: Cell::new(0),
             woken: tokio::sync::Notify::new(),
-            date: RefCell::default(),
+            date: RefCell::new(Date::at(SystemTime::now())),
             live: RefCell::new((generation, live)),
             shared,
         })
@@ -205,20 +205,15 @@ impl Core {
         }
     }
 
-    /// Writes the `Date` field (RFC 9110 section 6.6.1); formatted once per second.
+    /// Writes the `Date` field (RFC 9110 section 6.6.1): at most one tick late.
     pub fn date(&self, out: &mut Vec<u8>) {
-        let now = SystemTime::now();
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut date = self.date.borrow_mut();
-        if date.second != second {
-            *date = Date { second, line: format!("Date: {}\r\n", httpdate::fmt_http_date(now)) };
-        }
-        out.extend_from_slice(date.line.as_bytes());
+        out.extend_from_slice(self.date.borrow().line.as_bytes());
     }
 
     /// What has to be done now and then; runs every [`crate::timers::TICK`].
     pub fn tick(&self) {
         self.timers.sweep();
+        self.date.borrow_mut().set(SystemTime::now());
         self.pools.borrow_mut().look_over(self.now_ms(), &self.shard);
         if let Some(log) = self.log.borrow_mut().as_mut() {
             log.tick();
@@ -230,10 +225,27 @@ impl Core {
 }
 
 /// The `Date` line of one second.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Date {
     second: u64,
     line: String,
+}
+
+impl Date {
+    fn at(now: SystemTime) -> Self {
+        Self { second: second(now), line: format!("Date: {}\r\n", httpdate::fmt_http_date(now)) }
+    }
+
+    /// Formats the line anew once per second.
+    fn set(&mut self, now: SystemTime) {
+        if self.second != second(now) {
+            *self = Self::at(now);
+        }
+    }
+}
+
+fn second(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl std::fmt::Debug for Core {
@@ -269,5 +281,22 @@ impl Peer {
     /// The address as text.
     pub fn text(&self) -> &[u8] {
         &self.text[..usize::from(self.text_len)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_date_follows_the_clock_second_by_second() {
+        let mut date = Date::at(SystemTime::UNIX_EPOCH);
+        assert_eq!(date.line, "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
+        date.set(SystemTime::UNIX_EPOCH + Duration::from_millis(999));
+        assert_eq!(date.line, "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
+        date.set(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+        assert_eq!(date.line, "Date: Thu, 01 Jan 1970 00:00:01 GMT\r\n");
     }
 }

@@ -106,8 +106,14 @@ impl Stream {
     /// Costs no system call, for the event loop has already noted what arrived.
     pub fn is_silent(&mut self) -> bool {
         let mut byte = [0_u8; 1];
-        let mut cx = Context::from_waker(Waker::noop());
-        self.poll_read(&mut cx, &mut byte).is_pending()
+        match self {
+            Self::Tcp(stream) => is_silent(stream, |fd| receive(fd, &mut byte)),
+            Self::Unix(stream) => is_silent(stream, |fd| receive(fd, &mut byte)),
+            Self::Fresh(_) | Self::Memory(_) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                self.poll_read(&mut cx, &mut byte).is_pending()
+            }
+        }
     }
 
     /// Makes the coming close a reset, so that the peer cannot take a truncated answer for a whole
@@ -170,8 +176,13 @@ fn poll_io(
     full: usize,
     mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
+    // A write is tried without asking the event loop to wait. Only reads ask each time, for there the
+    // loop also sees to it that a connection which never runs dry lets the others have their turn.
+    let mut at_once = interest.is_writable();
     loop {
-        ready!(socket.poll_ready(cx, interest))?;
+        if !std::mem::take(&mut at_once) {
+            ready!(socket.poll_ready(cx, interest))?;
+        }
         let mut moved = None;
         let result = socket.try_io(interest, || match operation(socket.as_fd()) {
             Ok(part) if part > 0 && part < full => {
@@ -187,6 +198,12 @@ fn poll_io(
             (None, result) => return Poll::Ready(result),
         }
     }
+}
+
+/// Whether a read from a socket of the event loop would have to wait. Nobody is to be woken for it.
+fn is_silent(socket: &impl Socket, operation: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>) -> bool {
+    let result = socket.try_io(Interest::READABLE, || operation(socket.as_fd()));
+    result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Tries an operation on a socket outside the event loop; `None` where it would block.

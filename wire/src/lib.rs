@@ -1,4 +1,4 @@
-//! Bytes to messages and back: HTTP/1 heads and bodies, URIs, the PROXY preamble; no IO.
+//! Bytes to messages and back: HTTP/1 heads and bodies, URIs, the PROXY preamble, WebSocket; no IO.
 //!
 //! Everything here takes a slice and answers with positions in that slice ([`Span`]), a decision, or a
 //! named refusal ([`Malformed`]). Nothing reads a socket or a clock, and parsing allocates nothing. What
@@ -35,6 +35,7 @@ mod response;
 mod span;
 mod target;
 pub mod uri;
+pub mod websocket;
 
 pub use body::{BodyReader, Piece};
 pub use field::Field;

@@ -1,7 +1,7 @@
 //! Paths, hosts and queries in the one spelling that routes are matched by. What is forwarded stays as the client
 //! wrote it; these forms are for deciding only.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::Ipv6Addr;
 
 use crate::{Malformed, encode};
 
@@ -51,8 +51,6 @@ pub struct Host<'a> {
     pub name: &'a [u8],
     /// The port if one was given; `example.com:` gives none.
     pub port: Option<u16>,
-    /// The address when the host is one instead of a name.
-    pub address: Option<IpAddr>,
 }
 
 /// Reads `host[:port]` (RFC 3986 section 3.2.2) as it stands in Host or in a target. Borrows `authority` when it is
@@ -69,17 +67,15 @@ pub fn host<'a>(authority: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Host<'a
         let address = address?;
         scratch.clear();
         encode::display(scratch, format_args!("[{address}]"));
-        return Ok(Host { name: scratch, port, address: Some(address.into()) });
+        return Ok(Host { name: scratch, port });
     }
     let name = name.strip_suffix(b".").unwrap_or(name);
-    // Only a name that ends in a digit can be an address, and most do not.
-    let address = if name.last().is_some_and(u8::is_ascii_digit) { ipv4(name) } else { None };
     if !name.iter().any(u8::is_ascii_uppercase) {
-        return Ok(Host { name, port, address });
+        return Ok(Host { name, port });
     }
     scratch.clear();
     scratch.extend(name.iter().map(u8::to_ascii_lowercase));
-    Ok(Host { name: scratch, port, address })
+    Ok(Host { name: scratch, port })
 }
 
 /// The `name=value` pairs of a query as they were sent, escapes and plus signs included. A pair without `=` has
@@ -278,10 +274,6 @@ fn ipv6_literal(name: &[u8]) -> Option<Result<Ipv6Addr, Malformed>> {
     Some(address.ok_or(Malformed::HostInvalid))
 }
 
-fn ipv4(name: &[u8]) -> Option<IpAddr> {
-    str::from_utf8(name).ok()?.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,20 +345,19 @@ mod tests {
 
     #[test]
     fn hosts_get_one_spelling() {
-        for (sent, name, port, address) in [
-            ("example.com", "example.com", None, None),
-            ("EXAMPLE.com.:8080", "example.com", Some(8080), None),
-            ("example.com:", "example.com", None, None),
-            ("a_b.internal", "a_b.internal", None, None),
-            ("127.0.0.1:0080", "127.0.0.1", Some(80), Some("127.0.0.1")),
-            ("host1", "host1", None, None),
-            ("[::1]", "[::1]", None, Some("::1")),
-            ("[2001:DB8:0:0::0:1]:443", "[2001:db8::1]", Some(443), Some("2001:db8::1")),
+        for (sent, name, port) in [
+            ("example.com", "example.com", None),
+            ("EXAMPLE.com.:8080", "example.com", Some(8080)),
+            ("example.com:", "example.com", None),
+            ("a_b.internal", "a_b.internal", None),
+            ("127.0.0.1:0080", "127.0.0.1", Some(80)),
+            ("host1", "host1", None),
+            ("[::1]", "[::1]", None),
+            ("[2001:DB8:0:0::0:1]:443", "[2001:db8::1]", Some(443)),
         ] {
             let mut scratch = Vec::new();
             let host = host(sent.as_bytes(), &mut scratch).unwrap();
-            let address = address.map(|address: &str| address.parse().unwrap());
-            assert_eq!((host.name, host.port, host.address), (name.as_bytes(), port, address), "{sent:?}");
+            assert_eq!((host.name, host.port), (name.as_bytes(), port), "{sent:?}");
         }
     }
 

@@ -224,7 +224,7 @@ proptest! {
         let (mut first, mut second) = (Vec::new(), Vec::new());
         if let Ok(host) = uri::host(authority.as_bytes(), &mut first) {
             let again = uri::host(host.name, &mut second).unwrap();
-            prop_assert_eq!((again.name, again.address), (host.name, host.address));
+            prop_assert_eq!(again.name, host.name);
         }
     }
 

@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     if let Ok(host) = uri::host(data, &mut first) {
         let again = uri::host(host.name, &mut second).expect("a host in order is a host");
-        assert_eq!((again.name, again.address), (host.name, host.address));
+        assert_eq!(again.name, host.name);
         assert!(!host.name.iter().any(u8::is_ascii_uppercase));
     }
 
