@@ -70,7 +70,7 @@ impl Directives {
     }
 
     fn flag(&mut self, name: &[u8]) -> Option<&mut bool> {
-        Some(match_name(
+        match_name(
             name,
             [
                 (b"no-store".as_slice(), &mut self.no_store),
@@ -81,7 +81,7 @@ impl Directives {
                 (b"proxy-revalidate", &mut self.proxy_revalidate),
                 (b"must-understand", &mut self.must_understand),
             ],
-        )?)
+        )
     }
 
     fn duration(&mut self, name: &[u8]) -> Option<&mut Option<u64>> {
@@ -219,14 +219,14 @@ fn argument(text: &[u8]) -> (Argument<'_>, &[u8]) {
         }
         None
     };
-    let (argument, after) = match text.strip_prefix(b"\"").and_then(|inner| Some((inner, closing(inner)?))) {
-        Some((inner, end)) => (Argument::Text(&inner[..end]), &inner[end + 1..]),
-        None => {
-            let end = memchr::memchr(b',', text).unwrap_or(text.len());
-            let token = text[..end].trim_ascii_end();
-            let wrong = token.is_empty() || token[0] == b' ' || token[0] == b'\t';
-            (if wrong { Argument::Wrong } else { Argument::Text(token) }, &text[end..])
-        }
+    let quoted = text.strip_prefix(b"\"").and_then(|inner| Some((inner, closing(inner)?)));
+    let (argument, after) = if let Some((inner, end)) = quoted {
+        (Argument::Text(&inner[..end]), &inner[end + 1..])
+    } else {
+        let (token, after) = text.split_at(memchr::memchr(b',', text).unwrap_or(text.len()));
+        let token = token.trim_ascii_end();
+        let wrong = matches!(token.first(), None | Some(b' ' | b'\t'));
+        (if wrong { Argument::Wrong } else { Argument::Text(token) }, after)
     };
     let comma = memchr::memchr(b',', after).unwrap_or(after.len());
     let clean = after[..comma].trim_ascii().is_empty();

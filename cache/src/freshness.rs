@@ -138,7 +138,7 @@ pub const fn age_s(terms: &Terms, now: UnixMs) -> u64 {
 /// How long it is fresh from a moment on, in seconds; negative since when it is stale (RFC 9211 section 2.3).
 #[inline]
 pub const fn ttl_s(terms: &Terms, now: UnixMs) -> i64 {
-    (terms.fresh_until_ms as i64).saturating_sub(now as i64).div_euclid(1000)
+    terms.fresh_until_ms.cast_signed().saturating_sub(now.cast_signed()).div_euclid(1000)
 }
 
 /// How long a response is fresh, in milliseconds from its birth.

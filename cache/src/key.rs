@@ -140,7 +140,9 @@ fn write_query(out: &mut Vec<u8>, query: &[u8], rules: &Rules) {
     sorted.iter_mut().zip(pairs()).enumerate().for_each(|(at, (slot, pair))| *slot = (pair, at));
     // Parameters of one name keep their order, which means something to many apps.
     sorted.sort_unstable_by_key(|&(pair, at)| (name_of(pair), at));
-    sorted.iter().for_each(|(pair, _)| add(pair));
+    for &mut (pair, _) in sorted {
+        add(pair);
+    }
 }
 
 fn name_of(pair: &[u8]) -> &[u8] {

@@ -11,7 +11,7 @@ use crate::rules::SetCookie;
 use crate::{Ask, Bypass, Rules, UnixMs, vary};
 
 pub use head::{locate_validators, refresh, update_head, write_head};
-pub(crate) use head::{stored_lines, stored_values};
+pub(crate) use head::{stored_lines, stored_values, write_line};
 
 /// Most tags of one response.
 pub const MAX_TAGS: usize = 64;

@@ -221,7 +221,9 @@ struct Hashed<H>(H);
 
 impl<H: Hasher> Sink for Hashed<H> {
     fn put(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.0.write_u8(byte));
+        for &byte in bytes {
+            self.0.write_u8(byte);
+        }
     }
 }
 

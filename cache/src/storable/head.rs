@@ -132,7 +132,8 @@ fn is_kept(field: Field, name: &[u8]) -> bool {
     !field.is_hop_by_hop() && !matches!(field, Field::Age | Field::TidegateCacheControl) && !proxy_only
 }
 
-fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// Appends a field line.
+pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
