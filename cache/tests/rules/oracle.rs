@@ -47,15 +47,15 @@ const REFUSED: Verdict = Verdict { kept: false, served: false };
 
 const DIFFERENCES: &[Difference] = &[
     Difference {
-        why: "RFC 9111 section 3: any final status may be kept where a lifetime is said; ours is judged so",
+        why: "RFC 9111 section 3: any final status may be kept that says how long, or public",
         ours: SERVED,
-        holds: |case| matches!(case.status, 302 | 500 | 599) && explicit(case),
+        holds: |case| matches!(case.status, 500 | 599) && (explicit(case) || said(case).public),
         example: (&[], 500, &["Cache-Control: max-age=60"], 1),
     },
     Difference {
         why: "RFC 9111 section 3: the same, once it is stale",
         ours: KEPT,
-        holds: |case| matches!(case.status, 302 | 500 | 599) && explicit(case),
+        holds: |case| matches!(case.status, 500 | 599) && (explicit(case) || said(case).public),
         example: (&[], 500, &["Cache-Control: max-age=60"], 61),
     },
     Difference {
@@ -109,6 +109,18 @@ const DIFFERENCES: &[Difference] = &[
         example: (&["Cache-Control: max-stale"], 200, &["Cache-Control: s-maxage=60"], 61),
     },
     Difference {
+        why: "RFC 9111 section 5.2.2.4: no-cache is validated, whatever the client would take",
+        ours: KEPT,
+        holds: |case| said(case).no_cache && wished(case).max_stale.is_some(),
+        example: (&["Cache-Control: max-stale"], 200, &["Cache-Control: no-cache", "ETag: \"a\""], 1),
+    },
+    Difference {
+        why: "RFC 9111 section 5.2.1.3: what is stale is not fresh for any longer, not even for nothing",
+        ours: KEPT,
+        holds: |case| wished(case).min_fresh.is_some() && wished(case).max_stale.is_some(),
+        example: (&["Cache-Control: max-stale=60, min-fresh=0"], 200, &["Cache-Control: max-age=5"], 6),
+    },
+    Difference {
         why: "RFC 9111 section 4.2.3: a Date long past is an age as well",
         ours: KEPT,
         holds: |case| case.response.contains(&dated("Date", -50)),
@@ -142,6 +154,12 @@ const DIFFERENCES: &[Difference] = &[
         example: (&[], 200, &["Cache-Control: max-age=60, max-age=5", "ETag: \"a\""], 6),
     },
     Difference {
+        why: "RFC 9111 section 3.5: that a lifetime is said twice allows nobody to share what was authorised",
+        ours: REFUSED,
+        holds: |case| repeats(&case.response) && has_request(case, "Authorization: Basic eA=="),
+        example: (&["Authorization: Basic eA=="], 200, &["Cache-Control: max-age=60, max-age=5"], 1),
+    },
+    Difference {
         why: "RFC 9111 section 5.2.1.1: of two wishes the stricter counts, not the first",
         ours: KEPT,
         holds: |case| repeats(&case.request),
@@ -151,7 +169,7 @@ const DIFFERENCES: &[Difference] = &[
         why: "RFC 9111 section 5.2.1.2: what the client takes stale is served, whatever is said twice",
         ours: SERVED,
         holds: |case| repeats(&case.response) && wished(case).max_stale.is_some(),
-        example: (&["Cache-Control: max-stale=5"], 200, &["Cache-Control: max-age=9, max-age=5"], 6),
+        example: (&["Cache-Control: max-stale=5"], 200, &["Cache-Control: max-age=9, max-age=5"], 9),
     },
 ];
 
