@@ -15,6 +15,7 @@
 
 pub mod ask;
 pub mod bypass;
+pub mod coding;
 pub mod condition;
 pub mod control;
 pub mod entry;

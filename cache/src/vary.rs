@@ -12,6 +12,7 @@ use core::hash::Hasher;
 use wire::{Field, ResponseHead};
 
 use crate::ask::values;
+use crate::coding::Weights;
 use crate::key::Seed;
 use crate::{Ask, Bypass};
 
@@ -138,35 +139,10 @@ pub struct Codings {
 }
 
 impl Codings {
-    /// What Accept-Encoding says (RFC 9110 section 12.5.3). Nothing said is taken for `identity` alone, as every
-    /// origin takes it.
+    /// What Accept-Encoding says ([`Weights`]), whatever is wanted most.
     pub fn of(ask: &Ask<'_>) -> Self {
-        let (mut zstd, mut br, mut gzip, mut identity, mut any) = (None, None, None, None, None);
-        let lines = ask.head.headers.all(Field::AcceptEncoding).map(|line| line.value.of(ask.buf));
-        for member in lines.flat_map(|line| line.split(|&byte| byte == b',')) {
-            let mut parts = member.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-            let coding = parts.next().unwrap_or_default();
-            let wanted = !parts.any(is_weight_zero);
-            let is = |name: &[u8]| coding.eq_ignore_ascii_case(name);
-            if is(b"zstd") {
-                zstd = Some(wanted);
-            } else if is(b"br") {
-                br = Some(wanted);
-            } else if is(b"gzip") || is(b"x-gzip") {
-                gzip = Some(wanted);
-            } else if is(b"identity") {
-                identity = Some(wanted);
-            } else if is(b"*") {
-                any = Some(wanted);
-            }
-        }
-        let others = any.unwrap_or(false);
-        Self {
-            zstd: zstd.unwrap_or(others),
-            br: br.unwrap_or(others),
-            gzip: gzip.unwrap_or(others),
-            identity: identity.unwrap_or(any != Some(false)),
-        }
+        let Weights { zstd, br, gzip, identity } = Weights::of(ask.head, ask.buf);
+        Self { zstd: zstd > 0, br: br > 0, gzip: gzip > 0, identity: identity > 0 }
     }
 
     const fn bits(self) -> u8 {
@@ -281,18 +257,4 @@ impl<S: Sink> Sink for Lowered<'_, S> {
             self.0.put(&[byte.to_ascii_lowercase()]);
         }
     }
-}
-
-/// Whether a parameter is a weight of zero (RFC 9110 section 12.4.2). A weight that is none is taken for zero: then
-/// the coding is not used, and everybody can read what comes.
-fn is_weight_zero(parameter: &[u8]) -> bool {
-    let [b'q' | b'Q', rest @ ..] = parameter else { return false };
-    let Some(weight) = rest.trim_ascii_start().strip_prefix(b"=") else { return false };
-    let weight = weight.trim_ascii_start();
-    let fits = match weight {
-        [b'0' | b'1'] => true,
-        [b'0' | b'1', b'.', digits @ ..] => digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    !fits || weight.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }

@@ -106,6 +106,7 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::ExpectationUnknown
         | Refusal::NoRoute
         | Refusal::MethodNotAllowed
+        | Refusal::OriginRefused
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
         | Refusal::Draining => (Who::Tidegate, Stage::Route),

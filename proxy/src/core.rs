@@ -18,6 +18,7 @@ use traffic::Moment;
 use traffic::endpoint::Address;
 
 use crate::census::Census;
+use crate::compress;
 use crate::exchange::Store;
 use crate::live::Live;
 use crate::pool::Pools;
@@ -132,6 +133,10 @@ pub struct Core {
     pub scratch: RefCell<Box<[u8]>>,
     /// Everything that is assembled is assembled in this.
     pub out: RefCell<Vec<u8>>,
+    /// Coded bodies are assembled in this, before they are framed.
+    pub coded: RefCell<Vec<u8>>,
+    /// What codes bodies.
+    pub encoders: compress::Pool,
     /// What requests hold.
     pub exchanges: Store,
     /// Kept-alive connections to endpoints.
@@ -162,6 +167,8 @@ impl Core {
             log: RefCell::new(None),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice()),
             out: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
+            coded: RefCell::default(),
+            encoders: compress::Pool::default(),
             exchanges: Store::default(),
             pools: RefCell::default(),
             timers: Timers::new(shared.start),

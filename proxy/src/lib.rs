@@ -9,8 +9,10 @@
 //! One thread per core, each with its own runtime, listener sockets and pools ([`core::Core`]); what
 //! cores share is in [`core::Shared`]. [`server::Server`] starts, reloads and drains them all.
 
+mod browser;
 mod census;
 mod client;
+pub mod compress;
 pub mod connection;
 pub mod control;
 pub mod core;

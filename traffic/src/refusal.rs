@@ -46,11 +46,13 @@ pub enum Refusal {
     UpgradeUnasked,
     /// Tidegate is shutting down and takes no new work.
     Draining,
+    /// A browser asks whether a page of another origin may use the route, and it may not (CORS, Fetch standard).
+    OriginRefused,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -70,6 +72,7 @@ impl Refusal {
         Self::ResponseMalformed(Malformed::BadStatus),
         Self::UpgradeUnasked,
         Self::Draining,
+        Self::OriginRefused,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -94,6 +97,7 @@ impl Refusal {
             Self::ResponseMalformed(_) => 16,
             Self::UpgradeUnasked => 17,
             Self::Draining => 18,
+            Self::OriginRefused => 19,
         }
     }
 
@@ -119,6 +123,7 @@ impl Refusal {
             Self::ResponseMalformed(_) => "response_malformed",
             Self::UpgradeUnasked => "upgrade_unasked",
             Self::Draining => "draining",
+            Self::OriginRefused => "origin_refused",
         }
     }
 
@@ -134,6 +139,7 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed(reason) => reason.status(),
+            Self::OriginRefused => 403,
             Self::NoRoute => 404,
             Self::MethodNotAllowed => 405,
             Self::ConnectRefused => 501,
@@ -172,6 +178,7 @@ impl Refusal {
                 "the application sent an answer that is not valid HTTP"
             }
             Self::Draining => "the server is shutting down",
+            Self::OriginRefused => "pages of that origin may not use this address",
         }
     }
 
