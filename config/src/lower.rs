@@ -38,10 +38,11 @@ pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<D
     let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
     let mut lowering = Lowering { newlines, read, diagnostics: Vec::new() };
     let server = lowering.server(&file.server());
+    let cache = crate::plan::Cache { memory_bytes: 256 << 20, shards: 8, disk: None };
     let listeners = lowering.listeners(file, &server);
     let upstreams = lowering.upstreams(file);
     let routes = lowering.routes(file, &upstreams, &server);
-    (Plan { server, listeners, upstreams, routes }, lowering.diagnostics)
+    (Plan { server, cache, listeners, upstreams, routes }, lowering.diagnostics)
 }
 
 /// The plan without a file: one listener, one upstream, one route for everything, all else by default.

@@ -77,7 +77,7 @@ impl Lowering<'_> {
         self.no_effect(route, &action);
         let base = match action {
             Action::Upstream(index) => known.upstreams.get(index),
-            Action::Redirect { .. } | Action::Respond { .. } => None,
+            Action::Redirect { .. } | Action::Respond { .. } | Action::Files(_) => None,
         };
         let deadlines = base
             .map_or_else(|| upstream::timeouts(&file::UpstreamTimeouts::default()), |u| u.timeouts.clone());
@@ -95,6 +95,10 @@ impl Lowering<'_> {
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
             error_pages: self.error_pages(route),
+            cache: None,
+            compress: None,
+            security: None,
+            cors: None,
         };
         let errors = self.diagnostics[told..].iter().any(|told| told.severity == Severity::Error);
         let is_sound = !errors && !route.has_mistakes;

@@ -44,6 +44,7 @@ impl Lowering<'_> {
             watch: server.watch(),
             spin: server.spin().0,
             marks: self.marks(server),
+            security: None,
         }
     }
 
