@@ -19,6 +19,7 @@ use traffic::endpoint::Address;
 
 use crate::census::Census;
 use crate::exchange::Store;
+use crate::files::Shelf;
 use crate::live::Live;
 use crate::pool::Pools;
 use crate::stream::Stream;
@@ -136,6 +137,8 @@ pub struct Core {
     pub exchanges: Store,
     /// Kept-alive connections to endpoints.
     pub pools: RefCell<Pools>,
+    /// Small files, ready to be sent.
+    pub(crate) shelf: RefCell<Shelf>,
     /// Deadlines.
     pub timers: Rc<Timers>,
     /// Ties, jitter, ids.
@@ -164,6 +167,7 @@ impl Core {
             out: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
             exchanges: Store::default(),
             pools: RefCell::default(),
+            shelf: RefCell::default(),
             timers: Timers::new(shared.start),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connect,

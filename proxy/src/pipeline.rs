@@ -11,6 +11,7 @@ use wire::{Field, Framing, Malformed, Method, uri};
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
+use crate::files;
 use crate::forward::{To, forward};
 use crate::live::Live;
 use crate::outbound;
@@ -52,6 +53,7 @@ pub async fn serve(
         Action::Respond { status, body, content_type } => {
             respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
         }
+        Action::Files(folder) => files::serve(core, live, client, exchange, route, folder).await,
         // 4. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
         //    or open a tunnel.
         Action::Upstream(index) => {

@@ -46,11 +46,15 @@ pub enum Refusal {
     UpgradeUnasked,
     /// Tidegate is shutting down and takes no new work.
     Draining,
+    /// The route's folder has no file for this path, or none that may be given out.
+    FileNotFound,
+    /// The route's folder cannot be read: it is gone, its disk fails, or descriptors are short.
+    FilesUnavailable,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -70,6 +74,8 @@ impl Refusal {
         Self::ResponseMalformed(Malformed::BadStatus),
         Self::UpgradeUnasked,
         Self::Draining,
+        Self::FileNotFound,
+        Self::FilesUnavailable,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -94,6 +100,8 @@ impl Refusal {
             Self::ResponseMalformed(_) => 16,
             Self::UpgradeUnasked => 17,
             Self::Draining => 18,
+            Self::FileNotFound => 19,
+            Self::FilesUnavailable => 20,
         }
     }
 
@@ -119,6 +127,8 @@ impl Refusal {
             Self::ResponseMalformed(_) => "response_malformed",
             Self::UpgradeUnasked => "upgrade_unasked",
             Self::Draining => "draining",
+            Self::FileNotFound => "file_not_found",
+            Self::FilesUnavailable => "files_unavailable",
         }
     }
 
@@ -134,14 +144,18 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed(reason) => reason.status(),
-            Self::NoRoute => 404,
+            Self::NoRoute | Self::FileNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::ConnectRefused => 501,
             Self::ExpectationUnknown => 417,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::TooManyClientConnections => 429,
-            Self::TooManyConnections | Self::NoEndpoint | Self::AllEndpointsDown | Self::Draining => 503,
+            Self::TooManyConnections
+            | Self::NoEndpoint
+            | Self::AllEndpointsDown
+            | Self::Draining
+            | Self::FilesUnavailable => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -172,6 +186,8 @@ impl Refusal {
                 "the application sent an answer that is not valid HTTP"
             }
             Self::Draining => "the server is shutting down",
+            Self::FileNotFound => "there is no page or file under this address",
+            Self::FilesUnavailable => "what is under this address cannot be read at the moment",
         }
     }
 
