@@ -47,6 +47,12 @@ impl<'a> Ask<'a> {
         Ok(Self { head, buf, wishes })
     }
 
+    /// Reads a request for something that is there whole and is nobody's stored response, such as a file: what it says
+    /// about caches is not listened to.
+    pub fn plain(head: &'a RequestHead, buf: &'a [u8]) -> Self {
+        Self { head, buf, wishes: Wishes::default() }
+    }
+
     /// What its Cache-Control says, nothing where the route does not listen to that.
     #[inline]
     pub const fn wishes(&self) -> &Wishes {

@@ -110,6 +110,7 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
         | Refusal::Draining => (Who::Tidegate, Stage::Route),
+        Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
         Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),

@@ -20,6 +20,7 @@ use traffic::endpoint::Address;
 use crate::census::Census;
 use crate::compress;
 use crate::exchange::Store;
+use crate::files::Shelf;
 use crate::live::Live;
 use crate::pool::Pools;
 use crate::stream::Stream;
@@ -141,6 +142,8 @@ pub struct Core {
     pub exchanges: Store,
     /// Kept-alive connections to endpoints.
     pub pools: RefCell<Pools>,
+    /// Small files, ready to be sent.
+    pub(crate) shelf: RefCell<Shelf>,
     /// Deadlines.
     pub timers: Rc<Timers>,
     /// Ties, jitter, ids.
@@ -171,6 +174,7 @@ impl Core {
             encoders: compress::Pool::default(),
             exchanges: Store::default(),
             pools: RefCell::default(),
+            shelf: RefCell::default(),
             timers: Timers::new(shared.start),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connect,

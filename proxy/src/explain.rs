@@ -12,6 +12,7 @@ use wire::Limits;
 
 use crate::core::Peer;
 use crate::exchange::{Exchange, Store};
+use crate::files;
 use crate::live::Live;
 use crate::pipeline::{guard, select};
 use crate::sticky;
@@ -81,7 +82,7 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
         Action::Respond { status, content_type, .. } => {
             say("answer", format!("{status}, fixed body, {content_type}"));
         }
-        Action::Files(_) => {} // TEMP until files is merged
+        Action::Files(folder) => say("answer", files::explain(live, exchange, route, folder)),
         Action::Upstream(index) => upstream(live, exchange, route, *index, now, &mut say),
     }
     steps

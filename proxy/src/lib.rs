@@ -18,6 +18,7 @@ pub mod control;
 pub mod core;
 pub mod exchange;
 pub mod explain;
+mod files;
 pub mod forward;
 mod inbound;
 mod lines;

@@ -12,6 +12,7 @@ use crate::browser;
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
+use crate::files;
 use crate::forward::{To, forward};
 use crate::live::Live;
 use crate::outbound;
@@ -58,7 +59,7 @@ pub async fn serve(
         Action::Respond { status, body, content_type } => {
             respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
         }
-        Action::Files(_) => Err(Stop::Refused(Refusal::NoRoute)), // TEMP until files is merged
+        Action::Files(folder) => files::serve(core, live, client, exchange, route, folder).await,
         // 5. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
         //    or open a tunnel.
         Action::Upstream(index) => {

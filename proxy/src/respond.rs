@@ -6,6 +6,7 @@
 
 use std::io::Write as _;
 
+use config::Action;
 use signals::request::{Stage, Who};
 use traffic::Refusal;
 use traffic::route::{NoRoute, Params};
@@ -16,6 +17,7 @@ use crate::client::Client;
 use crate::compress::{self, Shape, Subject};
 use crate::core::Core;
 use crate::exchange::Exchange;
+use crate::files;
 use crate::inbound;
 use crate::live::Live;
 use crate::outbound::{edited, edits, expand, field, via};
@@ -167,7 +169,7 @@ async fn send(
 
 /// A request's body that nobody reads: what came of it is dropped; if all of it came, the
 /// connection stays usable, otherwise it ends with this answer (RFC 9112 section 9.3).
-fn settle_body(client: &mut Client, exchange: &mut Exchange) {
+pub fn settle_body(client: &mut Client, exchange: &mut Exchange) {
     if exchange.facts.tries > 0 {
         // A try has begun to read the body; where it stands is not known here.
         client.unread = exchange.head.framing != Framing::None;
@@ -309,6 +311,8 @@ fn allowed(live: &Live, exchange: &Exchange) -> String {
     let header = |name: &str| exchange.header(name);
     match live.table.select(&exchange.query(&header), &mut Params::new()) {
         Err(NoRoute::MethodNotAllowed { allow }) => allow.to_string(),
+        // The route takes any method, and what it does with them does not.
+        Ok(id) if matches!(live.route(id).0.action, Action::Files(_)) => files::ALLOW.to_owned(),
         _ => String::new(),
     }
 }

@@ -46,13 +46,17 @@ pub enum Refusal {
     UpgradeUnasked,
     /// Tidegate is shutting down and takes no new work.
     Draining,
+    /// The route's folder has no file for this path, or none that may be given out.
+    FileNotFound,
+    /// The route's folder cannot be read: it is gone, its disk fails, or descriptors are short.
+    FilesUnavailable,
     /// A browser asks whether a page of another origin may use the route, and it may not (CORS, Fetch standard).
     OriginRefused,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -72,6 +76,8 @@ impl Refusal {
         Self::ResponseMalformed(Malformed::BadStatus),
         Self::UpgradeUnasked,
         Self::Draining,
+        Self::FileNotFound,
+        Self::FilesUnavailable,
         Self::OriginRefused,
     ];
 
@@ -97,7 +103,9 @@ impl Refusal {
             Self::ResponseMalformed(_) => 16,
             Self::UpgradeUnasked => 17,
             Self::Draining => 18,
-            Self::OriginRefused => 19,
+            Self::FileNotFound => 19,
+            Self::FilesUnavailable => 20,
+            Self::OriginRefused => 21,
         }
     }
 
@@ -123,6 +131,8 @@ impl Refusal {
             Self::ResponseMalformed(_) => "response_malformed",
             Self::UpgradeUnasked => "upgrade_unasked",
             Self::Draining => "draining",
+            Self::FileNotFound => "file_not_found",
+            Self::FilesUnavailable => "files_unavailable",
             Self::OriginRefused => "origin_refused",
         }
     }
@@ -140,14 +150,18 @@ impl Refusal {
         match self {
             Self::Malformed(reason) => reason.status(),
             Self::OriginRefused => 403,
-            Self::NoRoute => 404,
+            Self::NoRoute | Self::FileNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::ConnectRefused => 501,
             Self::ExpectationUnknown => 417,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::TooManyClientConnections => 429,
-            Self::TooManyConnections | Self::NoEndpoint | Self::AllEndpointsDown | Self::Draining => 503,
+            Self::TooManyConnections
+            | Self::NoEndpoint
+            | Self::AllEndpointsDown
+            | Self::Draining
+            | Self::FilesUnavailable => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -178,6 +192,8 @@ impl Refusal {
                 "the application sent an answer that is not valid HTTP"
             }
             Self::Draining => "the server is shutting down",
+            Self::FileNotFound => "there is no page or file under this address",
+            Self::FilesUnavailable => "what is under this address cannot be read at the moment",
             Self::OriginRefused => "pages of that origin may not use this address",
         }
     }
