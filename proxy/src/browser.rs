@@ -6,7 +6,7 @@
 
 use std::iter;
 
-use config::{Cors, HeaderEdit};
+use config::{Cors, HeaderEdit, SecurityHeaders};
 use traffic::client::Proto;
 use wire::{Field, Method, RequestHead};
 
@@ -32,27 +32,38 @@ pub fn is_ours(name: &[u8]) -> bool {
     name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// Writes the route's security fields, but for those that were `sent` (asked in lower case), and its CORS fields.
+/// Writes a route's security fields, but for those that were `sent` (asked in lower case), and its CORS fields.
 pub fn fields(out: &mut Vec<u8>, route: &config::Route, exchange: &Exchange, sent: impl Fn(&[u8]) -> bool) {
     if let Some(security) = &route.security {
         let is_set = |name: &str| names(&route.response_headers, name) || sent(name.as_bytes());
-        if security.fields.iter().any(|field| is_set(field.name)) {
-            for field in security.fields.iter().filter(|field| !is_set(field.name)) {
-                out.extend_from_slice(&field.line);
-            }
-        } else {
-            out.extend_from_slice(&security.lines);
-        }
-        let proto = exchange.asker.and_then(|asker| asker.proto);
-        if proto == Some(Proto::Https) && !is_set("strict-transport-security") {
-            out.extend_from_slice(&security.hsts_line);
-        }
+        careful(out, security, exchange, is_set);
     }
     if let Some(cors) = &route.cors
         && let Some(allowed) = cors.allow_origin(origin(exchange))
     {
         field(out, b"Access-Control-Allow-Origin", allowed);
         out.extend_from_slice(if exchange.is_preflight { &cors.preflight_lines } else { &cors.lines });
+    }
+}
+
+/// Writes security fields, but for those that are set already (asked in lower case).
+pub fn careful(
+    out: &mut Vec<u8>,
+    security: &SecurityHeaders,
+    exchange: &Exchange,
+    is_set: impl Fn(&str) -> bool,
+) {
+    if security.fields.iter().any(|field| is_set(field.name)) {
+        for field in security.fields.iter().filter(|field| !is_set(field.name)) {
+            out.extend_from_slice(&field.line);
+        }
+    } else {
+        out.extend_from_slice(&security.lines);
+    }
+    // Browsers do not listen to it over plain connections (RFC 6797 section 8.1); a trusted hop says which it was.
+    let proto = exchange.asker.and_then(|asker| asker.proto);
+    if proto == Some(Proto::Https) && !is_set("strict-transport-security") {
+        out.extend_from_slice(&security.hsts_line);
     }
 }
 

@@ -217,8 +217,10 @@ fn write(
         out.extend_from_slice(b"\r\n");
     }
     own_fields(&mut out, route.map_or(&[], |route| &route.response_headers), answer, bodiless);
-    if let Some(route) = route {
-        route_fields(&mut out, route, exchange, shape);
+    match (route, &live.plan.server.security) {
+        (Some(route), _) => route_fields(&mut out, route, exchange, shape),
+        (None, Some(security)) => browser::careful(&mut out, security, exchange, |_| false),
+        (None, None) => {}
     }
     if let Some(name) = &live.plan.server.marks.via {
         via(&mut out, Version::Http11, name);

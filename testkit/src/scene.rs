@@ -348,6 +348,7 @@ impl Scene {
             }
         }
         assert_eq!(self.totals().tunnels_open, 0, "tunnels are left over");
+        assert_eq!(self.core.encoders.used(), 0, "encoders are left over");
     }
 }
 

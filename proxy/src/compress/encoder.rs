@@ -10,7 +10,7 @@ use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ResetDirective};
 
 /// Window of encoders that work while a client waits, as a power of two: 256 KiB look back far enough for pages, and
-/// keep an encoder near a megabyte.
+/// keep an encoder below two megabytes.
 const STREAM_WINDOW_LOG: u8 = 18;
 
 /// Largest window of what is coded once and stored: browsers need not take more for zstd (RFC 9659 section 3).
@@ -220,7 +220,9 @@ fn brotli(
             return Err(Failed);
         }
         while state.has_more_output() {
-            out.extend_from_slice(state.take_output(&mut 0));
+            let mut len = 0;
+            let coded = state.take_output(&mut len);
+            out.extend_from_slice(&coded[..len]);
         }
         if left == 0 && (then != Then::End || state.is_finished()) {
             return Ok(());
@@ -282,12 +284,12 @@ pub(super) mod tests {
     fn body() -> impl Strategy<Value = Vec<u8>> {
         let noise = prop::collection::vec(any::<u8>(), 0..5_000);
         let words =
-            prop::collection::vec(prop::sample::select(vec!["<td>", "a", "</td>\n", "42", "x\0"]), 0..20_000);
+            prop::collection::vec(prop::sample::select(vec!["<td>", "a", "</td>\n", "42", "x\0"]), 0..10_000);
         prop_oneof![noise, words.prop_map(|words| words.concat().into_bytes())]
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
         fn what_is_coded_in_any_cuts_is_decoded_to_the_same(
@@ -301,6 +303,7 @@ pub(super) mod tests {
                 let level = level.clamp(*levels(algorithm).start(), *levels(algorithm).end());
                 // The second time is with an encoder that was used, and left in the middle of a body.
                 for _ in 0..2 {
+                    encoder.begin(Task::stream(*levels(algorithm).end(), None)).unwrap();
                     encoder.encode(b"left behind", Then::More, &mut Vec::new()).unwrap();
                     encoder.begin(Task::stream(level, knows_length.then_some(body.len() as u64))).unwrap();
                     let (mut rest, mut out) = (&body[..], b"before".to_vec());

@@ -8,7 +8,7 @@ use config::Algorithm;
 
 use super::encoder::{Encoder, Task};
 
-/// Responses that one core codes at once. An encoder holds about a megabyte, and a client that takes its time holds an
+/// Responses that one core codes at once. An encoder holds up to two megabytes, and a client that takes its time holds an
 /// encoder: what comes past this goes out as it is.
 pub const MOST: usize = 128;
 
@@ -39,6 +39,11 @@ impl Pool {
         encoder.begin(task).ok()?;
         encoders.used += 1;
         Some(Held { encoder: Some(encoder), pool: self.clone() })
+    }
+
+    /// How many are in use.
+    pub fn used(&self) -> usize {
+        self.0.borrow().used
     }
 }
 
@@ -92,7 +97,7 @@ mod tests {
         assert!(pool.take(Algorithm::Gzip, task).is_some(), "one was given back");
         drop(held);
         let encoders = pool.0.borrow();
-        assert_eq!((encoders.used, encoders.idle[Algorithm::Gzip as usize].len()), (0, KEEP));
+        assert_eq!((pool.used(), encoders.idle[Algorithm::Gzip as usize].len()), (0, KEEP));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use wire::{Method, Version, encode};
 use super::deliver::{Boundary, Parts, deliver};
 use super::item::Item;
 use super::{ALLOW, At};
+use crate::browser::{self, Varies};
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::outbound::{edited, edits, field, via};
@@ -135,6 +136,11 @@ fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl Fn
     if !exchange.request_id.is_empty() {
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
+    let varies = Varies::of(at.route, exchange, false);
+    if varies.any() {
+        varies.write(&mut out, std::iter::empty);
+    }
+    browser::fields(&mut out, at.route, exchange, |_| false);
     edits(&mut out, changes);
     inbound::connection(&mut out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
