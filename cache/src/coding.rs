@@ -80,11 +80,8 @@ mod tests {
     use wire::Limits;
 
     fn weights(lines: &[&str]) -> [u16; 4] {
-        let mut text = "GET / HTTP/1.1\r\nHost: a\r\n".to_owned();
-        for line in lines {
-            text += &format!("Accept-Encoding: {line}\r\n");
-        }
-        text += "\r\n";
+        let lines: Vec<String> = lines.iter().map(|line| format!("Accept-Encoding: {line}\r\n")).collect();
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", lines.concat());
         let mut head = RequestHead::new();
         assert_eq!(head.parse(text.as_bytes(), &Limits::default()), Ok(true));
         let Weights { zstd, br, gzip, identity } = Weights::of(&head, text.as_bytes());

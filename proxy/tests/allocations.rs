@@ -117,10 +117,12 @@ impl Connect for Origin {
     }
 }
 
-/// A core with its default features and an origin behind it.
-fn core() -> Rc<Core> {
-    let config = "listener = [{ address = \"127.0.0.1:8080\" }]\n\
-                  [upstream.app]\nendpoints = [\"127.0.0.1:3001\"]\n[[route]]\nupstream = \"app\"";
+/// A core with its default features and an origin behind it, and what `more` says of the route.
+fn core(more: &str) -> Rc<Core> {
+    let config = &format!(
+        "listener = [{{ address = \"127.0.0.1:8080\" }}]\n\
+         [upstream.app]\nendpoints = [\"127.0.0.1:3001\"]\n[[route]]\nupstream = \"app\"\n{more}"
+    );
     let missing = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
     let loaded = config::parse(config, "tidegate.toml", &|_| None, &missing);
     let plan = loaded.unwrap_or_else(|diagnostics| panic!("{diagnostics}")).plan;
@@ -164,13 +166,17 @@ async fn ask(client: &mut DuplexStream, request: &[u8]) {
 }
 
 fn play(play: impl AsyncFnOnce(&Rc<Core>)) {
+    play_with("", play);
+}
+
+fn play_with(more: &str, play: impl AsyncFnOnce(&Rc<Core>)) {
     Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build_local(LocalOptions::default())
         .expect("the system gives an event queue")
         .block_on(async {
-            let core = core();
+            let core = core(more);
             play(&core).await;
         });
 }
@@ -205,6 +211,38 @@ fn a_body_that_goes_up_in_one_piece_allocates_nothing() {
             ask(&mut client, &request).await;
         }
         assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests");
+    });
+}
+
+/// Sends a request and reads its response, which comes in one piece, in this coding; allocates nothing itself.
+async fn ask_coded(client: &mut DuplexStream, request: &[u8], coding: &[u8]) {
+    client.write_all(request).await.expect("a request is taken");
+    let mut buffer = [0; 4 * 1024];
+    let read = client.read(&mut buffer).await.expect("a response");
+    let head = &buffer[..read];
+    assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n") && read < BODY_BYTES);
+    assert!(head.windows(coding.len()).any(|part| part == coding), "{}", head.escape_ascii());
+}
+
+#[test]
+fn a_coded_body_allocates_nothing_where_the_library_can_be_used_twice() {
+    let route = "compress = true\nsecurity_headers = true\ncors = { origins = [\"https://shop.example\"] }";
+    play_with(route, async |core| {
+        for coding in ["zstd", "gzip"] {
+            let request = format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://shop.example\r\nAccept-Encoding: {coding}\r\n\r\n"
+            );
+            let said = format!("Content-Encoding: {coding}\r\n");
+            let (mut client, _serving) = connect(core);
+            for _ in 0..50 {
+                ask_coded(&mut client, request.as_bytes(), said.as_bytes()).await;
+            }
+            let before = COUNTED.get().allocations;
+            for _ in 0..1_000 {
+                ask_coded(&mut client, request.as_bytes(), said.as_bytes()).await;
+            }
+            assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests for {coding}");
+        }
     });
 }
 

@@ -104,7 +104,7 @@ mod tests {
     fn an_encoder_stays_within_the_memory_that_the_bound_counts_on() {
         let pool = Pool::default();
         let mut held = pool.take(Algorithm::Zstd, Task::stream(3, None)).unwrap();
-        held.encode(&[7; 1 << 20], Then::Flush, &mut Vec::new()).unwrap();
+        held.encode(&vec![7; 1 << 20], Then::Flush, &mut Vec::new()).unwrap();
         let Encoder::Zstd(context) = &*held else { panic!("zstd was asked for") };
         let bytes = context.sizeof();
         println!("an encoder of zstd holds {bytes} bytes");
