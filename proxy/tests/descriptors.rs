@@ -23,7 +23,7 @@ fn files_are_not_available_without_descriptors_but_for_those_in_memory() {
         let mut client = scene.client();
         assert_eq!(status(&mut client, "/warm.txt").await, 200);
         let before = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before.clone() }).expect("a limit");
+        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).expect("a limit");
         scene.seconds(5).await;
         let warm = status(&mut client, "/warm.txt").await;
         let cold = client.get("/cold.txt").await;

@@ -99,7 +99,7 @@ fn site() -> Site {
         ("index.html", "<h1>home</h1>".to_owned()),
         ("folder/index.html", "<h1>folder</h1>".to_owned()),
         ("bare/a.txt", "a".to_owned()),
-        ("large.bin", (0..37_500).map(|number| format!("{number:07}\n")).collect()),
+        ("large.bin", "0123456789abcdefghijklmnopqrstuvwxyz\n".repeat(9_000)[..300_000].to_owned()),
         ("zipped.js", "x".repeat(100)),
         ("zipped.js.gz", "not really".to_owned()),
     ] {

@@ -104,3 +104,66 @@ impl Equivalent<Kept> for Wanted<'_> {
         self.route == kept.route && self.codings == kept.codings && self.path == &*kept.path
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cache::vary::Codings;
+    use config::Files;
+
+    use super::super::find::Search;
+    use super::super::item::MEMORY_BYTES;
+    use super::*;
+
+    const CODINGS: Codings = Codings { zstd: false, br: false, gzip: false, identity: true };
+
+    /// A file of the largest size that is kept.
+    fn item() -> Rc<Item> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a"), vec![0; MEMORY_BYTES as usize]).expect("a file");
+        let files = Files {
+            root: folder.path().into(),
+            index: None,
+            clean_urls: false,
+            fallback: None,
+            not_found: None,
+            precompressed: false,
+            hashed_cache_control: String::new(),
+            cache_control: String::new(),
+        };
+        let found = Search::new(&files, CODINGS).and_then(|search| search.named("a")).expect("it is there");
+        Rc::new(Item::load(found, &files, 0).expect("it can be read"))
+    }
+
+    fn wanted(path: &str) -> Wanted<'_> {
+        Wanted { route: 0, codings: 0, path: path.as_bytes() }
+    }
+
+    #[test]
+    fn no_more_than_so_many_bytes_are_kept() {
+        let (mut shelf, item) = (Shelf::default(), item());
+        assert!(item.cost_bytes() > MEMORY_BYTES);
+        for number in 0..1_000 {
+            shelf.put(1, &wanted(&number.to_string()), Rc::clone(&item));
+            let kept = shelf.kept.as_ref().expect("something is kept");
+            assert!(kept.weight() <= SHELF_BYTES);
+        }
+        let kept = shelf.kept.as_ref().expect("something is kept");
+        assert!(kept.weight() > SHELF_BYTES / 2 && kept.len() > 100, "and not much less");
+    }
+
+    #[test]
+    fn a_file_is_kept_by_route_codings_and_path_until_the_configuration_changes() {
+        let (mut shelf, item) = (Shelf::default(), item());
+        let wanted = wanted("a");
+        shelf.put(2, &wanted, Rc::clone(&item));
+        assert!(shelf.get(2, &wanted, 999).is_some_and(|(_, fresh)| fresh));
+        assert!(shelf.get(2, &wanted, 1000).is_some_and(|(_, fresh)| !fresh));
+        assert!(shelf.get(2, &Wanted { route: 1, ..wanted }, 0).is_none());
+        assert!(shelf.get(2, &Wanted { codings: 1, ..wanted }, 0).is_none());
+        assert!(shelf.get(2, &Wanted { path: b"b", ..wanted }, 0).is_none());
+        shelf.put(1, &Wanted { path: b"b", ..wanted }, Rc::clone(&item));
+        assert!(shelf.get(1, &Wanted { path: b"b", ..wanted }, 0).is_none(), "it comes from an older one");
+        shelf.put(3, &Wanted { path: b"b", ..wanted }, item);
+        assert!(shelf.get(3, &wanted, 0).is_none() && shelf.get(2, &wanted, 0).is_none());
+    }
+}
