@@ -1,7 +1,5 @@
 //! The head as it is kept: status line and field lines, each ending in CR LF, ready to be sent.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use wire::{Field, Limits, MAX_HEADERS, Method, ResponseHead, Span, encode};
 
 use super::{Terms, judge_aged};
@@ -21,9 +19,10 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: Un
             write_line(out, name, line.value.of(buf));
         }
     }
-    if !head.headers.contains(Field::Date) {
-        let now = UNIX_EPOCH + Duration::from_millis(arrived_ms);
-        write_line(out, b"Date", httpdate::fmt_http_date(now).as_bytes());
+    if !head.headers.contains(Field::Date)
+        && let Some(date) = freshness::http_date(arrived_ms)
+    {
+        write_line(out, b"Date", date.as_bytes());
     }
 }
 

@@ -24,8 +24,7 @@ pub struct Request {
 
 impl Request {
     pub fn new(line: &str, fields: &[&str]) -> Self {
-        let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let bytes = format!("{line} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").into_bytes();
+        let bytes = lines(&format!("{line} HTTP/1.1"), &[&["Host: a"], fields].concat());
         let mut head = RequestHead::new();
         assert_eq!(head.parse(&bytes, &Limits::default()), Ok(true), "{}", bytes.escape_ascii());
         Self { bytes, head }
@@ -51,8 +50,7 @@ pub struct Response {
 
 impl Response {
     pub fn new(status: u16, fields: &[&str]) -> Self {
-        let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let bytes = format!("HTTP/1.1 {status} X\r\n{lines}\r\n").into_bytes();
+        let bytes = lines(&format!("HTTP/1.1 {status} X"), fields);
         let mut head = ResponseHead::new();
         let parsed = head.parse(&bytes, Method::Get, &Limits::default());
         assert_eq!(parsed, Ok(true), "{}", bytes.escape_ascii());
@@ -93,4 +91,8 @@ impl Stored {
 
 pub fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap()
+}
+
+fn lines(first: &str, fields: &[&str]) -> Vec<u8> {
+    [&[first], fields, &["", ""]].concat().join("\r\n").into_bytes()
 }
