@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
     });
     let Ok(ask) = Ask::read(&ask, &request, &rules) else { return };
     let times = Times { asked_ms: NOW - 100, arrived_ms: NOW };
-    let Ok(mut terms) = storable::judge(&ask, &head, &response, &rules, times) else { return };
+    let Ok(kept) = storable::judge(&ask, &head, &response, &rules, times) else { return };
+    let mut terms = kept.terms;
     assert!(terms.born_ms <= NOW && terms.fresh_until_ms <= terms.stale_until_ms.min(terms.error_until_ms));
 
     let (mut stored, mut out) = (Vec::new(), Vec::new());
@@ -37,7 +38,8 @@ fuzz_target!(|data: &[u8]| {
     condition::evaluate(&ask, &terms, &stored, 200);
     range::choose(&ask, &terms, &stored, 200, 100);
     condition::write_not_modified(&stored, &mut out);
-    let _ = storable::refresh(&ask, (&stored, &terms), &head, &response, &rules, times, &mut out);
+    let _ =
+        storable::refresh(&ask, (&stored, kept.vary.as_deref()), &head, &response, &rules, times, &mut out);
     stored.extend_from_slice(b"\r\n");
     let limits = Limits { head_bytes: u32::MAX, ..Limits::default() };
     assert_eq!(ResponseHead::new().parse(&stored, Method::Head, &limits), Ok(true));
