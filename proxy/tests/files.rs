@@ -212,6 +212,19 @@ fn the_part_of_the_path_below_the_route_is_the_path_in_the_folder() {
 }
 
 #[test]
+fn a_file_in_memory_is_not_given_to_those_who_are_sent_elsewhere() {
+    let prepare = |root: &Path| write(root, "docs/index.html", "docs");
+    play_route("/x/{name}/*", "", "rewrite = \"/docs\"", prepare, async |scene, _| {
+        let mut client = scene.client();
+        for _ in 0..2 {
+            assert_eq!(client.get("/x/y/").await.text(), "docs");
+            let moved = client.get("/x/y").await;
+            assert_eq!((moved.status(), moved.header("location")), (308, Some("/x/y/")));
+        }
+    });
+}
+
+#[test]
 fn a_client_that_has_the_file_is_told_so() {
     let prepare = |root: &Path| write(root, "a.txt", "content");
     play("", prepare, async |scene, _| {
