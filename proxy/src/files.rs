@@ -36,9 +36,9 @@ use crate::live::Live;
 use crate::pipeline::Stop;
 use find::{Move, Search, Target};
 use item::Item;
-use shelf::Wanted;
+use missing::Missing;
+use shelf::{Asked, Wanted};
 
-pub use missing::Missing;
 pub use shelf::Shelf;
 
 /// The methods that files answer to.
@@ -136,18 +136,21 @@ fn look(at: At<'_>, exchange: &Exchange, files: &Files, path: &mut Vec<u8>) -> R
     let route_index = exchange.facts.route_index.unwrap_or(usize::MAX);
     let shelves = Shelves { core, live, files, route_index };
     let codings = codings(exchange);
-    let found = path::within(path, live, exchange, route)
-        .and_then(|()| shelves.item(path, codings, |search| search.target(path, &exchange.path)));
+    let found = path::within(path, live, exchange, route).and_then(|()| {
+        let asked = Asked::of(codings, Some(&exchange.path));
+        shelves.item(path, codings, asked, |search| search.target(path, &exchange.path))
+    });
     let why = match found {
         Ok(Found::Item(item)) => return Ok(Answer::File { item, fallback: false }),
         Ok(Found::Moved(to)) => return Ok(Answer::Moved(to)),
         Err(why) => why,
     };
-    let page = |name: &str| match shelves
-        .item(name.as_bytes(), codings, |search| search.named(name).map(Target::File))
-    {
-        Ok(Found::Item(item)) => Some(item),
-        _ => None,
+    let page = |name: &str| {
+        let target = |search: &Search<'_>| search.named(name).map(Target::File);
+        match shelves.item(name.as_bytes(), codings, Asked::of(codings, None), target) {
+            Ok(Found::Item(item)) => Some(item),
+            _ => None,
+        }
     };
     if why.is_vacant()
         && is_navigation(exchange)
@@ -183,11 +186,11 @@ impl Shelves<'_> {
         &self,
         path: &[u8],
         codings: Codings,
+        asked: Asked,
         target: impl Fn(&Search<'_>) -> Result<Target, Missing>,
     ) -> Result<Found, Missing> {
         let Self { core, live, files, route_index } = *self;
-        let bits = u8::from(codings.zstd) | u8::from(codings.br) << 1 | u8::from(codings.gzip) << 2;
-        let wanted = Wanted { route: route_index, codings: bits, path };
+        let wanted = Wanted { route: route_index, asked, path };
         let now_ms = core.now_ms();
         let known = match core.shelf.borrow_mut().get(live.id, &wanted, now_ms) {
             Some((item, true)) => return Ok(Found::Item(item)),

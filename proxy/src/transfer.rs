@@ -35,7 +35,7 @@ use coded::Coder;
 
 /// Bodies up to this length are copied behind their head and written in one piece; longer ones are
 /// written from where they lie.
-const COPY_BYTES: usize = 8 * 1024;
+pub const COPY_BYTES: usize = 8 * 1024;
 
 /// A client is watched for leaving once its response takes this long; most responses are faster, and
 /// then their client need not be looked at, or even join the event loop.

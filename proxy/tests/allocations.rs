@@ -3,10 +3,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::{Duration, SystemTime};
 
 use signals::Signals;
 use tidegate_proxy::connection::{Rules, serve};
@@ -117,14 +120,15 @@ impl Connect for Origin {
     }
 }
 
-/// A core with its default features and an origin behind it, and what `more` says of the route.
+/// A core with its default features, an origin behind it, and a folder of files. `more` is said of the origin's route.
 fn core(more: &str) -> Rc<Core> {
-    let config = &format!(
+    let config = format!(
         "listener = [{{ address = \"127.0.0.1:8080\" }}]\n\
-         [upstream.app]\nendpoints = [\"127.0.0.1:3001\"]\n[[route]]\nupstream = \"app\"\n{more}"
+         [upstream.app]\nendpoints = [\"127.0.0.1:3001\"]\n[[route]]\nupstream = \"app\"\n{more}\n\
+         [[route]]\npath = \"/files/*\"\nfiles = \"{}\"",
+        folder().display()
     );
-    let missing = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
-    let loaded = config::parse(config, "tidegate.toml", &|_| None, &missing);
+    let loaded = config::parse(&config, "tidegate.toml", &|_| None, &|path| std::fs::read(path));
     let plan = loaded.unwrap_or_else(|diagnostics| panic!("{diagnostics}")).plan;
     let signals = Signals::new(2);
     let live = Live::build(plan, &signals, None).expect("one route");
@@ -138,6 +142,18 @@ fn core(more: &str) -> Rc<Core> {
         }
     });
     core
+}
+
+/// A folder with one file, written long ago.
+fn folder() -> &'static Path {
+    static WRITE: Once = Once::new();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    WRITE.call_once(|| {
+        let file = File::create(folder.join("sp ace.txt")).expect("a file");
+        (&file).write_all(&[b'x'; BODY_BYTES]).expect("a file");
+        file.set_modified(SystemTime::now() - Duration::from_hours(1)).expect("a time");
+    });
+    folder
 }
 
 fn connect(core: &Rc<Core>) -> (DuplexStream, AbortHandle) {
@@ -243,6 +259,23 @@ fn a_coded_body_allocates_nothing_where_the_library_can_be_used_twice() {
             }
             assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests for {coding}");
         }
+    });
+}
+
+#[test]
+fn a_small_file_on_a_warm_connection_allocates_nothing() {
+    play(async |core| {
+        const FILE: &[u8] =
+            b"GET /files/sp%20ace.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\n\r\n";
+        let (mut client, _serving) = connect(core);
+        for _ in 0..50 {
+            ask(&mut client, FILE).await;
+        }
+        let before = COUNTED.get().allocations;
+        for _ in 0..1_000 {
+            ask(&mut client, FILE).await;
+        }
+        assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests");
     });
 }
 

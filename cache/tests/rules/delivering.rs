@@ -3,10 +3,11 @@
 use tidegate_cache::condition::{self, Verdict};
 use tidegate_cache::freshness::Times;
 use tidegate_cache::range::{self, Choice, MAX_RANGES, Slice};
+use tidegate_cache::rules::SetCookie;
 use tidegate_cache::status::{self, Forwarded, Outcome, Why};
 use tidegate_cache::{Bypass, Rules, freshness, storable};
 
-use crate::support::{NOW, Request, Response, Stored, dated, judge, text};
+use crate::support::{NOW, NOW_TIMES, Request, Response, Stored, dated, judge, text};
 
 fn verdict(stored: &[&str], request: &[&str]) -> Verdict {
     let stored = Stored::new(&[stored, &["Cache-Control: max-age=60"]].concat());
@@ -188,18 +189,20 @@ fn a_304_updates_fields_but_not_those_of_the_body() {
             &new_date,
         ],
     );
-    let (request, rules, mut out) = (Request::get(&[]), Rules::default(), Vec::new());
+    let (request, rules, mut out) =
+        (Request::get(&[]), Rules { set_cookie: SetCookie::Strip, ..Rules::default() }, Vec::new());
     let times = Times { asked_ms: NOW + 30_000, arrived_ms: NOW + 31_000 };
     let terms = storable::refresh(
         &request.ask(),
-        (&stored.head, &stored.terms),
+        (&stored.head, None),
         &answer.head,
         &answer.bytes,
         &rules,
         times,
         &mut out,
     )
-    .unwrap();
+    .unwrap()
+    .terms;
     let wanted = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Encoding: br\r\nX-Same: 1\r\n\
          x-a: 3\r\nCache-Control: max-age=90\r\nETag: \"a\"\r\n{new_date}\r\n"
@@ -214,14 +217,20 @@ fn a_304_updates_fields_but_not_those_of_the_body() {
 #[test]
 fn a_304_can_end_the_keeping() {
     let stored = Stored::new(&["Cache-Control: max-age=60", "ETag: \"a\""]);
-    let answer = Response::new(304, &["Cache-Control: no-store"]);
-    let (request, mut out) = (Request::get(&[]), Vec::new());
-    let times = Times { asked_ms: NOW, arrived_ms: NOW };
-    let old = (&*stored.head, &stored.terms);
-    let (head, buf, rules) = (&answer.head, &answer.bytes, Rules::default());
-    let refreshed = storable::refresh(&request.ask(), old, head, buf, &rules, times, &mut out);
-    assert_eq!(refreshed, Err(Bypass::NoStore));
-    assert!(text(&out).contains("Cache-Control: no-store\r\n"));
+    for (line, wanted) in [
+        ("Cache-Control: no-store", Bypass::NoStore),
+        ("Cache-Control: private", Bypass::Private),
+        ("Set-Cookie: a=1", Bypass::SetCookie),
+    ] {
+        let answer = Response::new(304, &[line]);
+        let (request, rules, mut out) = (Request::get(&[]), Rules::default(), Vec::new());
+        let old = (&*stored.head, None);
+        let (head, buf) = (&answer.head, &answer.bytes);
+        let refreshed = storable::refresh(&request.ask(), old, head, buf, &rules, NOW_TIMES, &mut out);
+        assert_eq!(refreshed, Err(wanted));
+        // The one who asked gets what the origin said.
+        assert!(text(&out).contains(line), "{}", text(&out));
+    }
 }
 
 /// RFC 9110 section 15.4.5.

@@ -63,7 +63,7 @@ fn age_counts_what_upstream_caches_the_clock_and_the_way_say() {
         let mut fields = fields.to_vec();
         fields.extend(["Cache-Control: max-age=60", "ETag: \"a\""]);
         let response = Response::new(200, &fields);
-        let terms = response.judged(&Request::get(&[]), &Rules::default(), times(delay_ms)).unwrap();
+        let terms = response.judged(&Request::get(&[]), &Rules::default(), times(delay_ms)).unwrap().terms;
         assert_eq!(age_s(&terms, NOW), wanted, "{fields:?} {delay_ms}");
         assert_eq!(age_s(&terms, NOW + 3_999), age_s(&terms, NOW) + 3 + u64::from(delay_ms % 1000 > 0));
     }
@@ -152,7 +152,7 @@ fn the_routes_windows_hold_where_the_response_does_not_say_otherwise() {
         ("s-maxage=60, stale-if-error=5", 0, 5),
         ("max-age=60, must-revalidate, stale-while-revalidate=5, stale-if-error=5", 0, 0),
     ] {
-        let terms = judge_by(&rules, 200, &[&format!("Cache-Control: {value}")]).unwrap();
+        let terms = judge_by(&rules, 200, &[&format!("Cache-Control: {value}")]).unwrap().terms;
         let windows =
             (terms.stale_until_ms - terms.fresh_until_ms, terms.error_until_ms - terms.fresh_until_ms);
         assert_eq!(windows, (stale_s * 1000, error_s * 1000), "{value}");
@@ -200,8 +200,8 @@ fn an_authorised_request_gets_only_what_is_for_everybody() {
 fn only_those_read_along_whom_the_response_fits_without_validation() {
     let follows = |response: &[&str], first: &[&str], second: &[&str]| {
         let response = Response::new(200, response);
-        let terms = response.judged(&Request::get(first), &Rules::default(), NOW_TIMES).unwrap();
-        freshness::may_follow(&terms, &Request::get(second).ask(), NOW)
+        let kept = response.judged(&Request::get(first), &Rules::default(), NOW_TIMES).unwrap();
+        freshness::may_follow(&kept, &Request::get(second).ask(), NOW)
     };
     let language = &["Cache-Control: max-age=60", "Vary: Accept-Language"];
     assert!(follows(language, &["Accept-Language: de"], &["Accept-Language: DE "]));

@@ -236,8 +236,8 @@ fn ours(case: &Case) -> Verdict {
     let (request, response, rules) = (request(case), response(case), Rules::default());
     let Ok(ask) = Ask::read(&request.head, &request.bytes, &rules) else { return REFUSED };
     match response.judged(&request, &rules, NOW_TIMES) {
-        Ok(terms) => {
-            let used = decide(&terms, &ask, NOW + case.after_s * 1000);
+        Ok(kept) => {
+            let used = decide(&kept.terms, &ask, NOW + case.after_s * 1000);
             Verdict { kept: true, served: matches!(used, Use::Fresh | Use::StaleWanted) }
         }
         Err(_) => REFUSED,

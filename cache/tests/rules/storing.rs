@@ -206,7 +206,7 @@ fn what_was_authorised_is_kept_only_if_it_says_so() {
         let response = Response::new(200, &[&format!("Cache-Control: {value}")]);
         let judged = response.judged(&request, &Rules::default(), NOW_TIMES);
         assert_eq!(judged.as_ref().err().copied(), (!kept).then_some(Bypass::Authorization), "{value}");
-        assert!(!kept || judged.unwrap().public);
+        assert!(!kept || judged.unwrap().terms.public);
     }
 }
 
@@ -242,7 +242,7 @@ fn the_routes_ttl_is_for_origins_that_say_nothing() {
         (500, &[], Err(Bypass::Status)),
         (503, &[], Err(Bypass::Status)),
     ] {
-        let judged = judge_by(&rules, status, fields).map(|terms| terms.fresh_until_ms - NOW);
+        let judged = judge_by(&rules, status, fields).map(|kept| kept.terms.fresh_until_ms - NOW);
         assert_eq!(judged, wanted, "{status} {fields:?}");
     }
     let only_positive = Rules { ttl_ms: Some(30_000), ..Rules::default() };
@@ -262,23 +262,23 @@ fn a_set_cookie_is_kept_by_nobody_and_may_be_dropped_by_the_route() {
 
 #[test]
 fn tags_are_hashed_and_bounded() {
-    let terms = judge(&[
-        "Cache-Control: max-age=60",
-        "Cache-Tag: a, b c,,a",
-        "Surrogate-Key: d  e a",
-        "Cache-Tag: f",
-    ])
+    let kept = judge_by(
+        &Rules::default(),
+        200,
+        &["Cache-Control: max-age=60", "Cache-Tag: a, b c,,a", "Surrogate-Key: d  e a", "Cache-Tag: f"],
+    )
     .unwrap();
     let mut wanted = [b"a".as_slice(), b"b c", b"d", b"e", b"f"].map(tag_hash);
     wanted.sort_unstable();
-    assert_eq!(*terms.tags, wanted);
+    assert_eq!(*kept.tags, wanted);
     // Entries on disk hold these, so they may never change.
     assert_eq!(tag_hash(b""), 0xcbf2_9ce4_8422_2325);
     assert_eq!(tag_hash(b"foobar"), 0x8594_4171_f739_67e8);
 
     let many = |count: u32| {
         let names: Vec<String> = (0..count).map(|tag| format!("t{tag}")).collect();
-        judge(&["Cache-Control: max-age=60", &format!("Surrogate-Key: {}", names.join(" "))])
+        let names = format!("Surrogate-Key: {}", names.join(" "));
+        judge_by(&Rules::default(), 200, &["Cache-Control: max-age=60", &names])
     };
     assert_eq!(many(64).unwrap().tags.len(), 64);
     assert_eq!(many(65), Err(Bypass::TooManyTags));
@@ -291,4 +291,11 @@ fn every_reason_has_its_own_word_and_place() {
         assert_eq!(Bypass::ALL.into_iter().filter(|other| other.code() == why.code()).count(), 1);
         assert!(!why.what().is_empty());
     }
+}
+
+#[test]
+fn only_what_will_be_so_again_is_remembered() {
+    assert!(Bypass::Private.is_lasting(200) && Bypass::Status.is_lasting(302));
+    assert!(!Bypass::Authorization.is_lasting(200) && !Bypass::Truncated.is_lasting(200));
+    assert!(!Bypass::Status.is_lasting(503));
 }

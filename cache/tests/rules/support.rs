@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use tidegate_cache::freshness::Times;
-use tidegate_cache::{Ask, Bypass, Rules, Terms, UnixMs, storable};
+use tidegate_cache::{Ask, Bypass, Rules, Storable, Terms, UnixMs, storable};
 use wire::{Limits, Method, RequestHead, ResponseHead};
 
 /// When every response arrives unless a scene says otherwise.
@@ -24,8 +24,7 @@ pub struct Request {
 
 impl Request {
     pub fn new(line: &str, fields: &[&str]) -> Self {
-        let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let bytes = format!("{line} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").into_bytes();
+        let bytes = lines(&format!("{line} HTTP/1.1"), &[&["Host: a"], fields].concat());
         let mut head = RequestHead::new();
         assert_eq!(head.parse(&bytes, &Limits::default()), Ok(true), "{}", bytes.escape_ascii());
         Self { bytes, head }
@@ -51,26 +50,25 @@ pub struct Response {
 
 impl Response {
     pub fn new(status: u16, fields: &[&str]) -> Self {
-        let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let bytes = format!("HTTP/1.1 {status} X\r\n{lines}\r\n").into_bytes();
+        let bytes = lines(&format!("HTTP/1.1 {status} X"), fields);
         let mut head = ResponseHead::new();
         let parsed = head.parse(&bytes, Method::Get, &Limits::default());
         assert_eq!(parsed, Ok(true), "{}", bytes.escape_ascii());
         Self { bytes, head }
     }
 
-    pub fn judged(&self, request: &Request, rules: &Rules, times: Times) -> Result<Terms, Bypass> {
+    pub fn judged(&self, request: &Request, rules: &Rules, times: Times) -> Result<Storable, Bypass> {
         storable::judge(&request.ask_by(rules).unwrap(), &self.head, &self.bytes, rules, times)
     }
 }
 
 /// What a plain GET and this 200 come to.
 pub fn judge(fields: &[&str]) -> Result<Terms, Bypass> {
-    judge_by(&Rules::default(), 200, fields)
+    Ok(judge_by(&Rules::default(), 200, fields)?.terms)
 }
 
 /// What a plain GET and this response come to by these rules.
-pub fn judge_by(rules: &Rules, status: u16, fields: &[&str]) -> Result<Terms, Bypass> {
+pub fn judge_by(rules: &Rules, status: u16, fields: &[&str]) -> Result<Storable, Bypass> {
     Response::new(status, fields).judged(&Request::get(&[]), rules, NOW_TIMES)
 }
 
@@ -83,7 +81,7 @@ pub struct Stored {
 impl Stored {
     pub fn new(fields: &[&str]) -> Self {
         let response = Response::new(200, fields);
-        let mut terms = response.judged(&Request::get(&[]), &Rules::default(), NOW_TIMES).unwrap();
+        let mut terms = response.judged(&Request::get(&[]), &Rules::default(), NOW_TIMES).unwrap().terms;
         let mut head = Vec::new();
         storable::write_head(&response.head, &response.bytes, &Rules::default(), NOW, &mut head);
         storable::locate_validators(&mut terms, &head);
@@ -93,4 +91,8 @@ impl Stored {
 
 pub fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap()
+}
+
+fn lines(first: &str, fields: &[&str]) -> Vec<u8> {
+    [&[first], fields, &["", ""]].concat().join("\r\n").into_bytes()
 }

@@ -11,7 +11,7 @@ use super::Missing;
 use super::open::Root;
 
 /// What pages are called.
-const HTML: &[u8] = b".html";
+pub const HTML: &[u8] = b".html";
 
 /// What is found for a path.
 #[derive(Debug)]

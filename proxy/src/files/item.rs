@@ -176,7 +176,5 @@ fn terms() -> Terms {
         public: true,
         etag: None,
         last_modified: None,
-        vary: None,
-        tags: Box::default(),
     }
 }

@@ -100,10 +100,11 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::symlink;
 
     use proptest::prelude::*;
-    use rustix::fs::{fstat, readlinkat};
+    use proptest::test_runner::TestRunner;
 
     use super::*;
 
@@ -186,31 +187,45 @@ mod tests {
         assert_eq!(Root::open(Path::new("/etc/passwd")).err(), Some(Missing::NoRoot));
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
-
-        #[test]
-        fn no_path_opens_anything_outside(
-            names in prop::collection::vec(
-                prop::sample::select(vec![
-                    "..", ".", "", "page", "deep", "er", "up", "out", "out-folder", "far-out", "magic", "absolute",
-                    "absolute-inside", "loop", "inside", "inside-folder", "secret", "root", "etc", "passwd", "%2e%2e",
-                ]),
-                0..8,
-            ),
-            leading in any::<bool>(),
-        ) {
-            let (stage, Root(root)) = stage();
+    #[test]
+    fn no_path_opens_anything_outside() {
+        const NAMES: [&str; 21] = [
+            "..",
+            ".",
+            "",
+            "page",
+            "deep",
+            "er",
+            "up",
+            "out",
+            "out-folder",
+            "far-out",
+            "magic",
+            "absolute",
+            "absolute-inside",
+            "loop",
+            "inside",
+            "inside-folder",
+            "secret",
+            "root",
+            "etc",
+            "passwd",
+            "%2e%2e",
+        ];
+        let (stage, Root(root)) = stage();
+        let inside = stage.path().join("root").canonicalize().expect("the root is there");
+        let names = prop::collection::vec(prop::sample::select(&NAMES[..]), 0..8);
+        let mut runner = TestRunner::new(ProptestConfig::with_cases(2048));
+        let result = runner.run(&(names, any::<bool>()), |(names, leading)| {
             let path = format!("{}{}", if leading { "/" } else { "" }, names.join("/"));
-            let inside = stage.path().join("root").canonicalize().expect("the root is there");
             for (name, open) in OPENERS {
                 let Ok(fd) = open(root.as_fd(), path.as_bytes()) else { continue };
-                let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
-                let place = readlinkat(rustix::fs::CWD, &link, Vec::new()).expect("an open file has a place");
-                let place = Path::new(std::str::from_utf8(place.as_bytes()).expect("text")).to_owned();
-                prop_assert!(place.starts_with(&inside), "{} by {} is {}", path, name, place.display());
-                prop_assert!(fstat(&fd).is_ok());
+                let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                let place = fs::read_link(link).expect("an open file has a place");
+                prop_assert!(place.starts_with(&inside), "{path} by {name} is {}", place.display());
             }
-        }
+            Ok(())
+        });
+        result.unwrap_or_else(|why| panic!("{why}"));
     }
 }
