@@ -187,6 +187,21 @@ fn pages_may_read_why_they_were_refused() {
 }
 
 #[test]
+fn files_are_marked_as_everything_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.txt"), "hello").expect("a file");
+    let root = folder.path().display();
+    let config = format!("[[route]]\npath = \"/*\"\nfiles = \"{root}\"\nsecurity_headers = true\n{CORS}");
+    let get = "GET /a.txt HTTP/1.1\r\nHost: a\r\nOrigin: https://shop.example\r\n\r\n";
+    let (responses, _) = answers(&config, "", &[get, PREFLIGHT]);
+    assert_eq!((responses[0].status(), responses[0].text()), (200, "hello"));
+    assert_eq!(responses[0].all("x-content-type-options"), ["nosniff"]);
+    assert_eq!(responses[0].all("access-control-allow-origin"), ["https://shop.example"]);
+    assert_eq!(responses[0].all("vary"), ["Origin"]);
+    assert_eq!(responses[1].status(), 204);
+}
+
+#[test]
 fn explain_takes_the_same_decisions() {
     scene(format!("{APP}{CORS}")).run(async |scene| {
         let live = scene.core.live();
