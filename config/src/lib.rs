@@ -35,5 +35,5 @@ pub use load::{Failure, Loaded, load, parse};
 pub use load::{read_at_most, read_text};
 pub use manual::{reference, schema};
 pub use plan::*;
-pub use read::{Key, List, Named, OneOrMany, Shortened, Switch};
+pub use read::{Key, List, Named, OneOrMany, Shortened, Switch, Toggle};
 pub use value::{Count, Number, Rate, Share, Size, Statuses, Time};

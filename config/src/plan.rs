@@ -3,9 +3,18 @@
 //! A [`Plan`] is made from a `File` (what was written) and is what the rest of Tidegate runs on.
 //! Nothing in it can be invalid: whoever holds a `Plan` checks nothing again.
 
+mod browser;
+mod content;
+mod store;
+
+pub use browser::*;
+pub use content::*;
+pub use store::*;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use traffic::{client, health, retry, route};
 
@@ -14,6 +23,8 @@ use traffic::{client, health, retry, route};
 pub struct Plan {
     /// Process-wide settings.
     pub server: Server,
+    /// The store that all routes share.
+    pub cache: Cache,
     /// Where connections arrive; at least one.
     pub listeners: Vec<Listener>,
     /// Named groups of endpoints; routes refer to them by index.
@@ -45,6 +56,8 @@ pub struct Server {
     pub spin: Duration,
     /// Which of Tidegate's own marks go on messages.
     pub marks: Marks,
+    /// Security fields of answers that belong to no route; routes have their own, this one by default.
+    pub security: Option<Arc<SecurityHeaders>>,
 }
 
 /// Limits of the client side.
@@ -272,6 +285,15 @@ pub struct Route {
     pub retry: retry::Settings,
     /// Pages that replace Tidegate's own error bodies.
     pub error_pages: Vec<ErrorPage>,
+    /// How answers are cached; `None` is not at all. Only with [`Action::Upstream`], and never while the store has
+    /// no memory.
+    pub cache: Option<RouteCache>,
+    /// How bodies are compressed on their way to the client; `None` is not at all.
+    pub compress: Option<Arc<Compress>>,
+    /// Fields that tell browsers to be careful; `None` is none.
+    pub security: Option<Arc<SecurityHeaders>>,
+    /// Who else's pages may read answers; `None` leaves it to the app.
+    pub cors: Option<Arc<Cors>>,
 }
 
 /// What is done with a request.
@@ -295,9 +317,12 @@ pub enum Action {
         /// Content-Type.
         content_type: String,
     },
+    /// Answer with files of a folder. The route's `rewrite` makes the path in the folder of the request's, and takes
+    /// the route's own prefix away unless the file says otherwise.
+    Files(Files),
 }
 
-/// Change of the path before it is forwarded; the query stays.
+/// Change of the path before it is forwarded, or looked up among files; the query stays.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rewrite {
     /// The client's bytes go on as they came.

@@ -106,9 +106,11 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::ExpectationUnknown
         | Refusal::NoRoute
         | Refusal::MethodNotAllowed
+        | Refusal::OriginRefused
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
         | Refusal::Draining => (Who::Tidegate, Stage::Route),
+        Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
         Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),

@@ -18,7 +18,9 @@ use traffic::Moment;
 use traffic::endpoint::Address;
 
 use crate::census::Census;
+use crate::compress;
 use crate::exchange::Store;
+use crate::files::Shelf;
 use crate::live::Live;
 use crate::pool::Pools;
 use crate::stream::Stream;
@@ -132,10 +134,16 @@ pub struct Core {
     pub scratch: RefCell<Box<[u8]>>,
     /// Everything that is assembled is assembled in this.
     pub out: RefCell<Vec<u8>>,
+    /// Coded bodies are assembled in this, before they are framed.
+    pub coded: RefCell<Vec<u8>>,
+    /// What codes bodies.
+    pub encoders: compress::Pool,
     /// What requests hold.
     pub exchanges: Store,
     /// Kept-alive connections to endpoints.
     pub pools: RefCell<Pools>,
+    /// Small files, ready to be sent.
+    pub(crate) shelf: RefCell<Shelf>,
     /// Deadlines.
     pub timers: Rc<Timers>,
     /// Ties, jitter, ids.
@@ -162,8 +170,11 @@ impl Core {
             log: RefCell::new(None),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice()),
             out: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
+            coded: RefCell::default(),
+            encoders: compress::Pool::default(),
             exchanges: Store::default(),
             pools: RefCell::default(),
+            shelf: RefCell::default(),
             timers: Timers::new(shared.start),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connect,

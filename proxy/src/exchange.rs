@@ -51,6 +51,8 @@ pub struct Exchange {
     pub traceparent: Vec<u8>,
     /// The client's trace goes on, and with it its `tracestate`.
     pub is_trace_continued: bool,
+    /// It asks, before the request that it names, whether a page of another origin may send that; its route answers.
+    pub is_preflight: bool,
     /// Endpoints that failed this request.
     pub tried: Tried,
     /// What signals will be told.
@@ -131,6 +133,7 @@ impl Exchange {
             request_id: Vec::with_capacity(64),
             traceparent: Vec::with_capacity(64),
             is_trace_continued: false,
+            is_preflight: false,
             tried: Tried { ids: [EndpointId(0); MAX_TRIES], len: 0 },
             facts: Facts::default(),
         }
@@ -180,6 +183,7 @@ impl Exchange {
         self.upload.written = 0;
         self.download.written = 0;
         self.asker = None;
+        self.is_preflight = false;
         self.tried.clear();
         self.facts = Facts::default();
     }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
-use config::{Action, Plan, Rewrite};
+use config::{Action, Origins, Plan, Rewrite};
 use traffic::route::Params;
 use traffic::upstream::Ask;
 use traffic::{Moment, Refusal};
@@ -12,6 +12,7 @@ use wire::Limits;
 
 use crate::core::Peer;
 use crate::exchange::{Exchange, Store};
+use crate::files;
 use crate::live::Live;
 use crate::pipeline::{guard, select};
 use crate::sticky;
@@ -72,11 +73,16 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
         say("guard", refused(refusal));
         return steps;
     }
+    if exchange.is_preflight {
+        say("answer", "204, the route's answer to a preflight".to_owned());
+        return steps;
+    }
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
             say("answer", format!("{status}, fixed body, {content_type}"));
         }
+        Action::Files(folder) => say("answer", files::explain(live, exchange, route, folder)),
         Action::Upstream(index) => upstream(live, exchange, route, *index, now, &mut say),
     }
     steps
@@ -96,6 +102,13 @@ fn described(plan: &Plan, index: usize) -> String {
 
 fn guards(route: &config::Route, say: &mut impl FnMut(&'static str, String)) {
     say("guard", format!("a body longer than {} bytes is refused with 413", route.body_bytes));
+    if let Some(cors) = &route.cors {
+        let whose = match &cors.origins {
+            Origins::Any => "any origin".to_owned(),
+            Origins::Listed(origins) => origins.join(", "),
+        };
+        say("guard", format!("pages of {whose} may use it, preflights of others are refused with 403"));
+    }
     match &route.rewrite {
         Rewrite::None => {}
         Rewrite::Strip(prefix) => say("guard", format!("{prefix} is taken off the path")),

@@ -213,6 +213,7 @@ async fn attempt(
             blame(to, exchange, &lease, Failure::Reset);
             Err(Failed::Stop(Stop::Cut(Who::Endpoint, Stage::Deliver)))
         }
+        Err(Broken::Uncoded) => Err(Failed::Stop(Stop::Cut(Who::Tidegate, Stage::Deliver))),
         Err(Broken::ClientGone(stage)) => Err(Failed::Stop(Stop::Cut(Who::Client, stage))),
     }
 }

@@ -3,6 +3,8 @@
 
 use wire::{Field, Framing, Method, Version, encode};
 
+use crate::browser::{self, Varies};
+use crate::compress::{self, Shape};
 use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::lines::Lines;
@@ -23,12 +25,22 @@ pub enum Delivery {
 }
 
 /// Chooses how the body goes to the client.
-pub fn delivery(exchange: &Exchange) -> Delivery {
-    match exchange.response.framing {
+pub fn delivery(exchange: &Exchange, shape: Shape) -> Delivery {
+    match framing(exchange, shape) {
         Framing::None => Delivery::Empty,
         Framing::Length(_) => Delivery::Length,
         Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => Delivery::Chunked,
         Framing::Chunked | Framing::Close => Delivery::Close,
+    }
+}
+
+/// The framing of the endpoint's response, or what coding makes of it.
+fn framing(exchange: &Exchange, shape: Shape) -> Framing {
+    match (exchange.response.framing, shape) {
+        (Framing::None, _) => Framing::None,
+        (_, Shape::Coded { length: Some(length), .. }) => Framing::Length(length),
+        (_, Shape::Coded { length: None, .. }) => Framing::Chunked,
+        (framing, _) => framing,
     }
 }
 
@@ -45,18 +57,46 @@ pub struct Hop<'a> {
     pub keep_alive: bool,
     /// `Set-Cookie` that names the endpoint.
     pub sticky: Option<&'a [u8]>,
+    /// Whether the body is coded on the way.
+    pub shape: Shape,
 }
 
 /// Writes the response's head into `out`; `buffer` is what the endpoint's head was parsed from.
 pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
     let response = &exchange.response;
+    let varies = Varies::of(hop.route, exchange, hop.shape.varies());
+    let is_kept = |field, name: &[u8]| match field {
+        Field::Vary => !varies.any(),
+        Field::Other => hop.route.cors.is_none() || !browser::is_ours(name),
+        field => !hop.shape.replaces(field),
+    };
     status_line(out, response.status, response.reason.of(buffer));
-    fields(out, exchange, buffer, hop.route);
+    fields(out, exchange, buffer, hop.route, is_kept);
     if !response.headers.contains(Field::Date) && !edited(&hop.route.response_headers, b"date") {
         // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1).
         hop.core.date(out);
     }
-    match response.framing {
+    length(out, hop, exchange, buffer);
+    tail(out, hop.live, exchange, response.version);
+    if let Some(cookie) = hop.sticky {
+        field(out, b"Set-Cookie", cookie);
+    }
+    representation(out, hop, exchange, buffer);
+    if varies.any() {
+        varies.write(out, || response.headers.all(Field::Vary).map(|line| line.value.of(buffer)));
+    }
+    browser::fields(out, hop.route, exchange, |name| response.headers.find(buffer, name).is_some());
+    edits(out, &hop.route.response_headers);
+    connection(out, exchange.head.version, hop.keep_alive);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// How long the body is, or how its end is told.
+fn length(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
+    let response = &exchange.response;
+    match framing(exchange, hop.shape) {
+        // Nobody knows the length of what would be coded.
+        Framing::None if matches!(hop.shape, Shape::Coded { .. }) => {}
         // What a HEAD or a 304 says of a length is said on (RFC 9110 section 8.6).
         Framing::None if exchange.head.method == Method::Head || response.status == 304 => {
             if let Some(length) = response.headers.get(Field::ContentLength) {
@@ -76,19 +116,25 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         }
         _ => {}
     }
-    tail(out, hop.live, exchange, response.version);
-    if let Some(cookie) = hop.sticky {
-        field(out, b"Set-Cookie", cookie);
+}
+
+/// What is said of a body that is coded on the way, in place of what the app said of it.
+fn representation(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
+    if let Shape::Coded { algorithm, .. } = hop.shape {
+        field(out, b"Content-Encoding", algorithm.token().as_bytes());
     }
-    edits(out, &hop.route.response_headers);
-    connection(out, exchange.head.version, hop.keep_alive);
-    out.extend_from_slice(b"\r\n");
+    if hop.shape.is_weak()
+        && !edited(&hop.route.response_headers, b"etag")
+        && let Some(etag) = exchange.response.headers.get(Field::Etag)
+    {
+        compress::weak_etag(out, etag.value.of(buffer));
+    }
 }
 
 /// Writes an interim response (RFC 9110 section 15.2).
 pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     status_line(out, exchange.response.status, exchange.response.reason.of(buffer));
-    fields(out, exchange, buffer, route);
+    fields(out, exchange, buffer, route, |_, _| true);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -96,7 +142,7 @@ pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &co
 pub fn switching(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let response = &exchange.response;
     status_line(out, response.status, response.reason.of(buffer));
-    fields(out, exchange, buffer, route);
+    fields(out, exchange, buffer, route, |_, _| true);
     if let Some(upgrade) = response.headers.get(Field::Upgrade) {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
         field(out, b"Upgrade", upgrade.value.of(buffer));
@@ -123,8 +169,15 @@ fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The endpoint's fields that go on as they are.
-fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
+/// The endpoint's fields that go on as they are: those that end here by HTTP's rules are left out, and those that are
+/// not kept.
+fn fields(
+    out: &mut Vec<u8>,
+    exchange: &Exchange,
+    buffer: &[u8],
+    route: &config::Route,
+    is_kept: impl Fn(Field, &[u8]) -> bool,
+) {
     let headers = &exchange.response.headers;
     let named = exchange.response.names_fields;
     let mut lines = Lines::new(out, buffer);
@@ -136,6 +189,7 @@ fn fields(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config:
             field => !field.is_hop_by_hop(),
         };
         if keep
+            && is_kept(header.field, name)
             && !(named && headers.named_by_connection(buffer, name))
             && !edited(&route.response_headers, name)
         {

@@ -9,13 +9,16 @@
 //! One thread per core, each with its own runtime, listener sockets and pools ([`core::Core`]); what
 //! cores share is in [`core::Shared`]. [`server::Server`] starts, reloads and drains them all.
 
+mod browser;
 mod census;
 mod client;
+pub mod compress;
 pub mod connection;
 pub mod control;
 pub mod core;
 pub mod exchange;
 pub mod explain;
+mod files;
 pub mod forward;
 mod inbound;
 mod lines;

@@ -5,6 +5,7 @@
 //! carry on; requests in flight finish on the configuration that they began with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use config::{EndpointAddress, Plan};
@@ -14,9 +15,14 @@ use traffic::route::{RouteId, Table};
 
 use crate::respond::Pages;
 
+/// How many were built in this process.
+static BUILT: AtomicU64 = AtomicU64::new(0);
+
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Live {
+    /// Rises from one that is built to the next; what was kept under one is told by it from what is kept under another.
+    pub id: u64,
     /// What was configured.
     pub plan: Plan,
     /// Which route a request takes.
@@ -89,7 +95,8 @@ impl Live {
                 Arc::new(Upstream::build(upstream.clone(), signals, known.map(AsRef::as_ref)))
             })
             .collect();
-        Ok(Self { plan, table, routes, upstreams })
+        let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Self { id, plan, table, routes, upstreams })
     }
 
     /// Plan and parts of a route.

@@ -8,9 +8,11 @@ use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
 use wire::{Field, Framing, Malformed, Method, uri};
 
+use crate::browser;
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
+use crate::files;
 use crate::forward::{To, forward};
 use crate::live::Live;
 use crate::outbound;
@@ -44,15 +46,21 @@ pub async fn serve(
     // 2. Do the route's guards let it pass?
     guard(route, exchange).map_err(Stop::Refused)?;
 
+    // 3. Does it only ask whether a page of another origin may use the route?
+    if exchange.is_preflight {
+        return respond::preflight(core, live, client, exchange, route).await;
+    }
+
     match &route.action {
-        // 3. Answers that need no endpoint.
+        // 4. Answers that need no endpoint.
         Action::Redirect { to, status } => {
             respond::redirect(core, live, client, exchange, route, to, *status).await
         }
         Action::Respond { status, body, content_type } => {
             respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
         }
-        // 4. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
+        Action::Files(folder) => files::serve(core, live, client, exchange, route, folder).await,
+        // 5. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
         //    or open a tunnel.
         Action::Upstream(index) => {
             let upstream = &live.upstreams[*index];
@@ -82,9 +90,10 @@ fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
     exchange.asker = Some(Asker { ip, proto, is_trusted: trusted_peer });
 }
 
-/// Chooses the route by host, path, method and fields.
+/// Chooses the route by host, path, method and fields. A preflight goes to the route that it asks for, if that one
+/// answers preflights.
 pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> {
-    let Exchange { input, head, host, path, .. } = exchange;
+    let Exchange { input, head, host, path, is_preflight, .. } = exchange;
     if head.method == Method::Connect {
         return Err(Refusal::ConnectRefused);
     }
@@ -95,7 +104,15 @@ pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> 
     let raw = head.path.of(input);
     normalise(if raw.starts_with(b"/") { raw } else { b"/" }, path).map_err(Refusal::Malformed)?;
     let header = |name: &str| head.headers.find(input, name.as_bytes()).map(|header| header.value.of(input));
-    let query = Query { host, path, method: head.method_name.of(input), header: &header };
+    let query = |method| Query { host, path, method, header: &header };
+    if let Some(asked) = browser::preflight(head, input)
+        && let Ok(id) = live.table.select(&query(asked), &mut Params::new())
+        && live.route(id).0.cors.is_some()
+    {
+        *is_preflight = true;
+        return Ok(id);
+    }
+    let query = query(head.method_name.of(input));
     live.table.select(&query, &mut Params::new()).map_err(|why| match why {
         NoRoute::NotFound => Refusal::NoRoute,
         NoRoute::MethodNotAllowed { .. } => Refusal::MethodNotAllowed,
@@ -116,6 +133,9 @@ fn normalise(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
 pub fn guard(route: &config::Route, exchange: &Exchange) -> Result<(), Refusal> {
     if exchange.head.headers.contains(Field::Expect) && !exchange.head.expect_continue {
         return Err(Refusal::ExpectationUnknown);
+    }
+    if exchange.is_preflight && !browser::is_allowed(route, exchange) {
+        return Err(Refusal::OriginRefused);
     }
     match exchange.head.framing {
         Framing::Length(length) if length > route.body_bytes => Err(Refusal::BodyTooLarge),

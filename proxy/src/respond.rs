@@ -6,14 +6,18 @@
 
 use std::io::Write as _;
 
+use config::Action;
 use signals::request::{Stage, Who};
 use traffic::Refusal;
 use traffic::route::{NoRoute, Params};
 use wire::{Field, Framing, Method, Version, encode};
 
+use crate::browser::{self, Varies};
 use crate::client::Client;
+use crate::compress::{self, Shape, Subject};
 use crate::core::Core;
 use crate::exchange::Exchange;
+use crate::files;
 use crate::inbound;
 use crate::live::Live;
 use crate::outbound::{edited, edits, expand, field, via};
@@ -46,6 +50,19 @@ struct Answer<'a> {
     location: Option<&'a [u8]>,
     retry_after: Option<u32>,
     allow: Option<&'a str>,
+}
+
+/// Answers a preflight for the app: what the route's CORS fields say is all that it says.
+pub async fn preflight(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    route: &config::Route,
+) -> Result<(), Stop> {
+    let answer =
+        Answer { status: 204, content_type: "", body: b"", location: None, retry_after: None, allow: None };
+    send(core, live, client, exchange, Some(route), &answer).await
 }
 
 /// Tells a client why its request was refused.
@@ -152,7 +169,7 @@ async fn send(
 
 /// A request's body that nobody reads: what came of it is dropped; if all of it came, the
 /// connection stays usable, otherwise it ends with this answer (RFC 9112 section 9.3).
-fn settle_body(client: &mut Client, exchange: &mut Exchange) {
+pub fn settle_body(client: &mut Client, exchange: &mut Exchange) {
     if exchange.facts.tries > 0 {
         // A try has begun to read the body; where it stands is not known here.
         client.unread = exchange.head.framing != Framing::None;
@@ -190,13 +207,21 @@ fn write(
     out.clear();
     encode::status_line(&mut out, answer.status);
     core.date(&mut out);
+    let mut coded = core.coded.borrow_mut();
+    let shape = route.map_or(Shape::Plain, |route| shape(core, route, exchange, answer, &mut coded));
+    let body = if matches!(shape, Shape::Coded { .. }) { &coded } else { answer.body };
     let bodiless = matches!(answer.status, 100..=199 | 204 | 304);
     if !bodiless {
         out.extend_from_slice(b"Content-Length: ");
-        encode::decimal(&mut out, answer.body.len() as u64);
+        encode::decimal(&mut out, body.len() as u64);
         out.extend_from_slice(b"\r\n");
     }
     own_fields(&mut out, route.map_or(&[], |route| &route.response_headers), answer, bodiless);
+    match (route, &live.plan.server.security) {
+        (Some(route), _) => route_fields(&mut out, route, exchange, shape),
+        (None, Some(security)) => browser::careful(&mut out, security, exchange, |_| false),
+        (None, None) => {}
+    }
     if let Some(name) = &live.plan.server.marks.via {
         via(&mut out, Version::Http11, name);
     }
@@ -211,10 +236,43 @@ fn write(
     out.extend_from_slice(b"\r\n");
     let is_head = exchange.facts.begun.is_some() && exchange.head.method == Method::Head;
     if !is_head && !bodiless {
-        out.extend_from_slice(answer.body);
+        out.extend_from_slice(body);
     }
     exchange.facts.sent_bytes += out.len() as u64;
     exchange.download.push(&out);
+}
+
+/// Whether the body of an answer is coded; if so, into `coded`.
+fn shape(
+    core: &Core,
+    route: &config::Route,
+    exchange: &Exchange,
+    answer: &Answer<'_>,
+    coded: &mut Vec<u8>,
+) -> Shape {
+    let subject = Subject {
+        status: answer.status,
+        content_type: Some(answer.content_type.as_bytes()),
+        is_coded: false,
+        no_transform: false,
+        has_digest: false,
+        length: Some(answer.body.len() as u64),
+    };
+    compress::decide(core, route, exchange, &subject)
+        .and_then(|coding| compress::once(core, coding, answer.body, coded))
+        .unwrap_or_else(|shape| shape)
+}
+
+/// The fields that the route's settings add to every answer.
+fn route_fields(out: &mut Vec<u8>, route: &config::Route, exchange: &Exchange, shape: Shape) {
+    if let Shape::Coded { algorithm, .. } = shape {
+        field(out, b"Content-Encoding", algorithm.token().as_bytes());
+    }
+    let varies = Varies::of(route, exchange, shape.varies());
+    if varies.any() {
+        varies.write(out, std::iter::empty);
+    }
+    browser::fields(out, route, exchange, |_| false);
 }
 
 /// The fields that an answer has of its own, but for those that the route replaces or removes.
@@ -255,6 +313,8 @@ fn allowed(live: &Live, exchange: &Exchange) -> String {
     let header = |name: &str| exchange.header(name);
     match live.table.select(&exchange.query(&header), &mut Params::new()) {
         Err(NoRoute::MethodNotAllowed { allow }) => allow.to_string(),
+        // The route takes any method, and what it does with them does not.
+        Ok(id) if matches!(live.route(id).0.action, Action::Files(_)) => files::ALLOW.to_owned(),
         _ => String::new(),
     }
 }

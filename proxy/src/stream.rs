@@ -91,6 +91,61 @@ impl Stream {
         }
     }
 
+    /// Writes as much of `buf` as the stream takes now, and says that more follows at once, so that the beginning of it
+    /// may go into the same segment.
+    pub fn poll_write_more(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::Fresh(socket) = self {
+            match try_fresh(socket.as_ref(), |socket| send_more(socket, buf)) {
+                Some(result) => return Poll::Ready(result),
+                None => self.register()?,
+            }
+        }
+        let full = buf.len();
+        match self {
+            Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_more(fd, buf)),
+            Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_more(fd, buf)),
+            Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    /// Sends as much of a file from `offset` on as the stream takes now, `most` bytes at most; 0 is the end of the
+    /// file. Sockets take it from the disk's cache; what is none gets it by way of `scratch`.
+    pub fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: impl AsFd,
+        offset: u64,
+        most: usize,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Fresh(socket) = self {
+            match try_fresh(socket.as_ref(), |socket| send_file(socket, &file, offset, most)) {
+                Some(result) => return Poll::Ready(result),
+                None => self.register()?,
+            }
+        }
+        // A file that ends too soon moves less than it should as well, and does not fill the socket: whether that is
+        // full, only the next call says.
+        let full = 0;
+        match self {
+            Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Tcp(stream) => {
+                poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_file(fd, &file, offset, most))
+            }
+            Self::Unix(stream) => {
+                poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_file(fd, &file, offset, most))
+            }
+            Self::Memory(stream) => {
+                let most = most.min(scratch.len());
+                match rustix::io::pread(&file, &mut scratch[..most], offset)? {
+                    0 => Poll::Ready(Ok(0)),
+                    read => Pin::new(stream).poll_write(cx, &scratch[..read]),
+                }
+            }
+        }
+    }
+
     /// Ends the writing half; the peer reads an end of stream.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
@@ -227,6 +282,15 @@ fn receive(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
 
 fn send(socket: impl AsFd, buf: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, buf, SendFlags::NOSIGNAL)?)
+}
+
+fn send_more(socket: impl AsFd, buf: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, buf, SendFlags::NOSIGNAL | SendFlags::MORE)?)
+}
+
+fn send_file(socket: impl AsFd, file: impl AsFd, offset: u64, most: usize) -> io::Result<usize> {
+    let mut offset = offset;
+    Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), most)?)
 }
 
 fn send_both(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {

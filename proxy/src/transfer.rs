@@ -13,6 +13,8 @@
 //! Nothing is read that cannot be passed on: while the other side's backlog waits, this side is
 //! not read, which is all the flow control that HTTP/1 needs.
 
+mod coded;
+
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,16 +24,18 @@ use traffic::{Moment, Refusal};
 use wire::{BodyReader, Framing, Malformed, ResponseHead, Version, encode};
 
 use crate::client::Client;
+use crate::compress::Shape;
 use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::inbound::{self, Delivery};
 use crate::live::Live;
 use crate::outbound;
 use crate::stream::Stream;
+use coded::Coder;
 
 /// Bodies up to this length are copied behind their head and written in one piece; longer ones are
 /// written from where they lie.
-const COPY_BYTES: usize = 8 * 1024;
+pub const COPY_BYTES: usize = 8 * 1024;
 
 /// A client is watched for leaving once its response takes this long; most responses are faster, and
 /// then their client need not be looked at, or even join the event loop.
@@ -55,6 +59,8 @@ pub enum Broken {
     Refused(Refusal),
     /// The endpoint failed in the middle of its response.
     Midway,
+    /// The response could not be coded any further, in its middle.
+    Uncoded,
     /// The client is gone, or took nothing for too long.
     ClientGone(Stage),
 }
@@ -80,6 +86,8 @@ pub struct Transfer<'a> {
     upload: Upload,
     delivery: Delivery,
     body: BodyReader,
+    /// What codes the body on its way.
+    coder: Option<Coder>,
     /// The endpoint sent bytes beyond its response.
     surplus: bool,
     /// A byte of the request was taken by the connection.
@@ -139,6 +147,7 @@ impl<'a> Transfer<'a> {
             upload,
             delivery: Delivery::Empty,
             body: BodyReader::new(Framing::None, limits),
+            coder: None,
             surplus: false,
             sent: false,
             watching: false,
@@ -331,6 +340,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn drive_download(&mut self, cx: &mut Context<'_>) -> Option<Result<End, Broken>> {
+        self.begin_turn();
         loop {
             if !self.exchange.download.is_empty() {
                 match self.client.poll_flush(cx, &mut self.exchange.download) {
@@ -349,7 +359,11 @@ impl<'a> Transfer<'a> {
             let read = match self.link.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(read)) => read,
                 Poll::Ready(Err(_)) => return Some(Err(self.link_failed())),
-                Poll::Pending => return None,
+                Poll::Pending => match self.flush_coder(cx) {
+                    Ok(true) => continue,
+                    Ok(false) => return None,
+                    Err(broken) => return Some(Err(broken)),
+                },
             };
             let step = if read == 0 { self.link_ended(cx) } else { self.take(cx, &scratch[..read]) };
             match step {
@@ -359,6 +373,9 @@ impl<'a> Transfer<'a> {
             }
             if self.state == State::Delivering {
                 self.client.timer.set(self.download_timeout());
+            }
+            if self.is_turn_over(cx) {
+                return None;
             }
         }
     }
@@ -385,9 +402,14 @@ impl<'a> Transfer<'a> {
         if self.state == State::Waiting || self.body.finish().is_err() {
             return Err(self.link_failed());
         }
+        let core = self.core;
+        let mut out = core.out.borrow_mut();
+        out.clear();
+        self.end_coder(&mut out)?;
         if self.delivery == Delivery::Chunked {
-            self.write_down(cx, encode::LAST_CHUNK, &[])?;
+            out.extend_from_slice(encode::LAST_CHUNK);
         }
+        self.write_down(cx, &out, &[])?;
         Ok(Some(End::Complete { reusable: false }))
     }
 
@@ -497,7 +519,8 @@ impl<'a> Transfer<'a> {
     ) -> Result<Option<End>, Broken> {
         self.note_head();
         self.state = State::Delivering;
-        self.delivery = inbound::delivery(self.exchange);
+        let shape = self.shape(bytes, len);
+        self.delivery = inbound::delivery(self.exchange, shape);
         self.body = BodyReader::new(self.exchange.response.framing, &self.live.plan.server.limits.wire);
         // A body that is still on its way up cannot be told from the next request once the response
         // is out, so the connection ends with it.
@@ -513,9 +536,13 @@ impl<'a> Transfer<'a> {
             route: self.route,
             keep_alive: self.client.keep_alive,
             sticky: self.sticky,
+            shape,
         };
         inbound::head(&mut out, hop, self.exchange, bytes);
-        self.deliver(cx, &mut out, &bytes[len..])
+        match shape {
+            Shape::Coded { length: Some(_), .. } => self.deliver_whole(cx, &mut out, &bytes[len..]),
+            _ => self.deliver(cx, &mut out, &bytes[len..]),
+        }
     }
 
     /// Passes body bytes on, behind what `out` holds already.
@@ -525,6 +552,9 @@ impl<'a> Transfer<'a> {
         out: &mut Vec<u8>,
         bytes: &[u8],
     ) -> Result<Option<End>, Broken> {
+        if self.coder.is_some() {
+            return self.deliver_coded(cx, out, bytes);
+        }
         let mut rest = bytes;
         let mut plain: &[u8] = &[];
         let mut failed = false;
@@ -553,21 +583,31 @@ impl<'a> Transfer<'a> {
                 out.extend_from_slice(encode::LAST_CHUNK);
             }
         }
-        if plain.len() <= COPY_BYTES {
-            out.extend_from_slice(plain);
-            plain = &[];
-        }
-        self.write_down(cx, out, plain)?;
+        self.write_body(cx, out, plain)?;
         if failed {
             return Err(Broken::Midway);
         }
-        Ok(done.then(|| End::Complete {
+        Ok(done.then(|| self.complete()))
+    }
+
+    /// Writes a piece of the body behind `out`; a short one is copied there.
+    fn write_body(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>, plain: &[u8]) -> Result<(), Broken> {
+        if plain.len() > COPY_BYTES {
+            return self.write_down(cx, out, plain);
+        }
+        out.extend_from_slice(plain);
+        self.write_down(cx, out, &[])
+    }
+
+    /// The whole response was read.
+    fn complete(&self) -> End {
+        End::Complete {
             reusable: self.exchange.response.keep_alive
                 && !self.surplus
                 && self.upload.done
                 && !self.upload.shut
                 && self.exchange.upload.is_empty(),
-        }))
+        }
     }
 
     /// Writes towards the client; what it does not take now waits in the backlog.

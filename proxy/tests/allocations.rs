@@ -3,10 +3,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::{Duration, SystemTime};
 
 use signals::Signals;
 use tidegate_proxy::connection::{Rules, serve};
@@ -117,12 +120,15 @@ impl Connect for Origin {
     }
 }
 
-/// A core with its default features and an origin behind it.
-fn core() -> Rc<Core> {
-    let config = "listener = [{ address = \"127.0.0.1:8080\" }]\n\
-                  [upstream.app]\nendpoints = [\"127.0.0.1:3001\"]\n[[route]]\nupstream = \"app\"";
-    let missing = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
-    let loaded = config::parse(config, "tidegate.toml", &|_| None, &missing);
+/// A core with its default features, an origin behind it, and a folder of files. `more` is said of the origin's route.
+fn core(more: &str) -> Rc<Core> {
+    let config = format!(
+        "listener = [{{ address = \"127.0.0.1:8080\" }}]\n\
+         [upstream.app]\nendpoints = [\"127.0.0.1:3001\"]\n[[route]]\nupstream = \"app\"\n{more}\n\
+         [[route]]\npath = \"/files/*\"\nfiles = \"{}\"",
+        folder().display()
+    );
+    let loaded = config::parse(&config, "tidegate.toml", &|_| None, &|path| std::fs::read(path));
     let plan = loaded.unwrap_or_else(|diagnostics| panic!("{diagnostics}")).plan;
     let signals = Signals::new(2);
     let live = Live::build(plan, &signals, None).expect("one route");
@@ -136,6 +142,18 @@ fn core() -> Rc<Core> {
         }
     });
     core
+}
+
+/// A folder with one file, written long ago.
+fn folder() -> &'static Path {
+    static WRITE: Once = Once::new();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    WRITE.call_once(|| {
+        let file = File::create(folder.join("sp ace.txt")).expect("a file");
+        (&file).write_all(&[b'x'; BODY_BYTES]).expect("a file");
+        file.set_modified(SystemTime::now() - Duration::from_hours(1)).expect("a time");
+    });
+    folder
 }
 
 fn connect(core: &Rc<Core>) -> (DuplexStream, AbortHandle) {
@@ -164,13 +182,17 @@ async fn ask(client: &mut DuplexStream, request: &[u8]) {
 }
 
 fn play(play: impl AsyncFnOnce(&Rc<Core>)) {
+    play_with("", play);
+}
+
+fn play_with(more: &str, play: impl AsyncFnOnce(&Rc<Core>)) {
     Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build_local(LocalOptions::default())
         .expect("the system gives an event queue")
         .block_on(async {
-            let core = core();
+            let core = core(more);
             play(&core).await;
         });
 }
@@ -203,6 +225,55 @@ fn a_body_that_goes_up_in_one_piece_allocates_nothing() {
         let before = COUNTED.get().allocations;
         for _ in 0..1_000 {
             ask(&mut client, &request).await;
+        }
+        assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests");
+    });
+}
+
+/// Sends a request and reads its response, which comes in one piece, in this coding; allocates nothing itself.
+async fn ask_coded(client: &mut DuplexStream, request: &[u8], coding: &[u8]) {
+    client.write_all(request).await.expect("a request is taken");
+    let mut buffer = [0; 4 * 1024];
+    let read = client.read(&mut buffer).await.expect("a response");
+    let head = &buffer[..read];
+    assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n") && read < BODY_BYTES);
+    assert!(head.windows(coding.len()).any(|part| part == coding), "{}", head.escape_ascii());
+}
+
+#[test]
+fn a_coded_body_allocates_nothing_where_the_library_can_be_used_twice() {
+    let route = "compress = true\nsecurity_headers = true\ncors = { origins = [\"https://shop.example\"] }";
+    play_with(route, async |core| {
+        for coding in ["zstd", "gzip"] {
+            let request = format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://shop.example\r\nAccept-Encoding: {coding}\r\n\r\n"
+            );
+            let said = format!("Content-Encoding: {coding}\r\n");
+            let (mut client, _serving) = connect(core);
+            for _ in 0..50 {
+                ask_coded(&mut client, request.as_bytes(), said.as_bytes()).await;
+            }
+            let before = COUNTED.get().allocations;
+            for _ in 0..1_000 {
+                ask_coded(&mut client, request.as_bytes(), said.as_bytes()).await;
+            }
+            assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests for {coding}");
+        }
+    });
+}
+
+#[test]
+fn a_small_file_on_a_warm_connection_allocates_nothing() {
+    play(async |core| {
+        const FILE: &[u8] =
+            b"GET /files/sp%20ace.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\n\r\n";
+        let (mut client, _serving) = connect(core);
+        for _ in 0..50 {
+            ask(&mut client, FILE).await;
+        }
+        let before = COUNTED.get().allocations;
+        for _ in 0..1_000 {
+            ask(&mut client, FILE).await;
         }
         assert_eq!(COUNTED.get().allocations - before, 0, "allocations in 1,000 requests");
     });

@@ -1,7 +1,7 @@
 //! All shards added up, by name: what `/metrics` renders and `/status` shows.
 
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use wire::Malformed;
 use crate::chunked::Chunked;
 use crate::counter::{Counter, HistogramTotal, ReasonTotals, Reset};
 use crate::names::{Shown, Signals};
-use crate::outcome::CLASSES;
+use crate::outcome::{CLASSES, Coding};
 use crate::request::{Stage, Who};
 use crate::shard::{EndpointCounters, RouteCounters, Shard, UpstreamCounters};
 use crate::slot::{Slot, UpstreamSlot};
@@ -38,6 +38,11 @@ pub struct Totals {
     pub upstreams: Vec<UpstreamTotals>,
     /// By endpoint; the first is [`OTHER`](crate::OTHER).
     pub endpoints: Vec<EndpointTotals>,
+    /// Bytes of bodies that were compressed, before, by [`Coding`].
+    pub coded_input: [u64; Coding::ALL.len()],
+    /// The same after.
+    pub coded_output: [u64; Coding::ALL.len()],
+    pub(crate) left_plain: ReasonTotals,
     pub(crate) ends: [[u64; Stage::ALL.len()]; Who::ALL.len()],
     pub(crate) refusals: [u64; Refusal::ALL.len()],
     pub(crate) refused_connections: [u64; Refusal::ALL.len()],
@@ -109,6 +114,13 @@ pub struct Latency {
     pub p50: Duration,
     /// 99 of 100.
     pub p99: Duration,
+}
+
+impl Totals {
+    /// Responses of routes that compress which went as they are, by reason.
+    pub fn left_plain(&self) -> &BTreeMap<&'static str, u64> {
+        &self.left_plain.0
+    }
 }
 
 impl RouteTotals {
@@ -190,6 +202,9 @@ impl Signals {
             for (sums, counters) in totals.ends.iter_mut().zip(&shard.ends) {
                 add_all(sums, counters);
             }
+            add_all(&mut totals.coded_input, &shard.coded_input);
+            add_all(&mut totals.coded_output, &shard.coded_output);
+            shard.left_plain.add_to(&mut totals.left_plain);
             add_all(&mut totals.refusals, &shard.refusals);
             add_all(&mut totals.refused_connections, &shard.connections_refused);
             add_all(&mut totals.malformed_requests, &shard.malformed_requests.0);

@@ -31,6 +31,7 @@ pub use gather::{EndpointTotals, Latency, RouteTotals, Totals, UpstreamTotals};
 pub use metric::Metric;
 pub use names::{Reload, Signals};
 pub use observed::{EndpointReading, Observed};
+pub use outcome::Coding;
 pub use reference::reference;
 pub use request::{Finished, Stage, Times, Who};
 pub use shard::Shard;

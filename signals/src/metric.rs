@@ -89,6 +89,16 @@ metrics! {
         "Messages that break HTTP's framing rules or a limit, by side (request or response) and rule.",
         "On the request side mostly scanners; one detail that rises alone may be a real client, or an attempt to smuggle requests. On the response side the app has a bug.";
 
+    CodedInput = "tidegate_compress_input_bytes_total" Counter ["coding"]
+        "Bytes of bodies that were compressed on their way to a client, before.",
+        "Against tidegate_compress_output_bytes_total it says what compression saves; where that is little, list fewer types.";
+    CodedOutput = "tidegate_compress_output_bytes_total" Counter ["coding"]
+        "The same bodies' bytes after.",
+        "Much processor time for many of these bytes: lower the level, or let the cache keep them compressed.";
+    LeftPlain = "tidegate_compress_skipped_total" Counter ["reason"]
+        "Responses of routes that compress which went as they are, by reason.",
+        "busy means that more bodies are under way at once than a thread compresses: look for slow clients. coded is an app that compresses by itself.";
+
     ConnectionsOpen = "tidegate_connections_open" Gauge []
         "Client connections that are open now.",
         "Near the connection limit, raise it or shorten the idle timeout.";

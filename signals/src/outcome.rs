@@ -17,6 +17,31 @@ impl Who {
     }
 }
 
+/// How a body was compressed on its way to a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Coding {
+    /// Zstandard.
+    Zstd,
+    /// Brotli.
+    Brotli,
+    /// gzip.
+    Gzip,
+}
+
+impl Coding {
+    /// Every one, in the order of the enum.
+    pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    /// Its name in HTTP, for metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
 impl Stage {
     /// Every one, in the order of the enum, which is the order of a request's life.
     pub const ALL: [Self; 8] = [

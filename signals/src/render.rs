@@ -14,7 +14,7 @@ use crate::gather::{ByClass, EndpointTotals, RouteTotals, Totals, UpstreamTotals
 use crate::metric::Metric;
 use crate::names::{Reload, Signals};
 use crate::observed::{EndpointReading, Observed};
-use crate::outcome::CLASSES;
+use crate::outcome::{CLASSES, Coding};
 use crate::process;
 use crate::request::{Stage, Who};
 
@@ -32,6 +32,7 @@ impl Signals {
         page.family(Metric::BuildInfo);
         page.sample(&[env!("CARGO_PKG_VERSION")], 1);
         requests(&mut page, &totals);
+        compression(&mut page, &totals);
         connections(&mut page, &totals);
         upstreams(&mut page, &totals.upstreams);
         endpoints(&mut page, &totals.endpoints);
@@ -122,6 +123,18 @@ fn requests(page: &mut Page, totals: &Totals) {
             }
         }
     }
+}
+
+fn compression(page: &mut Page, totals: &Totals) {
+    let sums = [(Metric::CodedInput, &totals.coded_input), (Metric::CodedOutput, &totals.coded_output)];
+    for (metric, sums) in sums {
+        page.family(metric);
+        for (coding, &sum) in Coding::ALL.into_iter().zip(sums) {
+            page.sample(&[coding.code()], sum);
+        }
+    }
+    page.family(Metric::LeftPlain);
+    reasons(page, &[], &totals.left_plain);
 }
 
 fn connections(page: &mut Page, totals: &Totals) {

@@ -5,7 +5,7 @@ use wire::Malformed;
 
 use crate::chunked::Chunked;
 use crate::counter::{Counter, Histogram, Reasons, Reset};
-use crate::outcome::{self, CLASSES};
+use crate::outcome::{self, CLASSES, Coding};
 use crate::request::{Finished, Stage, Times, Who};
 use crate::slot::{EndpointSlot, RouteSlot, UpstreamSlot};
 
@@ -26,6 +26,9 @@ pub struct Shard {
     pub(crate) connections_refused: [Counter; Refusal::ALL.len()],
     pub(crate) tunnels_opened: Counter,
     pub(crate) tunnels_closed: Counter,
+    pub(crate) coded_input: [Counter; Coding::ALL.len()],
+    pub(crate) coded_output: [Counter; Coding::ALL.len()],
+    pub(crate) left_plain: Reasons<12>,
     pub(crate) routes: Chunked<RouteCounters, { crate::MAX_ROUTES / 64 }>,
     pub(crate) upstreams: Chunked<UpstreamCounters, { crate::MAX_UPSTREAMS / 64 }>,
     pub(crate) endpoints: Chunked<EndpointCounters, { crate::MAX_ENDPOINTS / 64 }>,
@@ -195,6 +198,18 @@ impl Shard {
     /// A tunnel that was opened here has ended.
     pub fn tunnel_closed(&self) {
         self.tunnels_closed.add(1);
+    }
+
+    /// Bytes of a body were compressed: so many before, so many after.
+    #[inline]
+    pub fn coded(&self, coding: Coding, input_bytes: u64, output_bytes: u64) {
+        self.coded_input[coding as usize].add(input_bytes);
+        self.coded_output[coding as usize].add(output_bytes);
+    }
+
+    /// A response of a route that compresses went as it is. At most 12 different reasons.
+    pub fn left_plain(&self, why: &'static str) {
+        self.left_plain.add(why);
     }
 
     fn refused(&self, refusal: Refusal) {

@@ -221,3 +221,38 @@ fn bodies_stream_both_ways_at_once() {
         assert_eq!(connection.take(1000).unwrap(), piece);
     }
 }
+
+#[test]
+fn a_compressed_page_is_validated_by_the_tag_that_its_client_knows() {
+    let page = "every line of this page is much like the one before\n".repeat(20_000);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("page.txt"), &page).unwrap();
+    let nginx = Nginx::files(root.path(), "");
+    let config = front("", &endpoints(&[nginx.address]));
+    let running = Tidegate::start(&format!("{config}compress = true\n"));
+    let mut connection = Connection::open(running.address).unwrap();
+    let mut ask = |fields: &[(&str, &str)]| connection.request("GET", "/page.txt", fields, b"").unwrap();
+
+    let coded = ask(&[("Accept-Encoding", "gzip")]);
+    assert_eq!((coded.status, coded.header("content-encoding")), (200, Some("gzip")));
+    assert_eq!((coded.header("content-length"), coded.header("vary")), (None, Some("Accept-Encoding")));
+    assert!(coded.body.len() < page.len() / 20, "{} bytes", coded.body.len());
+    let mut decoded = String::new();
+    flate2::read::GzDecoder::new(&coded.body[..]).read_to_string(&mut decoded).unwrap();
+    assert!(decoded == page);
+
+    let tag = coded.header("etag").expect("a tag").to_owned();
+    let plain = ask(&[]);
+    assert_eq!((plain.header("content-encoding"), plain.body.len()), (None, page.len()));
+    assert_eq!(Some(&*tag), plain.header("etag").map(|strong| format!("W/{strong}")).as_deref());
+
+    let known = ask(&[("Accept-Encoding", "gzip"), ("If-None-Match", &tag)]);
+    assert_eq!((known.status, known.header("etag")), (304, Some(&*tag)));
+    let part = ask(&[("Accept-Encoding", "gzip"), ("Range", "bytes=0-9"), ("If-Range", &tag)]);
+    assert_eq!((part.status, part.header("content-encoding")), (200, Some("gzip")), "no part of other bytes");
+    let part = ask(&[("Accept-Encoding", "gzip"), ("Range", "bytes=0-9")]);
+    assert_eq!((part.status, part.body.len(), part.header("content-encoding")), (206, 10, None));
+
+    let saved = running.metric("tidegate_compress_input_bytes_total", "coding=\"gzip\"");
+    assert!(saved >= 2.0 * page.len() as f64, "{saved}");
+}

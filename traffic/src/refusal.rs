@@ -46,11 +46,17 @@ pub enum Refusal {
     UpgradeUnasked,
     /// Tidegate is shutting down and takes no new work.
     Draining,
+    /// The route's folder has no file for this path, or none that may be given out.
+    FileNotFound,
+    /// The route's folder cannot be read: it is gone, its disk fails, or descriptors are short.
+    FilesUnavailable,
+    /// A browser asks whether a page of another origin may use the route, and it may not (CORS, Fetch standard).
+    OriginRefused,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -70,6 +76,9 @@ impl Refusal {
         Self::ResponseMalformed(Malformed::BadStatus),
         Self::UpgradeUnasked,
         Self::Draining,
+        Self::FileNotFound,
+        Self::FilesUnavailable,
+        Self::OriginRefused,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -94,6 +103,9 @@ impl Refusal {
             Self::ResponseMalformed(_) => 16,
             Self::UpgradeUnasked => 17,
             Self::Draining => 18,
+            Self::FileNotFound => 19,
+            Self::FilesUnavailable => 20,
+            Self::OriginRefused => 21,
         }
     }
 
@@ -119,6 +131,9 @@ impl Refusal {
             Self::ResponseMalformed(_) => "response_malformed",
             Self::UpgradeUnasked => "upgrade_unasked",
             Self::Draining => "draining",
+            Self::FileNotFound => "file_not_found",
+            Self::FilesUnavailable => "files_unavailable",
+            Self::OriginRefused => "origin_refused",
         }
     }
 
@@ -134,14 +149,19 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed(reason) => reason.status(),
-            Self::NoRoute => 404,
+            Self::OriginRefused => 403,
+            Self::NoRoute | Self::FileNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::ConnectRefused => 501,
             Self::ExpectationUnknown => 417,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::TooManyClientConnections => 429,
-            Self::TooManyConnections | Self::NoEndpoint | Self::AllEndpointsDown | Self::Draining => 503,
+            Self::TooManyConnections
+            | Self::NoEndpoint
+            | Self::AllEndpointsDown
+            | Self::Draining
+            | Self::FilesUnavailable => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -172,6 +192,9 @@ impl Refusal {
                 "the application sent an answer that is not valid HTTP"
             }
             Self::Draining => "the server is shutting down",
+            Self::FileNotFound => "there is no page or file under this address",
+            Self::FilesUnavailable => "what is under this address cannot be read at the moment",
+            Self::OriginRefused => "pages of that origin may not use this address",
         }
     }
 

@@ -1,0 +1,178 @@
+//! What a file is answered with: its head, conditions and ranges by the rules of crate `cache`, the marks of this hop.
+
+use cache::condition::{self, Verdict};
+use cache::range::{self, Choice};
+use signals::request::{Stage, Who};
+use traffic::Refusal;
+use wire::{Method, Version, encode};
+
+use super::deliver::{Boundary, Parts, deliver};
+use super::item::Item;
+use super::{ALLOW, At};
+use crate::browser::{self, Varies};
+use crate::client::Client;
+use crate::exchange::Exchange;
+use crate::outbound::{edited, edits, field, via};
+use crate::pipeline::Stop;
+use crate::{inbound, respond};
+
+/// Answers with a file, or a part of it, or says that the client has it already. `fallback` says that it stands in for
+/// a path that is no file, which only browsers get.
+pub async fn file(
+    at: At<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    item: &Item,
+    fallback: bool,
+) -> Result<(), Stop> {
+    let mut whole = std::mem::take(&mut exchange.reply);
+    item.write_head(at.core, &mut whole);
+    if fallback {
+        field(&mut whole, b"Vary", b"Accept");
+    }
+    let (status, parts) = choose(at, exchange, item, &whole);
+    exchange.facts.status = status;
+    head(at, client, exchange, |out| match &parts {
+        Parts::One(slice) if status == 206 => range::write_head_of_one(&whole, *slice, item.len, out),
+        Parts::Several(slices, boundary) => {
+            range::write_head_of_several(&whole, slices, item.len, boundary, out);
+        }
+        _ => match status {
+            304 => condition::write_not_modified(&whole, out),
+            412 => {
+                encode::status_line(out, 412);
+                at.core.date(out);
+                out.extend_from_slice(b"Content-Length: 0\r\n");
+            }
+            416 => {
+                range::write_unsatisfiable(item.len, out);
+                at.core.date(out);
+            }
+            _ => out.extend_from_slice(&whole),
+        },
+    });
+    exchange.reply = whole;
+    deliver(at, client, exchange, item, parts).await
+}
+
+/// Answers 404 with the folder's own page.
+pub async fn not_found(
+    at: At<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    item: &Item,
+) -> Result<(), Stop> {
+    exchange.facts.refusal = Some(Refusal::FileNotFound);
+    exchange.facts.status = 404;
+    head(at, client, exchange, |out| item.write_not_found_head(at.core, out));
+    let parts = if exchange.head.method == Method::Head { Parts::None } else { Parts::whole(item) };
+    deliver(at, client, exchange, item, parts).await
+}
+
+/// Answers with the address that a file has instead.
+pub async fn moved(
+    at: At<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    location: &[u8],
+) -> Result<(), Stop> {
+    exchange.facts.status = 308;
+    head(at, client, exchange, |out| {
+        encode::status_line(out, 308);
+        at.core.date(out);
+        field(out, b"Location", location);
+        out.extend_from_slice(b"Content-Length: 0\r\n");
+    });
+    send_head(at, client, exchange).await
+}
+
+/// Says which methods there are.
+pub async fn options(at: At<'_>, client: &mut Client, exchange: &mut Exchange) -> Result<(), Stop> {
+    exchange.facts.status = 204;
+    head(at, client, exchange, |out| {
+        encode::status_line(out, 204);
+        at.core.date(out);
+        field(out, b"Allow", ALLOW.as_bytes());
+    });
+    send_head(at, client, exchange).await
+}
+
+/// What a request gets of a file whose head as a 200 is `whole`.
+fn choose(at: At<'_>, exchange: &Exchange, item: &Item, whole: &[u8]) -> (u16, Parts) {
+    let ask = cache::Ask::plain(&exchange.head, &exchange.input);
+    match condition::evaluate(&ask, &item.terms, whole, 200) {
+        Verdict::NotModified => (304, Parts::None),
+        // We are the origin, so nobody else is to be asked whether it holds.
+        Verdict::Forward => (412, Parts::None),
+        Verdict::Deliver => match range::choose(&ask, &item.terms, whole, 200, item.len) {
+            Choice::Whole if exchange.head.method == Method::Head => (200, Parts::None),
+            Choice::Whole => (200, Parts::whole(item)),
+            Choice::One(slice) => (206, Parts::One(slice)),
+            Choice::Several(slices) => (206, Parts::Several(slices, boundary(at))),
+            Choice::Unsatisfiable => (416, Parts::None),
+        },
+    }
+}
+
+/// A line that stands in no file but by a chance of one in 2^100.
+fn boundary(at: At<'_>) -> Boundary {
+    let mut rng = at.core.rng.borrow_mut();
+    std::array::from_fn(|_| rng.alphanumeric() as u8)
+}
+
+/// Writes a head into the core's buffer: what `write` makes of it, without the fields that the route replaces or
+/// removes, and with those of this hop. The request's body, if there is one, is nobody's.
+fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl FnOnce(&mut Vec<u8>)) {
+    respond::settle_body(client, exchange);
+    client.keep_alive &= !at.core.shared.is_draining();
+    let changes = &at.route.response_headers[..];
+    let mut out = at.core.out.borrow_mut();
+    out.clear();
+    write(&mut out);
+    drop_edited(&mut out, changes);
+    if let Some(name) = &at.live.plan.server.marks.via {
+        via(&mut out, Version::Http11, name);
+    }
+    if !exchange.request_id.is_empty() {
+        field(&mut out, b"X-Request-Id", &exchange.request_id);
+    }
+    let varies = Varies::of(at.route, exchange, false);
+    if varies.any() {
+        varies.write(&mut out, std::iter::empty);
+    }
+    browser::fields(&mut out, at.route, exchange, |_| false);
+    edits(&mut out, changes);
+    inbound::connection(&mut out, exchange.head.version, client.keep_alive);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Takes the lines out of a head that the route replaces or removes, but for those that frame it.
+fn drop_edited(head: &mut Vec<u8>, changes: &[config::HeaderEdit]) {
+    if changes.is_empty() {
+        return;
+    }
+    let mut kept = 0;
+    let mut at = 0;
+    while let Some(len) = head[at..].iter().position(|&byte| byte == b'\n') {
+        let line = at..at + len + 1;
+        at = line.end;
+        let name = head[line.clone()].split(|&byte| byte == b':').next().unwrap_or_default();
+        if edited(changes, name) && !name.eq_ignore_ascii_case(b"content-length") {
+            continue;
+        }
+        head.copy_within(line.clone(), kept);
+        kept += line.len();
+    }
+    head.truncate(kept);
+}
+
+/// Sends a head without a body.
+async fn send_head(at: At<'_>, client: &mut Client, exchange: &mut Exchange) -> Result<(), Stop> {
+    {
+        let out = at.core.out.borrow();
+        exchange.facts.sent_bytes += out.len() as u64;
+        exchange.download.push(&out);
+    }
+    let sent = client.flush(at.live, exchange).await;
+    if sent { Ok(()) } else { Err(Stop::Cut(Who::Client, Stage::Deliver)) }
+}
