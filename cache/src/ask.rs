@@ -1,7 +1,9 @@
 //! What a request asks of the cache.
 
-use wire::RequestHead;
+use wire::{Field, Framing, Method, RequestHead};
 
+use crate::control::Wishes;
+use crate::rules::Cookies;
 use crate::{Bypass, Rules};
 
 /// What of a request the cache looks at, read once. Slices of the request's buffer.
@@ -11,13 +13,90 @@ pub struct Ask<'a> {
     pub head: &'a RequestHead,
     /// What it was parsed from.
     pub buf: &'a [u8],
-    // Directives and conditions as read from it: private fields are for the implementer.
+    wishes: Wishes,
 }
 
 impl<'a> Ask<'a> {
-    /// Reads a request, or says why the cache has no part in it. Costs one test of the head's field set when the
+    /// Reads a request, or says why the cache has no part in it. Costs a few tests of the head's field set when the
     /// request has none of the fields that matter.
-    pub fn read(_head: &'a RequestHead, _buf: &'a [u8], _rules: &Rules) -> Result<Self, Bypass> {
-        todo!()
+    ///
+    /// # Errors
+    /// Why the request is to be forwarded as if there were no cache.
+    #[inline]
+    pub fn read(head: &'a RequestHead, buf: &'a [u8], rules: &Rules) -> Result<Self, Bypass> {
+        if !matches!(head.method, Method::Get | Method::Head) {
+            return Err(Bypass::Method);
+        }
+        if !matches!(head.framing, Framing::None | Framing::Length(0)) {
+            return Err(Bypass::RequestBody);
+        }
+        if head.upgrade.is_some() {
+            return Err(Bypass::Upgrade);
+        }
+        let has = |field| head.headers.contains(field);
+        if rules.cookies == Cookies::Bypass && has(Field::Cookie) {
+            return Err(Bypass::RequestCookie);
+        }
+        let mut wishes = Wishes::default();
+        if (has(Field::CacheControl) || has(Field::Pragma)) && !rules.ignore_request_directives {
+            wishes = Wishes::of_request(&head.headers, buf);
+            if wishes.no_store {
+                return Err(Bypass::RequestNoStore);
+            }
+        }
+        Ok(Self { head, buf, wishes })
     }
+
+    /// What its Cache-Control says, nothing where the route does not listen to that.
+    #[inline]
+    pub const fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    /// Whether it wants an answer only if that is stored; else 504 (RFC 9111 section 5.2.1.7).
+    #[inline]
+    pub const fn only_if_cached(&self) -> bool {
+        self.wishes.only_if_cached
+    }
+
+    /// Whether it is authorised (RFC 9111 section 3.5).
+    #[inline]
+    pub const fn authorised(&self) -> bool {
+        self.head.headers.contains(Field::Authorization)
+    }
+
+    /// Whether it has a condition that [`condition::evaluate`](crate::condition::evaluate) has to look at.
+    #[inline]
+    pub const fn conditional(&self) -> bool {
+        let headers = &self.head.headers;
+        headers.contains(Field::IfNoneMatch)
+            || headers.contains(Field::IfModifiedSince)
+            || headers.contains(Field::IfMatch)
+            || headers.contains(Field::IfUnmodifiedSince)
+    }
+
+    /// Whether it asks for a part that [`range::choose`](crate::range::choose) has to cut. Only GET has parts (RFC
+    /// 9110 section 14.2).
+    #[inline]
+    pub const fn ranged(&self) -> bool {
+        matches!(self.head.method, Method::Get) && self.head.headers.contains(Field::Range)
+    }
+
+    /// Every value of the field with this name, in order, as it was sent.
+    pub(crate) fn values(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+        values(&self.head.headers, self.buf, name)
+    }
+}
+
+/// Every value of the field with this name, in order, as it was sent.
+pub(crate) fn values<'a>(
+    headers: &'a wire::Headers,
+    buf: &'a [u8],
+    name: &[u8],
+) -> impl Iterator<Item = &'a [u8]> {
+    let field = Field::classify(name);
+    headers
+        .all(field)
+        .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
+        .map(|line| line.value.of(buf))
 }

@@ -20,7 +20,8 @@ pub enum Bypass {
     RecentlyUncacheable,
     /// Too many requests wait for the same fill, or this one has waited too long.
     Crowded,
-    /// A status that may not be kept, or not without an explicit lifetime (RFC 9110 section 15.1).
+    /// A status that may not be kept, or not without an explicit lifetime of its own (RFC 9110 section
+    /// 15.1).
     Status,
     /// `no-store` (RFC 9111 section 5.2.2.5).
     NoStore,
@@ -51,11 +52,13 @@ pub enum Bypass {
     Purged,
     /// The store has no room for it.
     NoRoom,
+    /// More tags than are kept, so that a purge by one of the others would miss it.
+    TooManyTags,
 }
 
 impl Bypass {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Off,
         Self::Method,
         Self::RequestBody,
@@ -79,11 +82,31 @@ impl Bypass {
         Self::Malformed,
         Self::Purged,
         Self::NoRoom,
+        Self::TooManyTags,
     ];
 
     /// Position in [`Bypass::ALL`].
     pub const fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether the next request for the key is likely to fare the same, so that it is worth remembering
+    /// (hit-for-miss). Not so what lies in one request, or in one attempt.
+    pub const fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            Self::Status
+                | Self::NoStore
+                | Self::Private
+                | Self::SetCookie
+                | Self::VaryStar
+                | Self::TooManyVariants
+                | Self::NoLifetime
+                | Self::Expired
+                | Self::Partial
+                | Self::TooLarge
+                | Self::TooManyTags
+        )
     }
 
     /// The word in metrics, logs and `Cache-Status` details.
@@ -112,6 +135,7 @@ impl Bypass {
             Self::Malformed => "malformed",
             Self::Purged => "purged",
             Self::NoRoom => "no-room",
+            Self::TooManyTags => "too-many-tags",
         }
     }
 
@@ -122,15 +146,21 @@ impl Bypass {
             Self::Method => "only GET and HEAD are answered from the cache",
             Self::RequestBody => "the request has a body",
             Self::Upgrade => "the request asks to switch protocols",
-            Self::RequestNoStore => "the request says no-store; ignore_request_directives = true does not listen to that",
-            Self::RequestCookie => "the request has a cookie, and the route's cookies = \"bypass\" keeps such requests apart",
+            Self::RequestNoStore => {
+                "the request says no-store; ignore_request_directives = true does not listen to that"
+            }
+            Self::RequestCookie => {
+                "the request has a cookie, and the route's cookies = \"bypass\" keeps such requests apart"
+            }
             Self::RecentlyUncacheable => "the answer to this request was not cacheable a moment ago",
             Self::Crowded => "too many requests wait for the same answer, or this one waited too long",
-            Self::Status => "this status is not kept unless the response, or the route's ttl, says how long",
+            Self::Status => "this status is not kept unless the response itself says how long",
             Self::NoStore => "the response says no-store",
             Self::Private => "the response says private",
             Self::Authorization => "the request was authorised and the response does not say public",
-            Self::SetCookie => "the response sets a cookie; set_cookie = \"strip\" on the route drops it and keeps the response",
+            Self::SetCookie => {
+                "the response sets a cookie; set_cookie = \"strip\" on the route drops it and keeps the response"
+            }
             Self::VaryStar => "the response says Vary: *",
             Self::TooManyVariants => "the URL has more variants than are kept; vary on fewer fields",
             Self::NoLifetime => "nothing says how long: send Cache-Control: max-age, or set ttl on the route",
@@ -141,6 +171,7 @@ impl Bypass {
             Self::Malformed => "the response's head is ambiguous",
             Self::Purged => "it was purged while it was being fetched",
             Self::NoRoom => "the store has no room for it; raise cache.memory",
+            Self::TooManyTags => "the response has more than 64 tags in Cache-Tag and Surrogate-Key",
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod control;
 pub mod entry;
 pub mod filling;
 pub mod freshness;
+pub mod invalidation;
 pub mod key;
 pub mod range;
 pub mod rules;

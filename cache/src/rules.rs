@@ -64,6 +64,9 @@ pub enum KeyPart {
     Cookie(String),
     /// `mobile`, `tablet` or `desktop`, from Sec-CH-UA-Mobile and User-Agent.
     Device,
+    /// A text that is the same for every request: keeps routes apart that match one URL by something else, such as
+    /// a header, and go to different upstreams.
+    Fixed(String),
 }
 
 /// Which of the query's parameters are part of the key.
