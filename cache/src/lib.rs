@@ -34,7 +34,7 @@ pub use bypass::Bypass;
 pub use entry::{Body, Entry};
 pub use key::Key;
 pub use rules::Rules;
-pub use storable::Terms;
+pub use storable::{Storable, Terms};
 
 /// Milliseconds since 1970-01-01 UTC, from a clock that does not step while the process runs.
 pub type UnixMs = u64;

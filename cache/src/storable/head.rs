@@ -1,10 +1,8 @@
 //! The head as it is kept: status line and field lines, each ending in CR LF, ready to be sent.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use wire::{Field, Limits, MAX_HEADERS, Method, ResponseHead, Span, encode};
 
-use super::{Terms, judge_aged};
+use super::{Storable, Terms, judge_aged};
 use crate::freshness::{self, Times, http_date_s};
 use crate::rules::SetCookie;
 use crate::{Ask, Bypass, Rules, UnixMs};
@@ -21,9 +19,10 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: Un
             write_line(out, name, line.value.of(buf));
         }
     }
-    if !head.headers.contains(Field::Date) {
-        let now = UNIX_EPOCH + Duration::from_millis(arrived_ms);
-        write_line(out, b"Date", httpdate::fmt_http_date(now).as_bytes());
+    if !head.headers.contains(Field::Date)
+        && let Some(date) = freshness::http_date(arrived_ms)
+    {
+        write_line(out, b"Date", date.as_bytes());
     }
 }
 
@@ -56,19 +55,24 @@ pub fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], out: &mut Vec<u8
 /// ([`condition::freshens`](crate::condition::freshens)). `out` is cleared first. The variant stays what it was.
 ///
 /// # Errors
-/// Why the response may not be kept any longer. `out` is its head all the same, for those who asked.
+/// Why the response may not be kept any longer. `out` is its head all the same, for the one who asked.
 pub fn refresh(
     ask: &Ask<'_>,
-    old: (&[u8], &Terms),
+    (old_head, old_vary): (&[u8], Option<&[u8]>),
     head: &ResponseHead,
     buf: &[u8],
     rules: &Rules,
     times: Times,
     out: &mut Vec<u8>,
-) -> Result<Terms, Bypass> {
-    let (old_head, old_terms) = old;
+) -> Result<Storable, Bypass> {
     out.clear();
     update_head(old_head, head, buf, out);
+    // A cookie that may not be dropped is for the one who asked, and then so is the whole.
+    if rules.set_cookie == SetCookie::Bypass {
+        for line in head.headers.all(Field::SetCookie) {
+            write_line(out, line.name.of(buf), line.value.of(buf));
+        }
+    }
     let len = out.len();
     out.extend_from_slice(b"\r\n");
     let limits = Limits { head_bytes: u32::MAX, headers: MAX_HEADERS as u16, ..Limits::default() };
@@ -81,11 +85,11 @@ pub fn refresh(
         _ => Err(Bypass::Malformed),
     };
     out.truncate(len);
-    let mut terms = judged?;
+    let mut storable = judged?;
     // Where nothing varies any more there is still only this variant's body.
-    terms.vary = terms.vary.or_else(|| old_terms.vary.clone());
-    locate_validators(&mut terms, out);
-    Ok(terms)
+    storable.vary = storable.vary.or_else(|| old_vary.map(Box::from));
+    locate_validators(&mut storable.terms, out);
+    Ok(storable)
 }
 
 /// Finds the validators in a stored head. Two lines of one are none: nobody knows which is meant.
