@@ -1,10 +1,16 @@
 //! What a tidegate.toml may hold, key by key. The comments here are the manual: they become the JSON
 //! schema and docs/reference/config.md.
 
+mod browser;
+mod cache;
+mod content;
 mod route;
 mod server;
 mod upstream;
 
+pub use browser::*;
+pub use cache::*;
+pub use content::*;
 pub use route::*;
 pub use server::*;
 pub use upstream::*;
@@ -22,6 +28,8 @@ table! {
     pub struct File {
         /// Process-wide settings.
         server: Server => table,
+        /// The store that all routes share.
+        cache: Cache => table,
         /// Where connections arrive; at least one.
         listener: List<Listener> => needed,
         /// Named groups of endpoints.

@@ -25,5 +25,5 @@ pub use diagnostic::{Diagnostic, Diagnostics, Note, Severity};
 pub use load::{Failure, Loaded, load, parse};
 pub use manual::{reference, schema};
 pub use plan::*;
-pub use read::{Key, List, Named, OneOrMany, Shortened, Switch};
+pub use read::{Key, List, Named, OneOrMany, Shortened, Switch, Toggle};
 pub use value::{Count, Number, Rate, Share, Size, Statuses, Time};

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::file::File;
 use crate::lower::{ERROR_PAGE_BYTES, lower};
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 use crate::read::{Read, Reader};
 
 /// Largest configuration file. Ten thousand routes take about a tenth of it.
@@ -86,7 +86,21 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let env = |name: &str| std::env::var(name).ok();
     let read = |named: &Path| read_at_most(&folder.join(named), ERROR_PAGE_BYTES);
-    parse(&text, &path.display().to_string(), &env, &read).map_err(Failure::Invalid)
+    let mut loaded = parse(&text, &path.display().to_string(), &env, &read).map_err(Failure::Invalid)?;
+    find_from(folder, &mut loaded.plan);
+    Ok(loaded)
+}
+
+/// Makes the folders that a plan names findable from anywhere.
+fn find_from(folder: &Path, plan: &mut Plan) {
+    for route in &mut plan.routes {
+        if let Action::Files(files) = &mut route.action {
+            files.root = folder.join(&files.root);
+        }
+    }
+    if let Some(disk) = &mut plan.cache.disk {
+        disk.path = folder.join(&disk.path);
+    }
 }
 
 /// At most one byte more than `limit`, so that a caller sees that there was more.
@@ -97,7 +111,8 @@ fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a text that is shown under `name`. `env` gives the value of an environment variable, `read` the
-/// bytes of a file that the text names, by the path as written.
+/// bytes of a file that the text names, by the path as written; for a folder it fails with
+/// [`io::ErrorKind::IsADirectory`]. Folders of the plan are as written too.
 ///
 /// # Errors
 /// Everything that is wrong. Faults of TOML itself are told alone: behind them, nothing is certain.

@@ -4,6 +4,9 @@
 //! judged too. A plan made beside an error is thrown away by whoever asked for it.
 
 mod action;
+mod browser;
+mod cache;
+mod content;
 mod route;
 mod server;
 mod upstream;
@@ -13,12 +16,14 @@ pub(crate) use action::ERROR_PAGE_BYTES;
 use core::ops::Range;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use ::cache::Rules;
 use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::file::{self, File};
-use crate::plan::{EndpointAddress, ListenAddress, Plan};
+use crate::plan::{Cache, Compress, Cors, EndpointAddress, ListenAddress, Plan, Server};
 use crate::read::{Key, List, Named, Shortened};
 
 /// How the files that a configuration names are read.
@@ -32,17 +37,27 @@ pub(crate) struct Lowering<'a> {
     diagnostics: Vec<Diagnostic>,
 }
 
+/// What routes have in common, besides the server's own settings.
+pub(crate) struct Shared {
+    /// The store.
+    store: Cache,
+    /// What every route caches by, where it does not say otherwise.
+    rules: Rules,
+    compress: Option<Arc<Compress>>,
+    cors: Option<Arc<Cors>>,
+}
+
 /// The plan that a file means, and everything that is wrong or of no effect in it. The plan counts only when
 /// none of the diagnostics is an error.
 pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<Diagnostic>) {
     let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
     let mut lowering = Lowering { newlines, read, diagnostics: Vec::new() };
-    let server = lowering.server(&file.server());
-    let cache = crate::plan::Cache { memory_bytes: 256 << 20, shards: 8, disk: None };
+    let mut server = lowering.server(&file.server());
+    let shared = lowering.shared(file, &mut server);
     let listeners = lowering.listeners(file, &server);
     let upstreams = lowering.upstreams(file);
-    let routes = lowering.routes(file, &upstreams, &server);
-    (Plan { server, cache, listeners, upstreams, routes }, lowering.diagnostics)
+    let routes = lowering.routes(file, &upstreams, &server, &shared);
+    (Plan { server, cache: shared.store, listeners, upstreams, routes }, lowering.diagnostics)
 }
 
 /// The plan without a file: one listener, one upstream, one route for everything, all else by default.
@@ -73,6 +88,14 @@ fn one<T>(value: T) -> Key<List<T>> {
 }
 
 impl Lowering<'_> {
+    fn shared(&mut self, file: &File, server: &mut Server) -> Shared {
+        let written = file.server();
+        let (store, rules) = self.store(&file.cache(), server.threads);
+        server.security = self.security(written.security_headers.written());
+        let compress = self.compress(written.compress.get());
+        Shared { store, rules, compress, cors: self.cors(written.cors.written()) }
+    }
+
     /// Line of a byte of the text, from 1.
     fn line(&self, at: usize) -> usize {
         self.newlines.partition_point(|newline| *newline < at) + 1

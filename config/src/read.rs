@@ -317,6 +317,44 @@ impl<T: Read> Read for Switch<T> {
     }
 }
 
+/// A table, or `true` for an empty one and `false` for none.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Toggle<T> {
+    /// `false` was written.
+    Off,
+    /// `true` or a table was written.
+    On(T),
+}
+
+impl<T> Toggle<T> {
+    /// The table, unless it is switched off.
+    pub fn on(&self) -> Option<&T> {
+        match self {
+            Self::Off => None,
+            Self::On(table) => Some(table),
+        }
+    }
+}
+
+impl<T: Read + Default> Read for Toggle<T> {
+    fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
+        const WANTED: &str = "true, false or a table";
+        let flag = match value.get_ref() {
+            DeValue::Table(_) => return T::read(reader, value).map(Self::On),
+            DeValue::Boolean(flag) => flag.to_string(),
+            _ => reader.substituted(value, WANTED)?,
+        };
+        match flag.trim() {
+            "true" => Some(Self::On(T::default())),
+            "false" => Some(Self::Off),
+            other => {
+                reader.mistake(value.span(), format_args!("expected {WANTED}, found \"{other}\""), "");
+                None
+            }
+        }
+    }
+}
+
 /// A table, or the one value that stands for it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Shortened<T>(pub T);
@@ -377,6 +415,18 @@ impl<T: JsonSchema> JsonSchema for Switch<T> {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "const": "off" }, generator.subschema_for::<T>()] })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Toggle<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Toggle{}", T::schema_name()).into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<bool>(), generator.subschema_for::<T>()] })
     }
 }
 

@@ -49,7 +49,7 @@ fn broken_toml_is_told_with_its_place() {
 fn unknown_keys_are_refused_with_the_nearest_one() {
     insta::assert_snapshot!(told(&format!(
         "{LISTENER}{UPSTREAM}{ROUTE}\n[upstream.app.health]\nintervall = \"5s\"\n[sever]\n[[route]]\n\
-         pth = \"/x\"\nupstream = \"app\"\ncache = true\n"
+         pth = \"/x\"\nupstream = \"app\"\ncachet = true\nbanana = 1\n"
     )));
 }
 
@@ -222,4 +222,129 @@ fn limits_have_to_fit_one_another() {
 fn the_drawn_form_shows_the_lines() {
     let diagnostics = route("name = \"a\"\n[[route]]\nname = \"a\"\npath = \"/x\"\nupstream = \"app\"");
     insta::assert_snapshot!(diagnostics.render(false));
+}
+
+#[test]
+fn rules_of_the_cache_have_to_make_sense() {
+    insta::assert_snapshot!(route(
+        "cache = { template = \"session-app\", ttl = \"0s\", max_body = \"1 GiB\", purge = [], \
+         key = { headers = [\"Cookie\", \"x y\", \"x-a\", \"X-A\"], cookies = [\"lang\"], query = { only = [], except = [\"a*b\"] } } }"
+    ));
+    insta::assert_snapshot!(route("cache = { key = { query = { only = [] } } }"), @r#"
+    error: route.cache.key.query names no parameter
+     --> tidegate.toml:7:36
+    help: write query = "none"
+    "#);
+    insta::assert_snapshot!(route("cache = { key = { query = { except = [\"a*b\"] } } }"), @r#"
+    error: "a*b" is no name for a parameter
+     --> tidegate.toml:7:39
+    help: write a name, or its beginning with a star behind: "page", "utm_*"
+    "#);
+    insta::assert_snapshot!(route("cache = \"on\""), @r#"
+    error: route.cache: expected true, false or a table, found a string
+     --> tidegate.toml:7:9
+    help: leave the quotes out
+    "#);
+}
+
+#[test]
+fn a_cache_that_can_do_nothing_is_told() {
+    insta::assert_snapshot!(route("method = \"POST\"\ncache = { purge = [\"::1\"] }"));
+    insta::assert_snapshot!(told(&format!(
+        "[cache]\nmemory = \"0\"\n{LISTENER}{UPSTREAM}{ROUTE}cache = true\n"
+    )), @r#"
+    warning: cache has no effect while cache.memory is 0
+     --> tidegate.toml:9:9
+    help: raise cache.memory, or leave cache out
+    "#);
+}
+
+#[test]
+fn the_store_has_to_fit() {
+    insta::assert_snapshot!(told(&format!(
+        "[cache]\nmemory = \"16 MiB\"\nshards = 12\nmax_body = \"32 MiB\"\n\
+         disk = {{ path = \"\", size = \"1 MiB\" }}\n{LISTENER}{UPSTREAM}{ROUTE}"
+    )));
+    insta::assert_snapshot!(told(&format!(
+        "[cache]\nmemory = \"0\"\ndisk = {{ path = \"/c\" }}\n{LISTENER}{UPSTREAM}{ROUTE}"
+    )), @r#"
+    error: cache.disk needs cache.memory
+     --> tidegate.toml:3:8
+    help: what is on disk is found and sent through memory: raise cache.memory, or take disk away
+    "#);
+}
+
+#[test]
+fn folders_have_to_be_there() {
+    insta::assert_snapshot!(told(&format!("{LISTENER}[[route]]\nfiles = \"public/\"\n")), @r#"
+    error: cannot read "public/": there is no such file
+     --> tidegate.toml:4:9
+    help: the path is taken from the folder of this file
+    "#);
+    insta::assert_snapshot!(told(&format!(
+        "{LISTENER}[[route]]\nfiles = {{ root = \"\", index = \"a/b\", fallback = \"../x\" }}\nmethod = \"PUT\"\n"
+    )));
+}
+
+#[test]
+fn compression_has_to_have_something_to_do() {
+    insta::assert_snapshot!(route(
+        "compress = { algorithms = [\"gzip\", \"gzip\", \"deflate\"], types = [\"html\", \"*/*\"], level = { gzip = 10 } }"
+    ));
+    insta::assert_snapshot!(route(
+        "compress = { algorithms = [\"gzip\"], types = [\"html\", \"*/*\"], level = { br = 1 } }"
+    ));
+    insta::assert_snapshot!(route("compress = { algorithms = [] }"), @r#"
+    error: compress.algorithms names none
+     --> tidegate.toml:7:27
+    help: name at least one, or write compress = false
+    "#);
+}
+
+#[test]
+fn security_fields_have_to_make_sense() {
+    insta::assert_snapshot!(route(
+        "security_headers = { hsts = { preload = true, max_age = \"1d\" }, frame_ancestors = [\"none\", \"example.org\", \"self\"], \
+         permissions_policy = \"a\\r\\nb: c\" }"
+    ));
+    insta::assert_snapshot!(
+        route("security_headers = { csp = \"default-src 'self'; frame-ancestors *\", frame_ancestors = \"none\" }"), @r#"
+    error: security_headers: csp and frame_ancestors both say who may show frames
+     --> tidegate.toml:7:87
+    help: leave one of them out
+    "#);
+    insta::assert_snapshot!(route(
+        "security_headers = { hsts = false, nosniff = false, frame_ancestors = \"off\", referrer_policy = \"off\", permissions_policy = \"off\" }"
+    ), @r#"
+    error: security_headers sends nothing
+     --> tidegate.toml:7:20
+    help: write security_headers = false
+    "#);
+}
+
+#[test]
+fn cors_is_not_for_everybody_with_credentials() {
+    insta::assert_snapshot!(route(
+        "cors = { origins = \"*\", credentials = true, methods = [\"put\"], headers = [\"*\"], expose = [\"x y\"] }"
+    ));
+    insta::assert_snapshot!(route("cors = true"), @r#"
+    error: cors names no origin
+     --> tidegate.toml:7:8
+    help: write cors = { origins = ["https://example.org"] }
+    "#);
+}
+
+#[test]
+fn origins_are_a_scheme_and_a_host() {
+    insta::assert_snapshot!(route(
+        "cors = { origins = [\"example.org\", \"https://example.org/\", \"null\", \"https://a*.example.org\", \"://x\", \"https://\"] }"
+    ));
+    insta::assert_snapshot!(route("method = \"GET\"\ncors = { origins = [\"https://a.test\", \"*\"] }"));
+}
+
+#[test]
+fn routes_that_forward_nothing_neither_cache_nor_compress() {
+    insta::assert_snapshot!(told(&format!(
+        "{LISTENER}[[route]]\nrespond = 404\ncache = true\ncompress = true\n"
+    )));
 }

@@ -1,6 +1,7 @@
 //! Every key of the schema is read, and changes the plan.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 
 use serde_json::Value;
@@ -38,6 +39,14 @@ const CASES: &[(&str, &str, &str)] = &[
     ("server.access_log.path", "access_log.format = \"json\"", r#""/var/log/tidegate.log""#),
     ("server.access_log.format", "access_log.path = \"-\"", r#""combined""#),
     ("server.access_log.sample", "access_log.path = \"-\"", r#"{ "2xx" = "10%" }"#),
+    ("cache.memory", "", r#""1 GiB""#),
+    ("cache.shards", "", "16"),
+    ("cache.disk.path", "", r#""/var/cache/tidegate""#),
+    ("cache.disk.size", "disk.path = \"/c\"", r#""1 GiB""#),
+    ("cache.max_body", "", r#""1 MiB""#),
+    ("cache.hit_for_miss", "", r#""0s""#),
+    ("cache.waiters", "", "0"),
+    ("cache.wait", "", r#""1s""#),
     ("listener.address", "", r#""127.0.0.1:1234""#),
     ("listener.proxy_protocol", "", "true"),
     ("listener.backlog", "", "10"),
@@ -114,12 +123,76 @@ const CASES: &[(&str, &str, &str)] = &[
     ("route.retry.min_per_second", "", "1"),
     ("route.retry.within", "", r#""1s""#),
     ("route.error_pages", "", r#"{ 502 = "errors/502.html" }"#),
+    ("route.files.root", "", r#""public/""#),
+    ("route.files.index", "files.root = \"public/\"", r#""off""#),
+    ("route.files.clean_urls", "files.root = \"public/\"", "true"),
+    ("route.files.fallback", "files.root = \"public/\"", r#""app.html""#),
+    ("route.files.not_found", "files.root = \"public/\"", r#""404.html""#),
+    ("route.files.precompressed", "files.root = \"public/\"", "false"),
+    ("route.files.cache_hashed", "files.root = \"public/\"", r#""30d""#),
+    ("route.files.cache", "files.root = \"public/\"", r#""0s""#),
+    ("route.cache.template", "cache.status = true", r#""session-app""#),
+    ("route.cache.ttl", "cache.status = true", r#""30s""#),
+    ("route.cache.negative", "cache.status = true", r#""1s""#),
+    ("route.cache.grace", "cache.status = true", r#""5m""#),
+    ("route.cache.stale_if_error", "cache.status = true", r#""1d""#),
+    ("route.cache.ignore_request_directives", "cache.status = true", "true"),
+    ("route.cache.cookies", "cache.status = true", r#""bypass""#),
+    ("route.cache.set_cookie", "cache.status = true", r#""strip""#),
+    ("route.cache.key.headers", "cache.status = true", r#"["x-tenant-id"]"#),
+    ("route.cache.key.cookies", "cache.status = true", r#"["lang"]"#),
+    ("route.cache.key.device", "cache.status = true", "true"),
+    ("route.cache.key.query.only", "cache.status = true", r#"["page"]"#),
+    ("route.cache.key.query.except", "cache.status = true", r#"["utm_*"]"#),
+    ("route.cache.key.sort_query", "cache.status = true", "true"),
+    ("route.cache.max_body", "cache.status = true", r#""1 MiB""#),
+    ("route.cache.max_variants", "cache.status = true", "8"),
+    ("route.cache.status", "cache.ttl = \"1s\"", "false"),
+    ("route.cache.purge", "cache.status = true", r#"["127.0.0.0/8"]"#),
 ];
+
+/// The same for keys that server and route both have.
+const SHARED: &[(&str, &str, &str)] = &[
+    ("compress.algorithms", "compress.min = \"1 KiB\"", r#"["gzip"]"#),
+    ("compress.min", "compress.level.br = 4", r#""4 KiB""#),
+    ("compress.types", "compress.min = \"1 KiB\"", r#"["text/*"]"#),
+    ("compress.level.zstd", "compress.min = \"1 KiB\"", "1"),
+    ("compress.level.br", "compress.min = \"1 KiB\"", "1"),
+    ("compress.level.gzip", "compress.min = \"1 KiB\"", "1"),
+    ("compress.stored_level.zstd", "compress.min = \"1 KiB\"", "19"),
+    ("compress.stored_level.br", "compress.min = \"1 KiB\"", "11"),
+    ("compress.stored_level.gzip", "compress.min = \"1 KiB\"", "8"),
+    ("security_headers.hsts.max_age", "security_headers.nosniff = true", r#""1d""#),
+    ("security_headers.hsts.subdomains", "security_headers.nosniff = true", "true"),
+    ("security_headers.hsts.preload", "security_headers.hsts.subdomains = true", "true"),
+    ("security_headers.nosniff", "security_headers.hsts = false", "false"),
+    ("security_headers.frame_ancestors", "security_headers.nosniff = true", r#""none""#),
+    ("security_headers.referrer_policy", "security_headers.nosniff = true", r#""origin""#),
+    ("security_headers.permissions_policy", "security_headers.nosniff = true", r#""camera=()""#),
+    ("security_headers.csp", "security_headers.nosniff = true", r#""default-src 'self'""#),
+    ("security_headers.opener_policy", "security_headers.nosniff = true", r#""same-origin""#),
+    ("security_headers.resource_policy", "security_headers.nosniff = true", r#""same-site""#),
+    ("cors.origins", "", r#""*""#),
+    ("cors.methods", "cors.origins = \"https://a.test\"", r#"["PUT"]"#),
+    ("cors.headers", "cors.origins = \"https://a.test\"", r#"["x-a"]"#),
+    ("cors.expose", "cors.origins = \"https://a.test\"", r#"["x-a"]"#),
+    ("cors.credentials", "cors.origins = \"https://a.test\"", "true"),
+    ("cors.max_age", "cors.origins = \"https://a.test\"", r#""1h""#),
+];
+
+/// Every case, by the whole path of its key.
+fn cases() -> impl Iterator<Item = (String, &'static str, &'static str)> {
+    let own = CASES.iter().map(|(path, context, value)| ((*path).to_owned(), *context, *value));
+    let shared = ["server", "route"].into_iter().flat_map(|table| {
+        SHARED.iter().map(move |(key, context, value)| (format!("{table}.{key}"), *context, *value))
+    });
+    own.chain(shared)
+}
 
 #[test]
 fn every_key_changes_the_plan() {
-    for (path, context, value) in CASES {
-        let (section, key) = place(path);
+    for (path, context, value) in cases() {
+        let (section, key) = place(&path);
         let line = format!("{key} = {value}");
         let before = plan(section, context);
         // A key that the context gives already is given anew, not twice.
@@ -134,7 +207,7 @@ fn every_key_of_the_schema_has_a_case() {
     let root: Value = serde_json::from_str(&schema()).unwrap();
     let mut known = BTreeSet::new();
     keys(&root, &root, "", &mut known);
-    let cases: BTreeSet<String> = CASES.iter().map(|(path, _, _)| (*path).to_owned()).collect();
+    let cases: BTreeSet<String> = cases().map(|(path, _, _)| path).collect();
     assert_eq!(known.difference(&cases).collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(cases.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
 }
@@ -153,20 +226,21 @@ fn plan(section: &str, lines: &str) -> Plan {
         let given = own.lines().any(|line| line.trim_start().starts_with(key));
         if given { own.to_owned() } else { format!("{line}\n{own}") }
     };
-    let acts = ["redirect", "respond"].iter().any(|key| lines.contains(key));
+    let acts = ["redirect.", "respond.", "files."].iter().any(|key| lines.contains(key));
+    let cached = if section == "cache" { "upstream = \"app\"\ncache = true" } else { "upstream = \"app\"" };
     let trusted = if lines.contains("proxy_protocol") { "trusted_proxies = [\"10.0.0.0/8\"]" } else { "" };
     let text = format!(
-        "[server]\n{}\n[[listener]]\n{}\n[upstream.app]\n{}\n[upstream.other]\nendpoints = [\":1\"]\n[[route]]\n{}\n",
+        "[server]\n{}\n[cache]\n{}\n[[listener]]\n{}\n[upstream.app]\n{}\n[upstream.other]\nendpoints = [\":1\"]\n[[route]]\n{}\n",
         within("server", "-", trusted),
+        within("cache", "-", ""),
         within("listener", "address", "address = \":8080\""),
         within("upstream", "endpoints", "endpoints = [\"127.0.0.1:3000\"]"),
-        if section == "route" && acts {
-            lines.to_owned()
-        } else {
-            within("route", "upstream", "upstream = \"app\"")
-        },
+        if section == "route" && acts { lines.to_owned() } else { within("route", "upstream", cached) },
     );
-    let page = |_: &Path| Ok(b"<h1>sorry</h1>".to_vec());
+    let page = |path: &Path| match path.extension() {
+        Some(_) => Ok(b"<h1>sorry</h1>".to_vec()),
+        None => Err(io::ErrorKind::IsADirectory.into()),
+    };
     parse(&text, "t.toml", &|_| None, &page).unwrap_or_else(|wrong| panic!("{wrong}\n{text}")).plan
 }
 

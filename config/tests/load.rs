@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tidegate_config::{Failure, load};
+use tidegate_config::{Action, Failure, load};
 
 const TEXT: &str = r#"
 [[listener]]
@@ -28,6 +28,35 @@ fn error_pages_are_found_from_the_folder_of_the_file() {
     fs::write(folder.path().join("errors/502.html"), vec![b'x'; 256 * 1024 + 1]).unwrap();
     let Err(Failure::Invalid(diagnostics)) = load(&path) else { panic!("a large page was taken") };
     assert!(diagnostics.to_string().contains("is too large"), "{diagnostics}");
+}
+
+#[test]
+fn folders_are_found_from_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidegate.toml");
+    let text = "[cache]\ndisk = { path = \"kept\" }\n[[listener]]\naddress = \":8080\"\n\
+                [[route]]\nfiles = { root = \"public/\", fallback = \"index.html\" }\n";
+    fs::write(&path, text).unwrap();
+    let told = load(&path).unwrap_err().to_string();
+    assert!(told.contains("cannot read \"public/\": No such file"), "{told}");
+
+    fs::write(folder.path().join("public"), "").unwrap();
+    let told = load(&path).unwrap_err().to_string();
+    assert!(told.contains("\"public/\"") && told.contains("Not a directory"), "{told}");
+    fs::write(&path, text.replace("public/", "public")).unwrap();
+    let told = load(&path).unwrap_err().to_string();
+    assert!(told.contains("\"public\" is a file, not a folder"), "{told}");
+
+    fs::remove_file(folder.path().join("public")).unwrap();
+    fs::create_dir(folder.path().join("public")).unwrap();
+    let told = load(&path).unwrap_err().to_string();
+    assert!(told.contains("files.fallback: cannot read \"index.html\""), "{told}");
+
+    fs::write(folder.path().join("public/index.html"), "<h1>here</h1>").unwrap();
+    let plan = load(&path).unwrap().plan;
+    let Action::Files(files) = &plan.routes[0].action else { panic!("{:?}", plan.routes[0].action) };
+    assert_eq!(files.root, folder.path().join("public"));
+    assert_eq!(plan.cache.disk.unwrap().path, folder.path().join("kept"));
 }
 
 #[test]

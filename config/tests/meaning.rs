@@ -4,9 +4,10 @@ use core::time::Duration;
 use std::io;
 use std::path::Path;
 
+use cache::rules::{Cookies, KeyPart, QueryKey};
 use tidegate_config::{
-    Action, BalanceKey, EndpointAddress, HeaderEdit, HostField, ListenAddress, Loaded, Plan, Rewrite, parse,
-    parse_endpoint, parse_listen,
+    Action, Algorithm, BalanceKey, EndpointAddress, HeaderEdit, HostField, ListenAddress, Loaded, Plan,
+    Rewrite, parse, parse_endpoint, parse_listen,
 };
 
 const SMALLEST: &str = r#"
@@ -34,6 +35,7 @@ fn env(name: &str) -> Option<String> {
 fn file(path: &Path) -> io::Result<Vec<u8>> {
     match path.to_str() {
         Some("errors/502.html") => Ok(b"<h1>sorry</h1>".to_vec()),
+        Some("public/") => Err(io::ErrorKind::IsADirectory.into()),
         Some("errors/large.html") => Ok(vec![b'x'; 256 * 1024 + 1]),
         _ => Err(io::ErrorKind::NotFound.into()),
     }
@@ -252,4 +254,209 @@ fn endpoints_take_every_form() {
             EndpointAddress::Ip("127.0.0.1:3002".parse().unwrap()),
         ]
     );
+}
+
+/// The text of prebuilt lines.
+fn text(lines: &[u8]) -> &str {
+    core::str::from_utf8(lines).unwrap()
+}
+
+#[test]
+fn cache_true_keeps_what_the_app_allows() {
+    let plan = with("", "upstream = \"app\"\ncache = true");
+    let cache = plan.routes[0].cache.as_ref().unwrap();
+    assert_eq!(cache.rules, cache::Rules::default());
+    assert!(cache.status && cache.purge.is_none());
+    assert_eq!((plan.cache.memory_bytes, plan.cache.disk), (256 << 20, None));
+    assert!(with("", "upstream = \"app\"\ncache = false").routes[0].cache.is_none());
+    assert!(with("", "upstream = \"app\"").routes[0].cache.is_none());
+}
+
+#[test]
+fn what_a_route_says_about_caching_goes_over_what_the_store_says() {
+    let text = SMALLEST.replace(
+        "[[route]]",
+        "[cache]\nmax_body = \"1 MiB\"\nwait = \"1s\"\nwaiters = 7\nhit_for_miss = \"3s\"\n[[route]]",
+    );
+    let rules =
+        |cache: &str| plan(&format!("{text}cache = {cache}\n")).routes[0].cache.clone().unwrap().rules;
+    let plain = rules("true");
+    assert_eq!(
+        (plain.body_bytes, plain.wait_ms, plain.waiters, plain.hit_for_miss_ms),
+        (1 << 20, 1000, 7, 3000)
+    );
+    let own = rules(
+        "{ ttl = \"30s\", grace = \"5m\", negative = \"1s\", stale_if_error = \"1d\", max_body = \"2 MiB\" }",
+    );
+    assert_eq!((own.ttl_ms, own.grace_ms), (Some(30_000), Some(300_000)));
+    assert_eq!((own.negative_ttl_ms, own.stale_if_error_ms), (Some(1000), Some(86_400_000)));
+    assert_eq!(own.body_bytes, 2 << 20);
+}
+
+#[test]
+fn apps_with_sessions_keep_requests_with_cookies_apart() {
+    let cookies = |cache: &str| {
+        let plan = with("", &format!("upstream = \"app\"\ncache = {cache}"));
+        plan.routes[0].cache.as_ref().unwrap().rules.cookies
+    };
+    assert_eq!(cookies("true"), Cookies::Ignore);
+    assert_eq!(cookies("{ template = \"session-app\" }"), Cookies::Bypass);
+    assert_eq!(cookies("{ template = \"session-app\", cookies = \"ignore\" }"), Cookies::Ignore);
+    assert_eq!(cookies("{ cookies = \"bypass\" }"), Cookies::Bypass);
+}
+
+#[test]
+fn keys_have_parts() {
+    let plan = with(
+        "",
+        "upstream = \"app\"\ncache = { key = { headers = [\"X-Tenant\"], cookies = [\"Lang\"], device = true, query = \"none\" }, purge = [\"10.0.0.0/8\"] }",
+    );
+    let cache = plan.routes[0].cache.as_ref().unwrap();
+    let parts = [KeyPart::Header("x-tenant".to_owned()), KeyPart::Cookie("Lang".to_owned()), KeyPart::Device];
+    assert_eq!(cache.rules.key, parts);
+    assert_eq!(cache.rules.query, QueryKey::None);
+    assert!(cache.purge.as_ref().unwrap().allows("10.1.2.3".parse().unwrap()));
+}
+
+#[test]
+fn bodies_that_are_kept_fit_into_the_store() {
+    let text = SMALLEST.replace("[[route]]", "[cache]\nmemory = \"8 MiB\"\n[[route]]");
+    let plan = plan(&format!("{text}cache = true\n"));
+    assert_eq!(plan.routes[0].cache.as_ref().unwrap().rules.body_bytes, 8 << 20);
+    assert_eq!(plan.cache.shards, 1);
+}
+
+#[test]
+fn files_are_found_below_the_prefix_of_the_route() {
+    let rewrite =
+        |path: &str| with("", &format!("path = \"{path}\"\nfiles = \"public/\"")).routes[0].rewrite.clone();
+    assert_eq!(rewrite("/static/*"), Rewrite::Strip("/static".to_owned()));
+    assert_eq!(rewrite("/u/{id}/*"), Rewrite::Replace("/{rest}".to_owned()));
+    assert_eq!(rewrite("/"), Rewrite::None);
+    assert_eq!(rewrite("/favicon.ico"), Rewrite::None);
+    let own = with("", "path = \"/static/*\"\nfiles = \"public/\"\nrewrite = \"/static/{rest}\"");
+    assert_eq!(own.routes[0].rewrite, Rewrite::Replace("/static/{rest}".to_owned()));
+}
+
+#[test]
+fn files_are_kept_for_ever_when_their_name_changes_with_them() {
+    let files =
+        |keys: &str| match &with("", &format!("files = {{ root = \"public/\"{keys} }}")).routes[0].action {
+            Action::Files(files) => files.clone(),
+            other => panic!("{other:?}"),
+        };
+    let plain = files("");
+    assert_eq!(plain.hashed_cache_control, "public, max-age=31536000, immutable");
+    assert_eq!(plain.cache_control, "public, max-age=3600");
+    assert_eq!((plain.index.as_deref(), plain.fallback, plain.not_found), (Some("index.html"), None, None));
+    assert!(plain.precompressed && !plain.clean_urls);
+    assert_eq!(files(", cache = \"0s\", index = \"off\"").cache_control, "no-cache");
+    assert_eq!(files(", index = \"off\"").index, None);
+}
+
+#[test]
+fn compression_is_the_servers_unless_the_route_says_otherwise() {
+    let text = "[server]\ncompress = { algorithms = [\"gzip\"] }\n[[listener]]\naddress = \":8080\"\n\
+                [upstream.app]\nendpoints = [\":3000\"]\n\
+                [[route]]\npath = \"/a\"\nupstream = \"app\"\n\
+                [[route]]\npath = \"/b\"\nupstream = \"app\"\ncompress = false\n\
+                [[route]]\npath = \"/c\"\nupstream = \"app\"\ncompress = true\n\
+                [[route]]\npath = \"/d\"\nrespond = 204\n\
+                [[route]]\npath = \"/e/*\"\nfiles = \"public/\"\n";
+    let plan = plan(text);
+    let codings: Vec<Vec<Algorithm>> = plan
+        .routes
+        .iter()
+        .map(|route| {
+            let codings =
+                route.compress.as_ref().map(|compress| compress.codings.as_slice()).unwrap_or_default();
+            codings.iter().map(|coding| coding.algorithm).collect()
+        })
+        .collect();
+    let all = vec![Algorithm::Zstd, Algorithm::Brotli, Algorithm::Gzip];
+    assert_eq!(codings, [vec![Algorithm::Gzip], vec![], all, vec![], vec![Algorithm::Gzip]]);
+    let types = &plan.routes[2].compress.as_ref().unwrap().types;
+    assert!(types.contains(b"application/problem+json") && !types.contains(b"text/event-stream"));
+}
+
+#[test]
+fn security_fields_are_lines_ready_to_send() {
+    let plan = with("", "upstream = \"app\"\nsecurity_headers = true");
+    assert!(plan.server.security.is_none());
+    let security = plan.routes[0].security.as_ref().unwrap();
+    insta::assert_snapshot!(text(&security.lines).replace("\r\n", "\n"), @r#"
+    X-Content-Type-Options: nosniff
+    X-Frame-Options: SAMEORIGIN
+    Referrer-Policy: strict-origin-when-cross-origin
+    Permissions-Policy: camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()
+    Content-Security-Policy: frame-ancestors 'self'
+    "#);
+    assert_eq!(text(&security.hsts_line), "Strict-Transport-Security: max-age=31536000\r\n");
+    let each: Vec<u8> = security.fields.iter().flat_map(|field| field.line.to_vec()).collect();
+    assert_eq!(each, *security.lines);
+    for field in &security.fields {
+        assert!(text(&field.line).to_ascii_lowercase().starts_with(&format!("{}: ", field.name)));
+    }
+}
+
+#[test]
+fn a_policy_of_ones_own_is_joined_with_the_frames() {
+    let policy = |keys: &str| {
+        let plan = with("", &format!("upstream = \"app\"\nsecurity_headers = {{ {keys} }}"));
+        let lines = text(&plan.routes[0].security.as_ref().unwrap().lines).to_owned();
+        lines
+            .lines()
+            .filter(|line| line.starts_with("Content-S") || line.starts_with("X-Frame"))
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    assert_eq!(
+        policy("csp = \"default-src 'self';\""),
+        "X-Frame-Options: SAMEORIGIN|Content-Security-Policy: default-src 'self'; frame-ancestors 'self'"
+    );
+    assert_eq!(
+        policy("csp = \"Frame-Ancestors https://a.test\""),
+        "Content-Security-Policy: Frame-Ancestors https://a.test"
+    );
+    assert_eq!(
+        policy("frame_ancestors = [\"self\", \"HTTPS://A.test:443\"]"),
+        "Content-Security-Policy: frame-ancestors 'self' https://a.test"
+    );
+    assert_eq!(
+        policy("frame_ancestors = \"none\""),
+        "X-Frame-Options: DENY|Content-Security-Policy: frame-ancestors 'none'"
+    );
+    assert_eq!(policy("frame_ancestors = \"off\""), "");
+}
+
+#[test]
+fn answers_without_a_route_have_the_servers_security_fields() {
+    let plan = plan(&format!(
+        "[server]\nsecurity_headers = true\n{SMALLEST}[[route]]\npath = \"/x\"\nupstream = \"app\"\nsecurity_headers = false\n"
+    ));
+    assert!(plan.server.security.is_some() && plan.routes[0].security == plan.server.security);
+    assert!(plan.routes[1].security.is_none());
+}
+
+#[test]
+fn cors_is_lines_ready_to_send() {
+    let plan = with(
+        "",
+        "upstream = \"app\"\ncors = { origins = [\"HTTPS://Example.org:443\", \"http://localhost:5173\"], credentials = true, expose = [\"x-a\", \"x-b\"] }",
+    );
+    let cors = plan.routes[0].cors.as_ref().unwrap();
+    assert_eq!(cors.allow_origin(b"https://example.org"), Some(&b"https://example.org"[..]));
+    assert_eq!(cors.allow_origin(b"http://localhost"), None);
+    assert_eq!(
+        text(&cors.lines),
+        "Access-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: x-a, x-b\r\n"
+    );
+    assert_eq!(
+        text(&cors.preflight_lines),
+        "Access-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Methods: GET, HEAD, POST\r\n\
+         Access-Control-Allow-Headers: content-type\r\nAccess-Control-Max-Age: 600\r\n"
+    );
+    let everybody = with("", "upstream = \"app\"\ncors = { origins = \"*\" }");
+    let everybody = everybody.routes[0].cors.as_ref().unwrap();
+    assert_eq!((everybody.allow_origin(b"null"), text(&everybody.lines)), (Some(&b"*"[..]), ""));
 }

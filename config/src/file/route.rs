@@ -5,13 +5,14 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::upstream::{RouteRetry, RouteTimeouts};
-use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Value};
+use crate::file::{Compress, Cors, Files, RouteCache, SecurityHeaders};
+use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::table;
 use crate::value::{Count, Size, inline_schema};
 
 table! {
-    /// What a request matches, and what is done then. Exactly one of `upstream`, `redirect` and `respond`
-    /// says what is done.
+    /// What a request matches, and what is done then. Exactly one of `upstream`, `files`, `redirect` and
+    /// `respond` says what is done.
     ///
     /// The most specific route wins: host before path, path segment by segment (literal, parameter, `*`),
     /// then more headers, then a method.
@@ -29,12 +30,14 @@ table! {
         header: Named<HeaderMatch> => absent("any headers"),
         /// Forward to the upstream of this name.
         upstream: String => absent("nothing is forwarded"),
+        /// Answer with the files of this folder.
+        files: Shortened<Files> => absent("no files"),
         /// Answer with a redirect to this target.
         redirect: Shortened<Redirect> => absent("no redirect"),
         /// Answer with this status or text.
         respond: Shortened<Respond> => absent("no fixed answer"),
         /// Take this prefix off the path before it is forwarded: `"/api"` makes `/users` of `/api/users`.
-        strip: String => absent("the path goes on as it came"),
+        strip: String => absent("the path goes on as it came; with `files`, without the part before `*`"),
         /// Replace the path before it is forwarded; may hold the path's `{parameters}`, and `{rest}`, which
         /// is what the `*` matched: `"/v2/{rest}"`.
         rewrite: String => absent("the path goes on as it came"),
@@ -51,6 +54,14 @@ table! {
         /// Pages that replace Tidegate's own errors: `{ 502 = "errors/502.html" }`. Files are found from this
         /// file's folder and read when it is loaded; .html, .json, .txt and .xml, at most 256 KiB each.
         error_pages: Named<String> => absent("Tidegate's own pages"),
+        /// Keep answers of the upstream and give them again: `true`, or how.
+        cache: Toggle<RouteCache> => absent("nothing is cached"),
+        /// Compress bodies: `true`, or how; `false` where the server's setting is not wanted.
+        compress: Toggle<Compress> => absent("`server.compress`"),
+        /// Send fields that tell browsers to be careful: `true`, or which.
+        security_headers: Toggle<SecurityHeaders> => absent("`server.security_headers`"),
+        /// Whose pages may read the answers; `false` leaves it to the app.
+        cors: Toggle<Cors> => absent("`server.cors`"),
     }
 
     /// A redirect. One value alone is its `to`.

@@ -1,7 +1,8 @@
 //! `[server]`: the process, its limits, its deadlines, its marks.
 
 use crate::address::{AdminAddress, Network};
-use crate::read::{List, Named, Switch};
+use crate::file::{Compress, Cors, SecurityHeaders};
+use crate::read::{List, Named, Switch, Toggle};
 use crate::table::{table, words};
 use crate::value::{Count, Rate, Share, Size, Time};
 
@@ -33,6 +34,13 @@ table! {
         traceparent: bool => default(true),
         /// Send `Forwarded` (RFC 7239) beside X-Forwarded-For, -Proto and -Host.
         forwarded: bool => default(false),
+        /// How routes compress that do not say so themselves.
+        compress: Toggle<Compress> => absent("bodies stay as they are"),
+        /// Fields that tell browsers to be careful, for routes that do not say so themselves and for answers without a
+        /// route.
+        security_headers: Toggle<SecurityHeaders> => absent("none"),
+        /// Whose pages may read the answers, for routes that do not say so themselves.
+        cors: Toggle<Cors> => absent("the app's own fields"),
         /// What one client connection may send and hold.
         limits: ServerLimits => table,
         /// Deadlines of the client side.

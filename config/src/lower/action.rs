@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::field::{is_framing, is_value};
 use crate::file;
 use crate::plan::{Action, ErrorPage, HeaderEdit, Rewrite};
-use crate::read::nearest;
+use crate::read::{Toggle, nearest};
 
 /// Largest error page. It is held in memory and sent whole.
 pub(crate) const ERROR_PAGE_BYTES: usize = 256 * 1024;
@@ -202,22 +202,29 @@ impl Lowering<'_> {
         }
     }
 
-    /// Warns of keys that only count when a route forwards.
+    /// Warns of keys that do not count for what a route does.
     pub(super) fn no_effect(&mut self, route: &file::Route, action: &Action) {
-        if matches!(action, Action::Upstream(_)) {
-            return;
-        }
         let forwards = [
-            ("strip", route.strip.span()),
-            ("rewrite", route.rewrite.span()),
             ("request_headers", route.request_headers.span()),
             ("timeouts", route.timeouts.span()),
             ("retry", route.retry.span()),
-            ("error_pages", route.error_pages.span()),
+            ("cache", route.cache.get().and_then(Toggle::on).and(route.cache.span())),
         ];
-        for (key, span) in forwards {
+        let has_path = [
+            ("strip", route.strip.span()),
+            ("rewrite", route.rewrite.span()),
+            ("error_pages", route.error_pages.span()),
+            ("compress", route.compress.get().and_then(Toggle::on).and(route.compress.span())),
+        ];
+        let (forwards, has_path) = match action {
+            Action::Upstream(_) => return,
+            Action::Files(_) => (&forwards[..], &[][..]),
+            Action::Redirect { .. } | Action::Respond { .. } => (&forwards[..], &has_path[..]),
+        };
+        for (key, span) in has_path.iter().chain(forwards) {
             if let Some(span) = span {
-                let nothing = Diagnostic::warning(span, format!("{key} has no effect without upstream"));
+                let nothing =
+                    Diagnostic::warning(span.clone(), format!("{key} has no effect without upstream"));
                 self.report(nothing.help(format!("leave {key} out")));
             }
         }

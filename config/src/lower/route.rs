@@ -2,22 +2,24 @@
 
 use core::ops::Range;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use toml::Spanned;
 use traffic::route::{HeaderMatch, HostPattern, PathPattern, Rule, Table};
 
-use super::{Lowering, upstream};
+use super::{Lowering, Shared, content, upstream};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::field::{is_token, is_value};
 use crate::file::{self, File};
-use crate::plan::{Action, Route, Server, Upstream};
+use crate::plan::{Action, Compress, Cors, Rewrite, Route, Server, Upstream};
 use crate::read::nearest;
 
 /// Conflicts that are told in one go. Each takes a table of its own to find.
 const CONFLICTS_MAX: usize = 16;
 
 /// Methods that people mean when they write them in small letters (RFC 9110 section 9, RFC 5789).
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+pub(super) const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
 /// What routes refer to.
 struct Known<'a> {
@@ -27,6 +29,7 @@ struct Known<'a> {
     /// Whether these are all the upstreams of the file.
     whole: bool,
     server: &'a Server,
+    shared: &'a Shared,
 }
 
 /// A route of the plan, where it was written, and whether its name was.
@@ -39,7 +42,13 @@ struct Made {
 }
 
 impl Lowering<'_> {
-    pub(super) fn routes(&mut self, file: &File, upstreams: &[Upstream], server: &Server) -> Vec<Route> {
+    pub(super) fn routes(
+        &mut self,
+        file: &File,
+        upstreams: &[Upstream],
+        server: &Server,
+        shared: &Shared,
+    ) -> Vec<Route> {
         let written = file.route.get().map(|list| list.0.as_slice()).unwrap_or_default();
         if written.is_empty() && !file.route.is_refused() {
             let help = "add [[route]] with upstream = \"…\"";
@@ -52,6 +61,7 @@ impl Lowering<'_> {
             // When the upstreams themselves were refused, nobody knows which there would have been.
             whole: !file.upstream.is_refused(),
             server,
+            shared,
         };
         let mut made = Vec::new();
         for route in written {
@@ -73,7 +83,10 @@ impl Lowering<'_> {
         let methods = self.methods(route);
         let headers = self.headers(route);
         let action = self.action(known, span.clone(), route, &path);
-        let rewrite = self.rewrite(route, &path);
+        let rewrite = match self.rewrite(route, &path) {
+            Rewrite::None if matches!(action, Action::Files(_)) => content::below(&path),
+            written => written,
+        };
         self.no_effect(route, &action);
         let base = match action {
             Action::Upstream(index) => known.upstreams.get(index),
@@ -95,10 +108,13 @@ impl Lowering<'_> {
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
             error_pages: self.error_pages(route),
-            cache: None,
-            compress: None,
-            security: None,
-            cors: None,
+            cache: base.and_then(|_| self.route_cache(route, &known.shared.store, &known.shared.rules)),
+            compress: self.route_compress(known, route, base.is_some()),
+            security: match route.security_headers.written() {
+                None => known.server.security.clone(),
+                written => self.security(written),
+            },
+            cors: self.route_cors(known, route),
         };
         let errors = self.diagnostics[told..].iter().any(|told| told.severity == Severity::Error);
         let is_sound = !errors && !route.has_mistakes;
@@ -111,6 +127,31 @@ impl Lowering<'_> {
             }
             made.push(Made { route: plan, span: span.clone(), name: route.name.span(), is_sound });
         }
+    }
+
+    /// Redirects and fixed answers are too short to be compressed.
+    fn route_compress(
+        &mut self,
+        known: &Known<'_>,
+        route: &file::Route,
+        forwards: bool,
+    ) -> Option<Arc<Compress>> {
+        let has_bodies = forwards || !route.files.is_absent();
+        match route.compress.get() {
+            None => known.shared.compress.clone().filter(|_| has_bodies),
+            written => self.compress(written).filter(|_| has_bodies),
+        }
+    }
+
+    fn route_cors(&mut self, known: &Known<'_>, route: &file::Route) -> Option<Arc<Cors>> {
+        let Some(written) = route.cors.written() else { return known.shared.cors.clone() };
+        let cors = self.cors(Some(written))?;
+        let methods = route.method.get().map(|methods| methods.0.as_slice()).unwrap_or_default();
+        if !methods.is_empty() && methods.iter().all(|method| method.get_ref() != "OPTIONS") {
+            let help = "add \"OPTIONS\" to method: it is what preflights ask with";
+            self.warn(written.span(), "cors: no preflight reaches this route".to_owned(), help);
+        }
+        Some(cors)
     }
 
     fn hosts(&mut self, route: &file::Route) -> Vec<HostPattern> {
@@ -298,13 +339,14 @@ impl Lowering<'_> {
     ) -> Action {
         let written = [
             ("upstream", &route.upstream.span(), route.upstream.is_absent()),
+            ("files", &route.files.span(), route.files.is_absent()),
             ("redirect", &route.redirect.span(), route.redirect.is_absent()),
             ("respond", &route.respond.span(), route.respond.is_absent()),
         ];
         let mut written = written.iter().filter(|(_, _, absent)| !absent);
         match (written.next(), written.next()) {
             (None, _) => {
-                let help = "add upstream = \"…\", redirect = \"…\" or respond = …";
+                let help = "add upstream = \"…\", files = \"…\", redirect = \"…\" or respond = …";
                 self.error(span, "route does nothing".to_owned(), help);
             }
             (Some((one, _, _)), Some((other, at, _))) => {
@@ -318,6 +360,9 @@ impl Lowering<'_> {
         }
         if let Some(respond) = route.respond.get() {
             return self.respond(&respond.0);
+        }
+        if let Some(files) = route.files.get() {
+            return Action::Files(self.files(route, &files.0));
         }
         Action::Upstream(self.named_upstream(known, route))
     }

@@ -44,6 +44,7 @@ impl Lowering<'_> {
             watch: server.watch(),
             spin: server.spin().0,
             marks: self.marks(server),
+            // What is said about all routes is lowered with them.
             security: None,
         }
     }
