@@ -198,12 +198,17 @@ mod tests {
         for title in [
             "[server]",
             "[server.limits]",
+            "[server.security_headers.hsts]",
+            "[cache.disk]",
             "[[listener]]",
             "[upstream.NAME]",
             "[upstream.NAME.health]",
             "upstream.NAME.endpoints = [{ … }]",
             "[[route]]",
             "[route.retry]",
+            "[route.cache.key.query]",
+            "[route.compress.stored_level]",
+            "[route.files]",
         ] {
             assert!(page.contains(&format!("## `{title}`\n")), "{title} is missing:\n{page}");
         }

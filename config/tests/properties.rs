@@ -3,7 +3,7 @@
 use std::io;
 
 use proptest::prelude::*;
-use tidegate_config::{Diagnostics, Plan, parse, parse_endpoint, parse_listen};
+use tidegate_config::{Action, Diagnostics, Plan, parse, parse_endpoint, parse_listen};
 
 /// A file with most of the keys, for mutations to begin with.
 const WHOLE: &str = include_str!("whole.toml");
@@ -17,6 +17,9 @@ fn survives(text: &str) {
     let diagnostics: Diagnostics = match parse(text, "t.toml", &env, &read) {
         Ok(loaded) => {
             assert!(!loaded.warnings.has_errors());
+            for route in loaded.plan.routes.iter().filter(|route| route.cache.is_some()) {
+                assert!(loaded.plan.cache.memory_bytes > 0 && matches!(route.action, Action::Upstream(_)));
+            }
             for lines in prebuilt(&loaded.plan) {
                 are_lines(lines);
             }

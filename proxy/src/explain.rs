@@ -77,6 +77,7 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
         Action::Respond { status, content_type, .. } => {
             say("answer", format!("{status}, fixed body, {content_type}"));
         }
+        Action::Files(files) => say("answer", format!("a file of {}", files.root.display())),
         Action::Upstream(index) => upstream(live, exchange, route, *index, now, &mut say),
     }
     steps

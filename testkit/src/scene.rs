@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -365,7 +364,9 @@ fn plan(config: &str, files: &HashMap<String, String>) -> config::Plan {
         if config.contains("[[listener]]") { config.to_owned() } else { format!("{listener}{config}") };
     let read = |path: &Path| {
         let file = path.to_str().and_then(|path| files.get(path));
-        file.map(|text| text.as_bytes().to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let text = file.map(|text| text.as_bytes().to_vec());
+        // Files are given to a scene as text, folders as they are on disk.
+        text.map_or_else(|| std::fs::read(path), Ok)
     };
     match config::parse(&text, "tidegate.toml", &|_| None, &read) {
         Ok(loaded) => loaded.plan,

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading};
+use config::Cache;
 use proxy::Server;
 use proxy::control::note;
 use proxy::core::Shared;
@@ -91,6 +92,7 @@ impl Control {
             tracing::warn!("[server] admin stays as it is until the next start");
             plan.server.admin = before.plan.server.admin;
         }
+        keep_store(&mut plan.cache, &before.plan.cache);
         server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
         Ok(Reload::Applied)
     }
@@ -169,5 +171,40 @@ impl admin::Control for Control {
     fn explain(&self, question: &Question) -> Result<Explanation, String> {
         let head = head_of(&question.method, &question.url, &question.headers)?;
         Ok(explanation(&self.shared.live(), &head, self.shared.now()))
+    }
+}
+
+/// Keeps what the store cannot change while it runs: its parts, and where its tier on disk lies.
+fn keep_store(store: &mut Cache, before: &Cache) {
+    if store.shards != before.shards {
+        tracing::warn!("[cache] shards stays {} until the next start", before.shards);
+        store.shards = before.shards;
+    }
+    let path = |store: &Cache| store.disk.as_ref().map(|disk| disk.path.clone());
+    if path(store) != path(before) {
+        tracing::warn!("[cache] disk stays as it is until the next start");
+        store.disk.clone_from(&before.disk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_changes_its_size_but_neither_its_parts_nor_its_place() {
+        let store = |memory_bytes, shards, path: &str, bytes| {
+            let disk = (!path.is_empty()).then(|| config::Disk { path: path.into(), bytes });
+            Cache { memory_bytes, shards, disk }
+        };
+        for (mut wanted, before, kept) in [
+            (store(2, 8, "/a", 20), store(1, 4, "/a", 10), store(2, 4, "/a", 20)),
+            (store(2, 4, "/b", 20), store(1, 4, "/a", 10), store(2, 4, "/a", 10)),
+            (store(2, 4, "", 0), store(1, 4, "/a", 10), store(2, 4, "/a", 10)),
+            (store(2, 4, "/a", 20), store(1, 4, "", 0), store(2, 4, "", 0)),
+        ] {
+            keep_store(&mut wanted, &before);
+            assert_eq!(wanted, kept);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What browsers are told: security fields and CORS.
 
+use core::ops::Range;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl Lowering<'_> {
             add("referrer-policy", "Referrer-Policy", referrer_policy(*value));
         }
         if let Some(value) = security.permissions_policy().on() {
-            self.sendable("permissions_policy", &security.permissions_policy.span(), value);
+            self.sendable("permissions_policy", security.permissions_policy.span(), value);
             add("permissions-policy", "Permissions-Policy", value);
         }
         if !policy.is_empty() {
@@ -55,10 +56,10 @@ impl Lowering<'_> {
         Some(Arc::new(SecurityHeaders { lines, fields: fields.into(), hsts_line }))
     }
 
-    fn sendable(&mut self, key: &str, span: &Option<core::ops::Range<usize>>, value: &str) {
+    fn sendable(&mut self, key: &str, span: Option<Range<usize>>, value: &str) {
         if value.is_empty() || !is_value(value) || !value.is_ascii() {
             let help = "write plain ASCII without line breaks, and no blanks at the ends";
-            self.error(span.clone(), format!("security_headers.{key} cannot be sent"), help);
+            self.error(span, format!("security_headers.{key} cannot be sent"), help);
         }
     }
 
@@ -66,7 +67,7 @@ impl Lowering<'_> {
     fn content_policy(&mut self, security: &file::SecurityHeaders) -> (String, Option<&'static str>) {
         let mut policy = security.csp.get().cloned().unwrap_or_default();
         if let Some(csp) = security.csp.written() {
-            self.sendable("csp", &Some(csp.span()), csp.get_ref());
+            self.sendable("csp", Some(csp.span()), csp.get_ref());
             let names_frames = |directive: &str| {
                 let name = directive.split_ascii_whitespace().next().unwrap_or_default();
                 name.eq_ignore_ascii_case("frame-ancestors")
