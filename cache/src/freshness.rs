@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use wire::{Field, Headers};
 
 use crate::control::{Directives, MAX_SECONDS, delta_seconds};
-use crate::{Ask, Bypass, Rules, Terms, UnixMs, storable, vary};
+use crate::{Ask, Bypass, Rules, Storable, Terms, UnixMs, storable, vary};
 
 /// Longest lifetime that is guessed, however old the response's last change is: a day (RFC 9111 section 4.2.2 asks
 /// for no more than a tenth of that age).
@@ -113,9 +113,9 @@ fn decide_stale(terms: &Terms, ask: &Ask<'_>, now: UnixMs) -> Use {
 
 /// Whether a request may read along while another one's response comes in: the variant is its own, and what it gets
 /// needs no validation of its own (RFC 9111 section 4). Whoever may not has to look again.
-pub fn may_follow(terms: &Terms, ask: &Ask<'_>, now: UnixMs) -> bool {
-    terms.vary.as_deref().is_none_or(|spec| vary::matches(spec, ask))
-        && !matches!(decide(terms, ask, now), Use::Validate(_) | Use::Pass(_))
+pub fn may_follow(storable: &Storable, ask: &Ask<'_>, now: UnixMs) -> bool {
+    storable.vary.as_deref().is_none_or(|spec| vary::matches(spec, ask))
+        && !matches!(decide(&storable.terms, ask, now), Use::Validate(_) | Use::Pass(_))
 }
 
 /// Whether a stored response may stand in for an origin that failed (RFC 5861 section 4).

@@ -16,8 +16,19 @@ pub(crate) use head::{stored_lines, stored_values, write_line};
 /// Most tags of one response.
 pub const MAX_TAGS: usize = 64;
 
-/// When and for whom a stored response may be served. Moments are absolute.
+/// What may be kept of a response, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Storable {
+    /// When and for whom.
+    pub terms: Terms,
+    /// What it varies on: lower-case names, and this variant's values, in one buffer made by [`crate::vary`].
+    pub vary: Option<Box<[u8]>>,
+    /// Hashes of its tags (Cache-Tag, Surrogate-Key), in order, by [`tag_hash`].
+    pub tags: Box<[u64]>,
+}
+
+/// When and for whom a stored response may be served. Moments are absolute. A copy is cheap: entries keep them packed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Terms {
     /// Since when it has had its age: now − age on arrival (RFC 9111 section 4.2.3). Age at a moment = moment − this.
     pub born_ms: UnixMs,
@@ -38,10 +49,6 @@ pub struct Terms {
     pub etag: Option<wire::Span>,
     /// Last-Modified in Unix seconds, and its place in the stored head. Set by [`locate_validators`].
     pub last_modified: Option<(u64, wire::Span)>,
-    /// What it varies on: lower-case names, and this variant's values, in one buffer made by [`crate::vary`].
-    pub vary: Option<Box<[u8]>>,
-    /// Hashes of its tags (Cache-Tag, Surrogate-Key), in order, by [`tag_hash`].
-    pub tags: Box<[u64]>,
 }
 
 /// Judges a response to a GET, which may stand for a HEAD. `buf` is what `head` was parsed from. The positions of its
@@ -55,7 +62,7 @@ pub fn judge(
     buf: &[u8],
     rules: &Rules,
     times: Times,
-) -> Result<Terms, Bypass> {
+) -> Result<Storable, Bypass> {
     let age_ms = freshness::age_on_arrival_ms(&head.headers, buf, times);
     judge_aged(ask, head, buf, rules, times, age_ms)
 }
@@ -67,7 +74,7 @@ fn judge_aged(
     rules: &Rules,
     times: Times,
     age_ms: u64,
-) -> Result<Terms, Bypass> {
+) -> Result<Storable, Bypass> {
     let headers = &head.headers;
     let said = Directives::of_response(headers, buf);
     check_permission(ask, head, &said, rules)?;
@@ -97,11 +104,13 @@ fn judge_aged(
         public: is_for_authorised(&said),
         etag: None,
         last_modified: None,
-        vary,
-        tags,
     };
     let useful = !said.no_cache && times.arrived_ms < terms.stale_until_ms.max(terms.error_until_ms);
-    if useful || has_validator(headers, buf) { Ok(terms) } else { Err(Bypass::Expired) }
+    if useful || has_validator(headers, buf) {
+        Ok(Storable { terms, vary, tags })
+    } else {
+        Err(Bypass::Expired)
+    }
 }
 
 /// Whether the RFC lets a shared cache keep it at all.

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use wire::{Field, Limits, MAX_HEADERS, Method, ResponseHead, Span, encode};
 
-use super::{Terms, judge_aged};
+use super::{Storable, Terms, judge_aged};
 use crate::freshness::{self, Times, http_date_s};
 use crate::rules::SetCookie;
 use crate::{Ask, Bypass, Rules, UnixMs};
@@ -59,14 +59,13 @@ pub fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], out: &mut Vec<u8
 /// Why the response may not be kept any longer. `out` is its head all the same, for those who asked.
 pub fn refresh(
     ask: &Ask<'_>,
-    old: (&[u8], &Terms),
+    (old_head, old_vary): (&[u8], Option<&[u8]>),
     head: &ResponseHead,
     buf: &[u8],
     rules: &Rules,
     times: Times,
     out: &mut Vec<u8>,
-) -> Result<Terms, Bypass> {
-    let (old_head, old_terms) = old;
+) -> Result<Storable, Bypass> {
     out.clear();
     update_head(old_head, head, buf, out);
     let len = out.len();
@@ -81,11 +80,11 @@ pub fn refresh(
         _ => Err(Bypass::Malformed),
     };
     out.truncate(len);
-    let mut terms = judged?;
+    let mut storable = judged?;
     // Where nothing varies any more there is still only this variant's body.
-    terms.vary = terms.vary.or_else(|| old_terms.vary.clone());
-    locate_validators(&mut terms, out);
-    Ok(terms)
+    storable.vary = storable.vary.or_else(|| old_vary.map(Box::from));
+    locate_validators(&mut storable.terms, out);
+    Ok(storable)
 }
 
 /// Finds the validators in a stored head. Two lines of one are none: nobody knows which is meant.
