@@ -90,9 +90,13 @@ impl Bypass {
         self as usize
     }
 
-    /// Whether the next request for the key is likely to fare the same, so that it is worth remembering
-    /// (hit-for-miss). Not so what lies in one request, or in one attempt.
-    pub const fn is_lasting(self) -> bool {
+    /// Whether the next request for the key is likely to fare the same after an answer with this status, so that it
+    /// is worth remembering (hit-for-miss). Not so what lies in one request, in one attempt, or in an origin that
+    /// fails at the moment.
+    pub const fn is_lasting(self, status: u16) -> bool {
+        if status >= 500 {
+            return false;
+        }
         matches!(
             self,
             Self::Status

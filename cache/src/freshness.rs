@@ -1,6 +1,6 @@
 //! How old a response is, how long it is fresh, and what a request may be given of it (RFC 9111 section 4.2, RFC 5861).
 
-use std::time::UNIX_EPOCH;
+use core::time::Duration;
 
 use wire::{Field, Headers};
 
@@ -209,6 +209,19 @@ pub(crate) fn date_s(headers: &Headers, buf: &[u8], field: Field) -> Option<u64>
 /// A date of HTTP in any of its three forms (RFC 9110 section 5.6.7), in Unix seconds. `None`: it is none, or lies
 /// before 1970.
 pub fn http_date_s(value: &[u8]) -> Option<u64> {
-    let date = httpdate::parse_http_date(str::from_utf8(value).ok()?).ok()?;
-    Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
+    let moment = |text: &str| httpdate::parse_http_date(text).ok();
+    Some(moment(str::from_utf8(value).ok()?)?.duration_since(moment(EPOCH)?).ok()?.as_secs())
 }
+
+/// A moment as a date of HTTP. `None` past the year 9999, for which there is no such date.
+pub(crate) fn http_date(moment_ms: UnixMs) -> Option<String> {
+    let epoch = httpdate::parse_http_date(EPOCH).ok()?;
+    let within = moment_ms < MAX_DATE_MS;
+    within.then(|| httpdate::fmt_http_date(epoch + Duration::from_millis(moment_ms)))
+}
+
+/// The moment 0. Read like any other date, since nothing here may name a clock.
+const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
+
+/// The first moment of the year 10000.
+const MAX_DATE_MS: UnixMs = 253_402_300_800_000;

@@ -66,9 +66,17 @@ impl Why {
 }
 
 impl From<Bypass> for Why {
-    /// The word for a request that the cache had no part in.
+    /// The word for a request that the cache had no part in, or whose answer it did not keep.
     fn from(why: Bypass) -> Self {
-        if why == Bypass::Method { Self::Method } else { Self::Bypass }
+        match why {
+            Bypass::Method => Self::Method,
+            Bypass::Off
+            | Bypass::RequestBody
+            | Bypass::Upgrade
+            | Bypass::RequestNoStore
+            | Bypass::RequestCookie => Self::Bypass,
+            _ => Self::Miss,
+        }
     }
 }
 

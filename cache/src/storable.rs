@@ -93,7 +93,8 @@ fn judge_aged(
     let error_ms = window_ms(said.stale_if_error, rules.stale_if_error_ms);
 
     let born_ms = times.arrived_ms.saturating_sub(age_ms);
-    let fresh_until_ms = born_ms.saturating_add(lifetime_ms);
+    // In this order, so that an age that reaches back before 1970 counts whole.
+    let fresh_until_ms = times.arrived_ms.saturating_add(lifetime_ms).saturating_sub(age_ms);
     let terms = Terms {
         born_ms,
         fresh_until_ms,

@@ -427,11 +427,11 @@ impl Store {
     }
 
     /// What comes is not to be kept.
-    fn refuse(&self, hash: u64, filling: &Arc<Filling>, why: Bypass, now: UnixMs) {
+    fn refuse(&self, hash: u64, filling: &Arc<Filling>, (why, status): (Bypass, u16), now: UnixMs) {
         self.change(filling.url_hash, |shard, leaving| {
             shard.detach(hash, filling);
             shard.tally.refuse(why);
-            if why.is_lasting() {
+            if why.is_lasting(status) {
                 shard.notes.mark(hash, now, filling.limits.hit_for_miss_ms);
                 // It has taken the place of what was there before.
                 shard.forget(hash, &filling.key, leaving);

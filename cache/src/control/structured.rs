@@ -156,9 +156,10 @@ impl<'a> Input<'a> {
         let digits = self.while_true(|byte| byte.is_ascii_digit());
         let decimal = self.take(b'.');
         let fraction = if decimal { self.while_true(|byte| byte.is_ascii_digit()) } else { b"" };
-        let fits = match decimal {
-            true => digits.len() <= 12 && (1..=3).contains(&fraction.len()),
-            false => digits.len() <= 15,
+        let fits = if decimal {
+            digits.len() <= 12 && (1..=3).contains(&fraction.len())
+        } else {
+            digits.len() <= 15
         };
         if digits.is_empty() || !fits {
             return Err(NotDictionary);
@@ -219,6 +220,83 @@ impl<'a> Input<'a> {
             b'0' => Ok(Item::Boolean(false)),
             b'1' => Ok(Item::Boolean(true)),
             _ => Err(NotDictionary),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(value: &str) -> Result<Vec<(String, Item)>, NotDictionary> {
+        let mut members = Vec::new();
+        dictionary(value.as_bytes(), |name, item| {
+            members.push((String::from_utf8(name.to_vec()).unwrap(), item));
+        })?;
+        Ok(members)
+    }
+
+    /// RFC 9651 section 3.2.
+    #[test]
+    fn members_come_in_order_with_what_they_are() {
+        for (value, wanted) in [
+            ("", vec![]),
+            ("  ", vec![]),
+            ("a", vec![("a", Item::Boolean(true))]),
+            ("a=?0, b;x=1;y", vec![("a", Item::Boolean(false)), ("b", Item::Boolean(true))]),
+            ("a=1 ,\t b=-2", vec![("a", Item::Integer(1)), ("b", Item::Integer(-2))]),
+            ("a=999999999999999", vec![("a", Item::Integer(999_999_999_999_999))]),
+            (
+                "a=1.5, b=tok/en, c=:aGk=:, d=@1659578233",
+                vec![("a", Item::Another), ("b", Item::Another), ("c", Item::Another), ("d", Item::Another)],
+            ),
+            ("a=\"x, y=\\\"1\", *b=(1 \"2\";p 3)", vec![("a", Item::Another), ("*b", Item::Another)]),
+            ("a=%\"f%c3%bc\", b=()", vec![("a", Item::Another), ("b", Item::Another)]),
+        ] {
+            let wanted: Vec<_> = wanted.into_iter().map(|(name, item)| (name.to_owned(), item)).collect();
+            assert_eq!(parsed(value), Ok(wanted), "{value}");
+        }
+    }
+
+    /// RFC 9651 section 4.2: a mistake anywhere is a mistake of the whole field.
+    #[test]
+    fn a_mistake_anywhere_refuses_the_whole() {
+        for value in [
+            "A",
+            "1",
+            "=1",
+            "a,",
+            ",a",
+            "a,,b",
+            "a b",
+            "a=",
+            "a= 1",
+            "a=1 1",
+            "a=1.",
+            "a=.5",
+            "a=1.2345",
+            "a=-",
+            "a=1000000000000000",
+            "a=1234567890123.1",
+            "a=\"x",
+            "a=\"\\x\"",
+            "a=(1",
+            "a=(1\t2)",
+            "a=(1)(2)",
+            "a=?2",
+            "a=?",
+            "a=:x",
+            "a=:*:",
+            "a;=1",
+            "a;X",
+            "a=@1.5",
+            "a=%\"%C3\"",
+            "a=%x",
+            "a=\"\u{e9}\"",
+            "a==1",
+            "a\tb",
+        ] {
+            assert_eq!(parsed(value), Err(NotDictionary), "{value}");
         }
     }
 }

@@ -46,7 +46,7 @@ impl Reader {
                 state.sleep(self.seat, cx.waker());
                 return Poll::Pending;
             }
-            Progress::Open(head) | Progress::Passing(head, _) | Progress::Done(head, _) => {
+            Progress::Open(head) | Progress::Passing(head) | Progress::Done(head) => {
                 Begun::Streaming(Arc::clone(head))
             }
             Progress::Broken => Begun::Unshared(Bypass::Truncated),

@@ -32,11 +32,11 @@ pub(crate) enum Progress {
     /// It comes in to be kept, and all pieces stay for those who join.
     Open(Arc<Head>),
     /// It comes in and is not kept: a piece goes once everybody has read it, and nobody joins.
-    Passing(Arc<Head>, Bypass),
+    Passing(Arc<Head>),
     /// It has come in to be kept. Usually the store has it now, unless it was purged meanwhile.
     Whole(Arc<Entry>),
     /// It has come in and is not kept.
-    Done(Arc<Head>, Bypass),
+    Done(Arc<Head>),
     /// It has broken off.
     Broken,
     /// There was no body to wait for.
@@ -62,6 +62,8 @@ pub(crate) struct State {
     held_bytes: u64,
     /// What the budget has reserved for them.
     charged_bytes: u64,
+    /// Why nobody may join any more.
+    closed: Option<Bypass>,
     /// Whether pieces go when they have been read: `Piece::unread` is kept only then.
     passing: bool,
     seats: Vec<Seat>,
@@ -108,11 +110,7 @@ impl State {
     }
 
     fn sit(&mut self) -> u32 {
-        let out = match &self.progress {
-            Progress::Passing(_, why) | Progress::Done(_, why) => Some(*why),
-            Progress::Broken => Some(Bypass::Truncated),
-            _ => None,
-        };
+        let out = self.closed;
         self.present += 1;
         self.reading += u32::from(out.is_none());
         let seat = Seat { taken: true, out, ..Seat::default() };
@@ -220,18 +218,24 @@ impl State {
         Ok(())
     }
 
+    /// Everybody but the leader is to go their own way, also who comes late.
+    pub(crate) fn send_away(&mut self, why: Bypass) {
+        for (at, seat) in self.seats.iter_mut().enumerate() {
+            seat.out = (self.leader != Some(at as u32)).then_some(why);
+        }
+        self.reading = u32::from(self.leader.is_some());
+        self.closed = Some(why);
+    }
+
     /// The head has come.
     pub(crate) fn begin(&mut self, head: Arc<Head>, wakers: &mut Vec<Waker>) {
         self.progress = match &head.storable {
             Ok(_) => Progress::Open(head),
             Err(why) => {
                 let why = *why;
-                for (at, seat) in self.seats.iter_mut().enumerate() {
-                    seat.out = (self.leader != Some(at as u32)).then_some(why);
-                }
-                self.reading = u32::from(self.leader.is_some());
+                self.send_away(why);
                 self.passing = true;
-                Progress::Passing(head, why)
+                Progress::Passing(head)
             }
         };
         self.wake_readers(wakers);
@@ -250,7 +254,8 @@ impl State {
     /// It is not to be kept after all. What everybody has read goes; says how many bytes that had reserved.
     pub(crate) fn pass(&mut self, why: Bypass) -> u64 {
         let Progress::Open(head) = &self.progress else { return 0 };
-        self.progress = Progress::Passing(Arc::clone(head), why);
+        self.progress = Progress::Passing(Arc::clone(head));
+        self.closed = Some(why);
         self.count_unread();
         self.drop_read()
     }
@@ -283,8 +288,8 @@ impl State {
 
     /// Everything of what is not kept has come in.
     pub(crate) fn finish(&mut self, wakers: &mut Vec<Waker>) {
-        if let Progress::Passing(head, why) = &self.progress {
-            self.progress = Progress::Done(Arc::clone(head), *why);
+        if let Progress::Passing(head) = &self.progress {
+            self.progress = Progress::Done(Arc::clone(head));
         }
         self.wake_readers(wakers);
     }
@@ -299,6 +304,7 @@ impl State {
 
     pub(crate) fn breaks(&mut self, wakers: &mut Vec<Waker>) {
         self.progress = Progress::Broken;
+        self.closed = Some(Bypass::Truncated);
         self.wake_readers(wakers);
     }
 
@@ -360,7 +366,7 @@ impl State {
         }
         let flow = match &self.progress {
             _ if left => Some(Flow::More),
-            Progress::Whole(_) | Progress::Done(..) | Progress::Ended(Outcome::Entry { .. }) => {
+            Progress::Whole(_) | Progress::Done(_) | Progress::Ended(Outcome::Entry { .. }) => {
                 Some(Flow::Done)
             }
             // What came before the break is delivered first.

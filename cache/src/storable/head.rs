@@ -1,7 +1,5 @@
 //! The head as it is kept: status line and field lines, each ending in CR LF, ready to be sent.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use wire::{Field, Limits, MAX_HEADERS, Method, ResponseHead, Span, encode};
 
 use super::{Storable, Terms, judge_aged};
@@ -21,9 +19,10 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: Un
             write_line(out, name, line.value.of(buf));
         }
     }
-    if !head.headers.contains(Field::Date) {
-        let now = UNIX_EPOCH + Duration::from_millis(arrived_ms);
-        write_line(out, b"Date", httpdate::fmt_http_date(now).as_bytes());
+    if !head.headers.contains(Field::Date)
+        && let Some(date) = freshness::http_date(arrived_ms)
+    {
+        write_line(out, b"Date", date.as_bytes());
     }
 }
 
@@ -56,7 +55,7 @@ pub fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], out: &mut Vec<u8
 /// ([`condition::freshens`](crate::condition::freshens)). `out` is cleared first. The variant stays what it was.
 ///
 /// # Errors
-/// Why the response may not be kept any longer. `out` is its head all the same, for those who asked.
+/// Why the response may not be kept any longer. `out` is its head all the same, for the one who asked.
 pub fn refresh(
     ask: &Ask<'_>,
     (old_head, old_vary): (&[u8], Option<&[u8]>),
@@ -68,6 +67,12 @@ pub fn refresh(
 ) -> Result<Storable, Bypass> {
     out.clear();
     update_head(old_head, head, buf, out);
+    // A cookie that may not be dropped is for the one who asked, and then so is the whole.
+    if rules.set_cookie == SetCookie::Bypass {
+        for line in head.headers.all(Field::SetCookie) {
+            write_line(out, line.name.of(buf), line.value.of(buf));
+        }
+    }
     let len = out.len();
     out.extend_from_slice(b"\r\n");
     let limits = Limits { head_bytes: u32::MAX, headers: MAX_HEADERS as u16, ..Limits::default() };

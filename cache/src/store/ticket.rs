@@ -76,7 +76,7 @@ impl Ticket {
             }
         }
         if let Err(why) = head.storable {
-            self.store.refuse(self.hash, &self.filling, why, now);
+            self.store.refuse(self.hash, &self.filling, (why, head.status), now);
         }
         let head = Arc::new(head);
         // Nobody else sets it: there is one ticket.
@@ -93,14 +93,15 @@ impl Ticket {
         }
     }
 
-    /// A 304 has come: the same body under a new head, on new terms.
+    /// A 304 has come: the same body under a new head, on new terms ([`storable::refresh`](crate::storable::refresh)).
+    /// If it may not be kept any longer it is for the leader alone.
     ///
     /// # Panics
     /// When nothing is [stored](Ticket::stored): then there is nothing that a 304 could be about.
-    pub fn refresh(mut self, storable: &Storable, head: &[u8], now: UnixMs) -> Arc<Entry> {
+    pub fn refresh(mut self, storable: Result<Storable, Bypass>, head: &[u8], now: UnixMs) -> Arc<Entry> {
         self.used = true;
         let stored = Arc::clone(self.stored().expect("a 304 is about something that is stored"));
-        let entry = Entry::new(Parts {
+        let parts = |storable| Parts {
             key: stored.key(),
             url_len: self.filling.url_len,
             status: stored.status(),
@@ -108,10 +109,26 @@ impl Ticket {
             body: stored.body().clone(),
             storable,
             stored_ms: now,
-        });
-        let entry = self.store.keep_refreshed(self.hash, &self.filling, entry, &stored);
-        self.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false });
-        entry
+        };
+        match storable {
+            Ok(storable) => {
+                let entry = Entry::new(parts(&storable));
+                let entry = self.store.keep_refreshed(self.hash, &self.filling, entry, &stored);
+                self.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false });
+                entry
+            }
+            Err(why) => {
+                self.store.refuse(self.hash, &self.filling, (why, stored.status()), now);
+                let vary = stored.vary().map(Box::from);
+                let old = Storable { terms: stored.terms(), vary, tags: stored.tags().collect() };
+                let entry = Arc::new(Entry::new(parts(&old)));
+                self.filling.update(|state, wakers| {
+                    state.send_away(why);
+                    state.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false }, wakers);
+                });
+                entry
+            }
+        }
     }
 
     /// The origin has failed. What is stale stands in for everybody who waits, if it may, and is handed out; else
@@ -258,7 +275,7 @@ impl Writer {
     }
 
     fn stop_keeping(&self, why: Bypass) {
-        self.store.refuse(self.hash, &self.filling, why, self.begun_ms);
+        self.store.refuse(self.hash, &self.filling, (why, self.head.status), self.begun_ms);
         let freed = self.filling.update(|state, _| state.pass(why));
         self.filling.release(freed);
     }
