@@ -158,8 +158,7 @@ impl Entry {
     }
 
     /// The prebuilt head: status line and stored fields, each ending in CR LF, without the empty line that ends it;
-    /// without Age, Connection, Transfer-Encoding, and whatever differs by client. Content-Length is in it when the
-    /// origin named it.
+    /// without Age, Connection, Content-Length, Transfer-Encoding, and whatever else differs by client.
     #[inline]
     pub fn head(&self) -> &[u8] {
         &self.text[self.key_len as usize..][..self.head_len as usize]

@@ -7,13 +7,15 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use signals::request::Times;
+use signals::request::{Cached, Times};
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead};
+
+use crate::fill::Told;
 
 /// Buffers grown past this are not kept for the next request.
 const KEEP_BYTES: usize = 128 * 1024;
@@ -53,6 +55,12 @@ pub struct Exchange {
     pub is_trace_continued: bool,
     /// Endpoints that failed this request.
     pub tried: Tried,
+    /// The key in the cache.
+    pub key: Vec<u8>,
+    /// Why the cache has no part in the answer, if that is to be said.
+    pub says_bypass: Option<cache::Bypass>,
+    /// Where a fill tells what it knows, for whoever caused it.
+    pub told: Option<Told>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -83,7 +91,7 @@ pub struct Tried {
 }
 
 /// What is known about a request for the event at its end.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// Chosen route.
     pub route: Option<RouteSlot>,
@@ -114,6 +122,8 @@ pub struct Facts {
     pub answered: Option<Moment>,
     /// Times of the stages.
     pub times: Times,
+    /// What the cache had to do with the answer.
+    pub cached: Option<Cached>,
 }
 
 impl Exchange {
@@ -132,6 +142,9 @@ impl Exchange {
             traceparent: Vec::with_capacity(64),
             is_trace_continued: false,
             tried: Tried { ids: [EndpointId(0); MAX_TRIES], len: 0 },
+            key: Vec::new(),
+            says_bypass: None,
+            told: None,
             facts: Facts::default(),
         }
     }
@@ -171,6 +184,7 @@ impl Exchange {
             &mut self.download.bytes,
             &mut self.request_id,
             &mut self.traceparent,
+            &mut self.key,
         ] {
             if buffer.capacity() > KEEP_BYTES {
                 *buffer = Vec::new();
@@ -180,6 +194,8 @@ impl Exchange {
         self.upload.written = 0;
         self.download.written = 0;
         self.asker = None;
+        self.says_bypass = None;
+        self.told = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

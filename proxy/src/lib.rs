@@ -9,13 +9,16 @@
 //! One thread per core, each with its own runtime, listener sockets and pools ([`core::Core`]); what
 //! cores share is in [`core::Shared`]. [`server::Server`] starts, reloads and drains them all.
 
+mod cached;
 mod census;
 mod client;
 pub mod connection;
 pub mod control;
 pub mod core;
+mod deliver;
 pub mod exchange;
 pub mod explain;
+mod fill;
 pub mod forward;
 mod inbound;
 mod lines;

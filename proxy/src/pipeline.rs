@@ -1,6 +1,9 @@
 //! The page that a request reads, top to bottom: every decision that Tidegate takes about it, in
 //! the order in which it takes them. `tidegate explain` prints the same decisions for one request.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use config::Action;
 use signals::request::{Stage, Who};
 use traffic::Refusal;
@@ -8,6 +11,7 @@ use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
 use wire::{Field, Framing, Malformed, Method, uri};
 
+use crate::cached;
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
@@ -26,9 +30,10 @@ pub enum Stop {
 }
 
 /// Serves one request.
+#[allow(clippy::redundant_allocation)] // As the core holds it.
 pub async fn serve(
-    core: &Core,
-    live: &Live,
+    core: &Rc<Core>,
+    live: &Rc<Arc<Live>>,
     client: &mut Client,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
@@ -52,11 +57,16 @@ pub async fn serve(
         Action::Respond { status, body, content_type } => {
             respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
         }
-        // 4. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
+        Action::Files(_) => Err(Stop::Refused(Refusal::NoRoute)),
+        // 4. Is it in the cache, or on its way there? Else it is fetched, for everybody who asks.
+        // 5. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
         //    or open a tunnel.
         Action::Upstream(index) => {
-            let upstream = &live.upstreams[*index];
-            forward(To { core, live, route, upstream }, client, exchange).await
+            let to = To { core, live, route, upstream: &live.upstreams[*index] };
+            match &route.cache {
+                Some(cache) => cached::serve(to, cache, client, exchange).await,
+                None => forward(to, client, exchange).await,
+            }
         }
     }
 }

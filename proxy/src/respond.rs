@@ -152,7 +152,7 @@ async fn send(
 
 /// A request's body that nobody reads: what came of it is dropped; if all of it came, the
 /// connection stays usable, otherwise it ends with this answer (RFC 9112 section 9.3).
-fn settle_body(client: &mut Client, exchange: &mut Exchange) {
+pub(crate) fn settle_body(client: &mut Client, exchange: &mut Exchange) {
     if exchange.facts.tries > 0 {
         // A try has begun to read the body; where it stands is not known here.
         client.unread = exchange.head.framing != Framing::None;

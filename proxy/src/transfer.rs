@@ -21,6 +21,7 @@ use signals::request::Stage;
 use traffic::{Moment, Refusal};
 use wire::{BodyReader, Framing, Malformed, ResponseHead, Version, encode};
 
+use crate::cached;
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::Exchange;
@@ -487,6 +488,9 @@ impl<'a> Transfer<'a> {
         let now = self.core.now();
         facts.times.wait = now.since(facts.sent);
         facts.answered = Some(now);
+        if let Some(told) = &self.exchange.told {
+            told.set(Some(self.exchange.facts));
+        }
     }
 
     fn begin_delivery(
@@ -496,6 +500,7 @@ impl<'a> Transfer<'a> {
         len: usize,
     ) -> Result<Option<End>, Broken> {
         self.note_head();
+        cached::invalidate(self.core, self.route, self.exchange, bytes);
         self.state = State::Delivering;
         self.delivery = inbound::delivery(self.exchange);
         self.body = BodyReader::new(self.exchange.response.framing, &self.live.plan.server.limits.wire);

@@ -46,11 +46,13 @@ pub enum Refusal {
     UpgradeUnasked,
     /// Tidegate is shutting down and takes no new work.
     Draining,
+    /// The request wanted only what is in the cache, and that is nothing (RFC 9111 section 5.2.1.7).
+    NotCached,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -70,6 +72,7 @@ impl Refusal {
         Self::ResponseMalformed(Malformed::BadStatus),
         Self::UpgradeUnasked,
         Self::Draining,
+        Self::NotCached,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -94,6 +97,7 @@ impl Refusal {
             Self::ResponseMalformed(_) => 16,
             Self::UpgradeUnasked => 17,
             Self::Draining => 18,
+            Self::NotCached => 19,
         }
     }
 
@@ -119,6 +123,7 @@ impl Refusal {
             Self::ResponseMalformed(_) => "response_malformed",
             Self::UpgradeUnasked => "upgrade_unasked",
             Self::Draining => "draining",
+            Self::NotCached => "not_cached",
         }
     }
 
@@ -146,7 +151,7 @@ impl Refusal {
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
             | Self::UpgradeUnasked => 502,
-            Self::ConnectTimeout | Self::ResponseTimeout => 504,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::NotCached => 504,
         }
     }
 
@@ -172,6 +177,7 @@ impl Refusal {
                 "the application sent an answer that is not valid HTTP"
             }
             Self::Draining => "the server is shutting down",
+            Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }
 
