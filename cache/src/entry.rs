@@ -384,11 +384,12 @@ mod tests {
             etag: Some(Span::new(0, 70_000)),
             last_modified: Some((u64::from(u32::MAX) + 1, Span::new(3, 32))),
         };
+        let head = vec![b'h'; 70_000];
         let parts = |storable| Parts {
             key: b"k",
             url_len: 1,
             status: 200,
-            head: &[b'h'; 70_000],
+            head: &head,
             body: Body::Empty,
             storable,
             stored_ms: 5,

@@ -20,16 +20,16 @@ impl Ghost {
         }
         let before = core::mem::take(&mut self.places);
         self.places = vec![[0; WAYS]; wanted(entries)];
-        for print in before.iter().flat_map(|place| place.iter().rev()).filter(|print| **print != 0) {
-            self.remember(*print);
+        for mark in before.iter().flat_map(|place| place.iter().rev()).filter(|mark| **mark != 0) {
+            self.remember(*mark);
         }
     }
 
     /// Remembers it.
     pub fn insert(&mut self, hash: u64) {
-        let print = fingerprint(hash);
-        self.forget(print);
-        self.remember(print);
+        let mark = fingerprint(hash);
+        self.forget(mark);
+        self.remember(mark);
     }
 
     /// Whether it was remembered; it no longer is.
@@ -37,24 +37,24 @@ impl Ghost {
         self.forget(fingerprint(hash))
     }
 
-    fn remember(&mut self, print: u32) {
-        if let Some(place) = self.place(print) {
+    fn remember(&mut self, mark: u32) {
+        if let Some(place) = self.place(mark) {
             place.rotate_right(1);
-            place[0] = print;
+            place[0] = mark;
         }
     }
 
-    fn forget(&mut self, print: u32) -> bool {
-        let Some(place) = self.place(print) else { return false };
-        let Some(at) = place.iter().position(|other| *other == print) else { return false };
+    fn forget(&mut self, mark: u32) -> bool {
+        let Some(place) = self.place(mark) else { return false };
+        let Some(at) = place.iter().position(|other| *other == mark) else { return false };
         place[at..].rotate_left(1);
         place[WAYS - 1] = 0;
         true
     }
 
-    fn place(&mut self, print: u32) -> Option<&mut [u32; WAYS]> {
+    fn place(&mut self, mark: u32) -> Option<&mut [u32; WAYS]> {
         let last = self.places.len().wrapping_sub(1);
-        self.places.get_mut(print as usize & last)
+        self.places.get_mut(mark as usize & last)
     }
 
     /// Bytes that it would grow by to remember so many.
@@ -72,8 +72,8 @@ const fn wanted(entries: usize) -> usize {
 }
 
 const fn fingerprint(hash: u64) -> u32 {
-    let print = (hash >> 32) as u32;
-    if print == 0 { 1 } else { print }
+    let mark = (hash >> 32) as u32;
+    if mark == 0 { 1 } else { mark }
 }
 
 #[cfg(test)]

@@ -177,17 +177,18 @@ fn trace(objects: u32, len: usize) -> Vec<u32> {
 
 #[test]
 fn the_hit_ratio_is_that_of_a_plain_simulation() {
-    let (objects, len) = (4000, 40_000);
+    let (objects, len) = (20_000, 60_000);
     let trace = trace(objects, len);
     for (percent, shards) in [(1, 1), (10, 1), (10, 4)] {
         let room = (objects * percent / 100) as usize;
-        let mut simulation = Simulation { room, ..Simulation::default() };
-        let wanted = trace.iter().filter(|id| simulation.touch(**id)).count();
-        // The store is measured by what it holds, since it counts bytes and overheads.
         let world = World::sharded(room as u64 * (BODY as u64 + 420), shards);
         let hits = trace.iter().filter(|id| touch(&world, &format!("/{id}"))).count();
-        let (held, ratio) = (world.usage().entries, |hits: usize| hits as f64 / len as f64);
-        assert!((room as u64 * 9 / 10..=room as u64 * 11 / 10).contains(&held), "{held} of {room}");
-        assert!(ratio(hits) > ratio(wanted) - 0.01, "{percent} %: {} < {}", ratio(hits), ratio(wanted));
+        // The store counts bytes and overheads, so that it holds about as many as there is room for, not exactly.
+        let held = world.usage().entries as usize;
+        assert!((room * 9 / 10..=room * 11 / 10).contains(&held), "{held} of {room}");
+        let mut simulation = Simulation { room: held, ..Simulation::default() };
+        let wanted = trace.iter().filter(|id| simulation.touch(**id)).count();
+        let (hits, wanted) = (hits as f64 / len as f64, wanted as f64 / len as f64);
+        assert!(hits > wanted - 0.005, "{percent} %: {hits}, simulated {wanted}");
     }
 }

@@ -14,7 +14,7 @@ fn concurrent_misses_share_one_fill() {
     let world = World::new(1 << 20);
     let ticket = world.ticket("/x", &[]);
     let mut readers = vec![ticket.leader(), world.follow("/x"), world.follow("/x")];
-    readers.iter_mut().for_each(|reader| assert!(poll_head(reader).is_pending()));
+    assert!(readers.iter_mut().all(|reader| poll_head(reader).is_pending()));
     let mut writer = world.begin(ticket, FRESH);
     writer.push(b"one "[..].into());
     readers.push(world.follow("/x"));
@@ -27,7 +27,9 @@ fn concurrent_misses_share_one_fill() {
     let entry = writer.finish(world.now).expect("it is stored");
     assert_eq!(body(&entry), b"one two");
     let last = readers.pop().unwrap();
-    readers.iter_mut().for_each(|reader| assert_eq!(read(reader), (b"two".to_vec(), Some(Flow::Done))));
+    for reader in &mut readers {
+        assert_eq!(read(reader), (b"two".to_vec(), Some(Flow::Done)));
+    }
     let mut last = last;
     let Begun::Whole { entry: whole, stale: false } = head_of(&mut last) else { panic!("it is whole") };
     assert!(Arc::ptr_eq(&whole, &entry));

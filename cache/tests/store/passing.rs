@@ -97,7 +97,7 @@ fn an_answer_that_grows_too_large_goes_on_to_who_reads_it_at_the_pace_of_the_slo
     assert!(matches!(world.look("/x", &[]), Found::Follow(_)));
     writer.push(piece(1));
     assert!(matches!(world.look("/x", &[]), Found::Pass(_)), "who comes now goes another way");
-    let mut late = writer_filling(&writer, &slow);
+    let mut late = slow.filling().read_along().expect("there is a seat");
     assert!(matches!(head_of(&mut late), Begun::Unshared(Bypass::TooLarge)));
     assert_eq!(read(&mut fast).0.len(), 1);
     assert!(!is_ready(&mut writer), "the slow one has read nothing");
@@ -108,13 +108,6 @@ fn an_answer_that_grows_too_large_goes_on_to_who_reads_it_at_the_pace_of_the_slo
     assert!(writer.finish(world.now).is_none());
     assert_eq!((read(&mut fast).0.len(), read(&mut slow)), (9, (piece(9).to_vec(), Some(Flow::Done))));
     assert_eq!(world.usage().refused_total[Bypass::TooLarge.index()], 1);
-}
-
-fn writer_filling(
-    _writer: &tidegate_cache::store::Writer,
-    reader: &tidegate_cache::filling::Reader,
-) -> tidegate_cache::filling::Reader {
-    reader.filling().read_along().expect("there is a seat")
 }
 
 #[test]
@@ -151,7 +144,7 @@ fn without_room_an_answer_goes_on_one_piece_at_a_time() {
     let world = World::sharded(256 << 10, 1);
     // Somebody holds on to what has been sent away, and so to the memory.
     let held: Vec<_> =
-        (0..6).filter_map(|at| world.fill(&format!("/{at}"), &[], FRESH, &[b'x'; 40_000])).collect();
+        (0..6).filter_map(|at| world.fill(&format!("/{at}"), &[], FRESH, &vec![b'x'; 40_000])).collect();
     let ticket = world.ticket("/x", &[]);
     let mut leader = ticket.leader();
     let mut writer = world.begin(ticket, FRESH);

@@ -35,7 +35,7 @@ fn read_whole(reader: &mut Reader) -> (Vec<u8>, Flow) {
     loop {
         let mut out = Vec::with_capacity(4);
         let flow = wait(|cx| reader.poll_pieces(cx, &mut out));
-        out.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes.extend(out.iter().flat_map(|piece| piece.iter()));
         if flow != Flow::More {
             return (bytes, flow);
         }

@@ -95,8 +95,7 @@ impl World {
     /// Fills a path whole.
     pub fn fill(&self, path: &str, asked: &[&str], answer: &[&str], body: &[u8]) -> Option<Arc<Entry>> {
         let ticket = match self.look(path, asked) {
-            Found::Fill(ticket) => ticket,
-            Found::Stale { refresh: Some(ticket), .. } => ticket,
+            Found::Fill(ticket) | Found::Stale { refresh: Some(ticket), .. } => ticket,
             other => panic!("{path} is to be filled, and not {other:?}"),
         };
         let leader = ticket.leader();
@@ -171,7 +170,7 @@ pub fn read(reader: &mut Reader) -> (Vec<u8>, Option<Flow>) {
     loop {
         let mut out = Vec::with_capacity(3);
         let flow = reader.poll_pieces(&mut Context::from_waker(Waker::noop()), &mut out);
-        out.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes.extend(out.iter().flat_map(|piece| piece.iter()));
         match flow {
             Poll::Pending => return (bytes, None),
             Poll::Ready(Flow::More) => assert!(!out.is_empty(), "more is something"),
