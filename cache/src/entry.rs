@@ -1,48 +1,415 @@
 //! A stored response, shared by reference between cores.
+//!
+//! A million of them are kept, so what surrounds key, head and body is packed: one text for all that is bytes, moments
+//! as lapses of four bytes, validators as places in the head. [`Entry::terms`] unpacks without allocating.
 
+use core::any::Any;
+use core::fmt;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::Arc;
 
-use crate::{Key, Terms, UnixMs};
+use wire::Span;
 
-/// A stored response. Never changes but for what is counted in atomics: a refresh makes a new entry that shares the
-/// body.
-#[derive(Debug)]
+use crate::store::Budget;
+use crate::{Ask, Key, Storable, Terms, UnixMs, vary};
+
+/// A stored response. Never changes but for what is atomic: a refresh makes a new entry that shares the body.
+///
+/// What the store has let in is accounted until the last reference is gone, so that memory that a slow client holds
+/// on to is not given away twice.
 pub struct Entry {
-    /// Its key's bytes, for listing and comparing.
-    pub key: Box<[u8]>,
+    /// Key, head, spec of the variant, hashes of the tags.
+    text: Box<[u8]>,
+    body: Body,
+    /// Who accounts for it, once it is in a store.
+    budget: Option<Arc<Budget>>,
+    born_ms: UnixMs,
+    /// How long after `born_ms` it is fresh. Atomic for soft purges.
+    fresh: AtomicU32,
+    /// How long after that it may be served stale, so that a soft purge leaves it these windows.
+    stale: u32,
+    error: u32,
+    /// When it was stored, after `born_ms`.
+    stored: u32,
+    key_len: u32,
+    url_len: u32,
+    head_len: u32,
+    etag_start: u32,
+    changed_start: u32,
+    changed_s: u32,
+    etag_len: u16,
+    vary_len: u16,
+    status: u16,
+    changed_len: u8,
+    flags: AtomicU8,
+}
+
+const ALWAYS_VALIDATE: u8 = 1;
+const NEVER_STALE: u8 = 2;
+const PUBLIC: u8 = 4;
+/// This entry accounts for the body, too, and not another one that shares it.
+const HAS_BODY: u8 = 8;
+
+/// What an entry is made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The key's bytes.
+    pub key: &'a [u8],
     /// How many of them are the URL.
     pub url_len: u32,
     /// The status.
     pub status: u16,
-    /// The prebuilt head: status line and stored fields, each ending in CR LF, without the empty line that ends it;
-    /// without Age, Connection, Transfer-Encoding, and whatever differs by client. Content-Length is in it when the
-    /// length is known.
-    pub head: Box<[u8]>,
+    /// The prebuilt head, see [`Entry::head`].
+    pub head: &'a [u8],
     /// The body.
     pub body: Body,
     /// When and for whom it may be served.
-    pub terms: Terms,
-    /// When it was stored.
+    pub storable: &'a Storable,
+    /// When it is stored.
     pub stored_ms: UnixMs,
 }
 
-/// A body in pieces, as they came. Cloning shares them.
+/// A body. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Body {
-    /// The pieces, none of them empty.
-    pub pieces: Arc<[Arc<[u8]>]>,
-    /// Bytes of all of them.
-    pub len: u64,
+pub enum Body {
+    /// No bytes.
+    #[default]
+    Empty,
+    /// In one piece.
+    Piece(Arc<[u8]>),
+    /// In pieces, as they came.
+    Pieces(Arc<Pieces>),
+    /// Not in memory: what a lower tier answered with.
+    Elsewhere(Arc<dyn Place>),
+}
+
+/// Several pieces, none of them empty.
+#[derive(Debug)]
+pub struct Pieces {
+    list: Box<[Arc<[u8]>]>,
+    len: u64,
+    allocated_bytes: u64,
+}
+
+/// Where a body lies that is not in memory. Only who made it knows how to send it.
+pub trait Place: Any + Send + Sync + fmt::Debug {
+    /// Bytes of the body.
+    fn len_bytes(&self) -> u64;
 }
 
 impl Entry {
-    /// Bytes that it is accounted with: key, head, body and everything around them.
+    /// Makes an entry. Nobody accounts for it before it is in a store.
+    pub fn new(parts: Parts<'_>) -> Self {
+        let Parts { key, url_len, status, head, body, storable, stored_ms } = parts;
+        let Storable { terms, vary, tags } = storable;
+        let spec = vary.as_deref().unwrap_or_default();
+        let mut text = Vec::with_capacity(key.len() + head.len() + spec.len() + tags.len() * 8);
+        text.extend_from_slice(key);
+        text.extend_from_slice(head);
+        text.extend_from_slice(spec);
+        tags.iter().for_each(|tag| text.extend_from_slice(&tag.to_le_bytes()));
+        let etag = terms.etag.filter(|etag| u16::try_from(etag.len()).is_ok()).unwrap_or_default();
+        let (changed_s, changed) = terms
+            .last_modified
+            .filter(|(at, span)| u32::try_from(*at).is_ok() && u8::try_from(span.len()).is_ok())
+            .unwrap_or_default();
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        Self {
+            text: text.into_boxed_slice(),
+            body,
+            budget: None,
+            born_ms: terms.born_ms,
+            fresh: AtomicU32::new(pack(terms.fresh_until_ms.saturating_sub(terms.born_ms))),
+            stale: pack(terms.stale_until_ms.saturating_sub(terms.fresh_until_ms)),
+            error: pack(terms.error_until_ms.saturating_sub(terms.fresh_until_ms)),
+            stored: pack(stored_ms.saturating_sub(terms.born_ms)),
+            key_len: key.len() as u32,
+            url_len,
+            head_len: head.len() as u32,
+            etag_start: etag.start(),
+            changed_start: changed.start(),
+            changed_s: changed_s as u32,
+            etag_len: etag.len() as u16,
+            // No more than `vary::MAX_SPEC_BYTES`.
+            vary_len: spec.len() as u16,
+            status,
+            changed_len: changed.len() as u8,
+            flags: AtomicU8::new(
+                flag(terms.always_validate, ALWAYS_VALIDATE)
+                    | flag(terms.never_stale, NEVER_STALE)
+                    | flag(terms.public, PUBLIC),
+            ),
+        }
+    }
+
+    /// Its key's bytes, for listing and comparing.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        &self.text[..self.key_len as usize]
+    }
+
+    /// The URL: what its key begins with.
+    pub fn url(&self) -> &[u8] {
+        &self.text[..self.url_len as usize]
+    }
+
+    /// The status.
+    #[inline]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The prebuilt head: status line and stored fields, each ending in CR LF, without the empty line that ends it;
+    /// without Age, Connection, Content-Length, Transfer-Encoding, and whatever else differs by client.
+    #[inline]
+    pub fn head(&self) -> &[u8] {
+        &self.text[self.key_len as usize..][..self.head_len as usize]
+    }
+
+    /// The body.
+    #[inline]
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// When and for whom it may be served.
+    #[inline]
+    pub fn terms(&self) -> Terms {
+        let flags = self.flags.load(Relaxed);
+        let fresh_until_ms = self.born_ms.saturating_add(unpack(self.fresh.load(Relaxed)));
+        let until = |lapse| fresh_until_ms.saturating_add(unpack(lapse));
+        let span = |start: u32, len: u32| Span::new(start, start + len);
+        Terms {
+            born_ms: self.born_ms,
+            fresh_until_ms,
+            stale_until_ms: until(self.stale),
+            error_until_ms: until(self.error),
+            always_validate: flags & ALWAYS_VALIDATE != 0,
+            never_stale: flags & NEVER_STALE != 0,
+            public: flags & PUBLIC != 0,
+            etag: (self.etag_len > 0).then(|| span(self.etag_start, self.etag_len.into())),
+            last_modified: (self.changed_len > 0)
+                .then(|| (self.changed_s.into(), span(self.changed_start, self.changed_len.into()))),
+        }
+    }
+
+    /// What it varies on, made by [`crate::vary`].
+    #[inline]
+    pub fn vary(&self) -> Option<&[u8]> {
+        let start = (self.key_len + self.head_len) as usize;
+        (self.vary_len > 0).then(|| &self.text[start..][..self.vary_len.into()])
+    }
+
+    /// Hashes of its tags, in order.
+    pub fn tags(&self) -> impl Iterator<Item = u64> {
+        let start = (self.key_len + self.head_len) as usize + usize::from(self.vary_len);
+        let (tags, _) = self.text[start..].as_chunks();
+        tags.iter().map(|tag| u64::from_le_bytes(*tag))
+    }
+
+    /// When it was stored.
+    pub const fn stored_ms(&self) -> UnixMs {
+        self.born_ms.saturating_add(unpack(self.stored))
+    }
+
+    /// Bytes that it is accounted with: key, head, body and everything around them but its place in the store.
     pub fn cost_bytes(&self) -> u64 {
-        todo!()
+        self.own_bytes() + self.body.allocated_bytes()
     }
 
     /// Whether it answers this key (two keys may share a hash).
-    pub fn is_for(&self, _key: &Key<'_>) -> bool {
-        todo!()
+    #[inline]
+    pub fn is_for(&self, key: &Key<'_>) -> bool {
+        self.url_len == key.url_len && self.key() == key.bytes
+    }
+
+    /// Whether it is the variant that a request gets.
+    #[inline]
+    pub fn fits(&self, ask: &Ask<'_>) -> bool {
+        self.vary().is_none_or(|spec| vary::matches(spec, ask))
+    }
+
+    /// Bytes without the body.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        own_bytes(self.text.len())
+    }
+
+    /// From now on `budget` has reserved [`Entry::cost_bytes`], or only [`Entry::own_bytes`] if the body is another
+    /// entry's to account for.
+    pub(crate) fn account(&mut self, budget: &Arc<Budget>, with_body: bool) {
+        self.budget = Some(Arc::clone(budget));
+        if with_body {
+            *self.flags.get_mut() |= HAS_BODY;
+        }
+    }
+
+    /// Leaves the body to be accounted for by another entry that shares it. Whether it was this one's.
+    pub(crate) fn leave_body(&self) -> bool {
+        self.flags.fetch_and(!HAS_BODY, Relaxed) & HAS_BODY != 0
+    }
+
+    /// Makes it stale, if it is not already: a soft purge.
+    pub(crate) fn expire(&self, now: UnixMs) {
+        self.fresh.fetch_min(pack(now.saturating_sub(self.born_ms)), Relaxed);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(budget) = &self.budget else { return };
+        let body = if self.leave_body() { self.body.allocated_bytes() } else { 0 };
+        budget.release(self.own_bytes() + body);
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("key", &String::from_utf8_lossy(self.key()))
+            .field("status", &self.status)
+            .field("len_bytes", &self.body.len_bytes())
+            .field("terms", &self.terms())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    /// From pieces. Empty ones are left out.
+    pub fn from_pieces(pieces: impl IntoIterator<Item = Arc<[u8]>>) -> Self {
+        let mut pieces: Vec<Arc<[u8]>> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+        if pieces.len() <= 1 {
+            return pieces.pop().map_or(Self::Empty, Self::Piece);
+        }
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let around = allocated(size_of::<Pieces>() + 16) + allocated(pieces.len() * size_of::<Arc<[u8]>>());
+        let allocated_bytes = around + pieces.iter().map(|piece| piece_bytes(piece.len())).sum::<u64>();
+        Self::Pieces(Arc::new(Pieces { list: pieces.into_boxed_slice(), len, allocated_bytes }))
+    }
+
+    /// Bytes of the body.
+    #[inline]
+    pub fn len_bytes(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Piece(piece) => piece.len() as u64,
+            Self::Pieces(pieces) => pieces.len,
+            Self::Elsewhere(place) => place.len_bytes(),
+        }
+    }
+
+    /// The pieces in memory; none where it lies elsewhere.
+    #[inline]
+    pub fn pieces(&self) -> &[Arc<[u8]>] {
+        match self {
+            Self::Empty | Self::Elsewhere(_) => &[],
+            Self::Piece(piece) => core::slice::from_ref(piece),
+            Self::Pieces(pieces) => &pieces.list,
+        }
+    }
+
+    /// Where it lies, if not in memory: downcast it to what the tier that answered makes.
+    pub fn place(&self) -> Option<&dyn Any> {
+        match self {
+            Self::Elsewhere(place) => Some(&**place as &dyn Any),
+            _ => None,
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn allocated_bytes(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Piece(piece) => piece_bytes(piece.len()),
+            Self::Pieces(pieces) => pieces.allocated_bytes,
+            Self::Elsewhere(place) => allocated(16 + size_of_val(&**place)),
+        }
+    }
+}
+
+/// Bytes of an entry without its body, if its texts have this length.
+pub(crate) fn own_bytes(text_len: usize) -> u64 {
+    allocated(size_of::<Entry>() + 16) + allocated(text_len)
+}
+
+/// Bytes of a shared piece of this length.
+pub(crate) fn piece_bytes(len: usize) -> u64 {
+    allocated(len + 16)
+}
+
+/// What an allocator takes for so many bytes: a header of eight, and whole units of sixteen.
+pub(crate) const fn allocated(bytes: usize) -> u64 {
+    if bytes == 0 { 0 } else { (bytes as u64 + 8).next_multiple_of(16) }
+}
+
+const IN_SECONDS: u32 = 1 << 31;
+
+/// Milliseconds in four bytes: exact for 24 days, then in whole seconds.
+fn pack(lapse_ms: u64) -> u32 {
+    match u32::try_from(lapse_ms) {
+        Ok(exact) if exact < IN_SECONDS => exact,
+        _ => IN_SECONDS | (lapse_ms / 1000).min(u64::from(IN_SECONDS - 1)) as u32,
+    }
+}
+
+const fn unpack(lapse: u32) -> u64 {
+    let value = (lapse & !IN_SECONDS) as u64;
+    if lapse & IN_SECONDS == 0 { value } else { value * 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lapses_are_exact_for_weeks_and_whole_seconds_after_that() {
+        for exact in [0, 1, 999, 86_400_000, u64::from(IN_SECONDS) - 1] {
+            assert_eq!(unpack(pack(exact)), exact);
+        }
+        let year_ms = 365 * 86_400_000 + 999;
+        assert_eq!(unpack(pack(year_ms)), year_ms - 999);
+        assert_eq!(unpack(pack(u64::MAX)), u64::from(IN_SECONDS - 1) * 1000);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_packed_form_is_left_out_and_not_cut_off() {
+        let terms = Terms {
+            born_ms: 5,
+            fresh_until_ms: 6,
+            stale_until_ms: 7,
+            error_until_ms: 8,
+            always_validate: false,
+            never_stale: true,
+            public: false,
+            etag: Some(Span::new(0, 70_000)),
+            last_modified: Some((u64::from(u32::MAX) + 1, Span::new(3, 32))),
+        };
+        let head = vec![b'h'; 70_000];
+        let parts = |storable| Parts {
+            key: b"k",
+            url_len: 1,
+            status: 200,
+            head: &head,
+            body: Body::Empty,
+            storable,
+            stored_ms: 5,
+        };
+        let storable = Storable { terms, vary: None, tags: Box::new([1, u64::MAX]) };
+        let entry = Entry::new(parts(&storable));
+        assert_eq!(entry.terms(), Terms { etag: None, last_modified: None, ..terms });
+        assert_eq!(entry.tags().collect::<Vec<_>>(), [1, u64::MAX]);
+        let etag = Some(Span::new(10, 65_000));
+        let terms = Terms { etag, last_modified: None, ..terms };
+        let storable = Storable { terms, ..storable.clone() };
+        assert_eq!(Entry::new(parts(&storable)).terms(), storable.terms);
+    }
+
+    #[test]
+    fn a_body_leaves_out_empty_pieces_and_knows_its_length() {
+        let piece = |len: usize| -> Arc<[u8]> { vec![0; len].into() };
+        let lens = |lens: &[usize]| Body::from_pieces(lens.iter().map(|len| piece(*len)));
+        assert!(matches!(lens(&[0, 0]), Body::Empty));
+        assert!(matches!(lens(&[0, 3]), Body::Piece(_)));
+        let several = lens(&[1, 0, 2, 3]);
+        assert_eq!((several.len_bytes(), several.pieces().len()), (6, 3));
     }
 }

@@ -8,7 +8,7 @@
 //!                                                          ├─► Follow: read along while another request fills
 //!                                                          ├─► Fill, Revalidate: ask the origin, detached from the client
 //!                                                          └─► Pass: forward as if there were no cache
-//!  response head ──► storable::judge ──► Terms or Bypass ──► Filling ──► Entry
+//!  response head ──► storable::judge ──► Storable or Bypass ──► Filling ──► Entry
 //! ```
 
 #![forbid(unsafe_code)]
@@ -33,9 +33,11 @@ pub mod vary;
 pub use ask::Ask;
 pub use bypass::Bypass;
 pub use entry::{Body, Entry};
+pub use filling::{Begun, Filling, Flow, Head, Reader};
 pub use key::Key;
 pub use rules::Rules;
 pub use storable::{Storable, Terms};
+pub use store::{Found, Store, Ticket, Writer};
 
 /// Milliseconds since 1970-01-01 UTC, from a clock that does not step while the process runs.
 pub type UnixMs = u64;

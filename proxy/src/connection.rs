@@ -1,6 +1,7 @@
 //! The life of a client connection: head after head, until one side has had enough.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use signals::request::{Finished, Stage, Who};
@@ -65,9 +66,10 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
 
 /// Serves one request and says how it went: the one place that turns refusals into responses, and
 /// that tells signals.
+#[allow(clippy::redundant_allocation)] // As the core holds it.
 async fn one(
-    core: &Core,
-    live: &Live,
+    core: &Rc<Core>,
+    live: &Rc<Arc<Live>>,
     client: &mut Client,
     exchange: &mut Exchange,
     refusal: Option<Refusal>,
@@ -109,7 +111,8 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::OriginRefused
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
-        | Refusal::Draining => (Who::Tidegate, Stage::Route),
+        | Refusal::Draining
+        | Refusal::NotCached => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
@@ -147,6 +150,7 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
         received_bytes: facts.received_bytes,
         sent_bytes: facts.sent_bytes,
         times: facts.times,
+        cached: facts.cached,
         client: exchange.asker.map(|asker| asker.ip),
         method: if parsed { exchange.head.method_name.of(input) } else { b"" },
         target: if parsed { exchange.target() } else { first_line(input) },

@@ -9,9 +9,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use cache::UnixMs;
 use signals::{Shard, Signals};
 use tokio::time::Instant;
 use traffic::Moment;
@@ -47,16 +48,22 @@ pub struct Shared {
     pub turned_away: AtomicUsize,
     /// Client connections open, by client.
     pub census: Census,
+    /// What is stored, for all routes.
+    pub cache: cache::Store,
     /// Threads of the data plane.
     pub threads: usize,
     /// Where moments are counted from.
     pub start: Instant,
+    /// The same moment on the wall's clock, in milliseconds since 1970.
+    epoch_ms: u64,
 }
 
 impl Shared {
     /// The state before the first connection.
     pub fn new(live: Live, signals: Arc<Signals>) -> Arc<Self> {
         let threads = live.plan.server.threads;
+        let config::Cache { memory_bytes, shards, .. } = live.plan.cache;
+        let cache = cache::Store::new(memory_bytes, shards, fastrand::u64(..));
         Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             generation: AtomicU64::new(0),
@@ -66,8 +73,12 @@ impl Shared {
             connections: AtomicUsize::new(0),
             turned_away: AtomicUsize::new(0),
             census: Census::default(),
+            cache,
             threads,
             start: Instant::now(),
+            epoch_ms: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as u64),
         })
     }
 
@@ -201,6 +212,11 @@ impl Core {
     /// Now, for the brains.
     pub fn now(&self) -> Moment {
         self.shared.now()
+    }
+
+    /// Now on a wall's clock that does not step, for the cache.
+    pub fn unix_ms(&self) -> UnixMs {
+        self.shared.epoch_ms + self.shared.now().0 / 1_000_000
     }
 
     /// Milliseconds since the start, coarse and free.

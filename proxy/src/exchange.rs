@@ -7,13 +7,15 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use signals::request::Times;
+use signals::request::{Cached, Times};
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead};
+
+use crate::fill::Told;
 
 /// Buffers grown past this are not kept for the next request.
 const KEEP_BYTES: usize = 128 * 1024;
@@ -55,6 +57,12 @@ pub struct Exchange {
     pub is_preflight: bool,
     /// Endpoints that failed this request.
     pub tried: Tried,
+    /// The key in the cache.
+    pub key: Vec<u8>,
+    /// Why the cache has no part in the answer, if that is to be said.
+    pub says_bypass: Option<cache::Bypass>,
+    /// Where a fill tells what it knows, for whoever caused it.
+    pub told: Option<Told>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -85,7 +93,7 @@ pub struct Tried {
 }
 
 /// What is known about a request for the event at its end.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// Chosen route.
     pub route: Option<RouteSlot>,
@@ -116,6 +124,8 @@ pub struct Facts {
     pub answered: Option<Moment>,
     /// Times of the stages.
     pub times: Times,
+    /// What the cache had to do with the answer.
+    pub cached: Option<Cached>,
 }
 
 impl Exchange {
@@ -135,6 +145,9 @@ impl Exchange {
             is_trace_continued: false,
             is_preflight: false,
             tried: Tried { ids: [EndpointId(0); MAX_TRIES], len: 0 },
+            key: Vec::new(),
+            says_bypass: None,
+            told: None,
             facts: Facts::default(),
         }
     }
@@ -174,6 +187,7 @@ impl Exchange {
             &mut self.download.bytes,
             &mut self.request_id,
             &mut self.traceparent,
+            &mut self.key,
         ] {
             if buffer.capacity() > KEEP_BYTES {
                 *buffer = Vec::new();
@@ -184,6 +198,8 @@ impl Exchange {
         self.download.written = 0;
         self.asker = None;
         self.is_preflight = false;
+        self.says_bypass = None;
+        self.told = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

@@ -1,6 +1,8 @@
 //! Sending a request to an endpoint of its upstream: pick, try, judge, retry within the budget.
 
 use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use signals::request::{Stage, Who};
@@ -37,9 +39,10 @@ const FREE_STALE_TRIES: u8 = 2;
 #[derive(Clone, Copy, Debug)]
 pub struct To<'a> {
     /// The core.
-    pub core: &'a Core,
+    pub core: &'a Rc<Core>,
     /// The configuration that the request began with.
-    pub live: &'a Live,
+    #[allow(clippy::redundant_allocation)] // As the core holds it.
+    pub live: &'a Rc<Arc<Live>>,
     /// Its route.
     pub route: &'a config::Route,
     /// Its upstream.
@@ -183,7 +186,11 @@ async fn attempt(
         Failed::Again(Again { refusal, unsent: true, replayable: true, stale: false })
     })?;
     exchange.facts.reused = reused;
-    let cookie = sticky::cookie(&to.upstream.plan, &lease);
+    // What everybody gets must not bind anybody to an endpoint.
+    let cookie = match client.stream {
+        Stream::Fill(_) => None,
+        _ => sticky::cookie(&to.upstream.plan, &lease),
+    };
     let (result, replayable) =
         transfer(to, client, exchange, &mut link, endpoint.id(), cookie.as_deref()).await;
     if result.is_err() {

@@ -1,6 +1,7 @@
 //! The response as the client gets it: every field written anew, framed for what the client
 //! speaks, the marks of this hop added.
 
+use cache::status::{self, Forwarded, Outcome};
 use wire::{Field, Framing, Method, Version, encode};
 
 use crate::browser::{self, Varies};
@@ -78,6 +79,10 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     }
     length(out, hop, exchange, buffer);
     tail(out, hop.live, exchange, response.version);
+    if let Some(why) = exchange.says_bypass {
+        let forwarded = Forwarded { why: why.into(), status: None, stored: false, collapsed: false };
+        status::write(Outcome::Forwarded(forwarded), None, Some(why.code()), out);
+    }
     if let Some(cookie) = hop.sticky {
         field(out, b"Set-Cookie", cookie);
     }

@@ -10,15 +10,18 @@
 //! cores share is in [`core::Shared`]. [`server::Server`] starts, reloads and drains them all.
 
 mod browser;
+mod cached;
 mod census;
 mod client;
 pub mod compress;
 pub mod connection;
 pub mod control;
 pub mod core;
+mod deliver;
 pub mod exchange;
 pub mod explain;
 mod files;
+mod fill;
 pub mod forward;
 mod inbound;
 mod lines;

@@ -1,6 +1,9 @@
 //! The page that a request reads, top to bottom: every decision that Tidegate takes about it, in
 //! the order in which it takes them. `tidegate explain` prints the same decisions for one request.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use config::Action;
 use signals::request::{Stage, Who};
 use traffic::Refusal;
@@ -9,6 +12,7 @@ use traffic::route::{NoRoute, Params, Query, RouteId};
 use wire::{Field, Framing, Malformed, Method, uri};
 
 use crate::browser;
+use crate::cached;
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
@@ -28,9 +32,10 @@ pub enum Stop {
 }
 
 /// Serves one request.
+#[allow(clippy::redundant_allocation)] // As the core holds it.
 pub async fn serve(
-    core: &Core,
-    live: &Live,
+    core: &Rc<Core>,
+    live: &Rc<Arc<Live>>,
     client: &mut Client,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
@@ -60,11 +65,15 @@ pub async fn serve(
             respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
         }
         Action::Files(folder) => files::serve(core, live, client, exchange, route, folder).await,
-        // 5. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
+        // 5. Is it in the cache, or on its way there? Else it is fetched, for everybody who asks.
+        // 6. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
         //    or open a tunnel.
         Action::Upstream(index) => {
-            let upstream = &live.upstreams[*index];
-            forward(To { core, live, route, upstream }, client, exchange).await
+            let to = To { core, live, route, upstream: &live.upstreams[*index] };
+            match &route.cache {
+                Some(cache) => cached::serve(to, cache, client, exchange).await,
+                None => forward(to, client, exchange).await,
+            }
         }
     }
 }

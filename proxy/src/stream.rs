@@ -15,6 +15,8 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::fill::Sink;
+
 /// A connection's byte stream.
 #[derive(Debug)]
 pub enum Stream {
@@ -27,6 +29,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// In-memory pipe of the scenes.
     Memory(DuplexStream),
+    /// The cache, which is the client of a fill.
+    Fill(Box<Sink>),
 }
 
 impl Stream {
@@ -43,6 +47,7 @@ impl Stream {
             Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             Self::Tcp(stream) => poll_io(stream, cx, Interest::READABLE, full, |fd| receive(fd, buf)),
             Self::Unix(stream) => poll_io(stream, cx, Interest::READABLE, full, |fd| receive(fd, buf)),
+            Self::Fill(sink) => sink.poll_read(cx),
             Self::Memory(stream) => {
                 let mut buf = ReadBuf::new(buf);
                 ready!(Pin::new(stream).poll_read(cx, &mut buf))?;
@@ -65,6 +70,7 @@ impl Stream {
             Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send(fd, buf)),
             Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send(fd, buf)),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Fill(sink) => sink.poll_write(cx, &[IoSlice::new(buf)]),
         }
     }
 
@@ -75,19 +81,28 @@ impl Stream {
         head: &[u8],
         body: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let slices = [IoSlice::new(head), IoSlice::new(body)];
+        self.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+    }
+
+    /// Writes as much of some slices as the stream takes now, in one call.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         if let Self::Fresh(socket) = self {
-            match try_fresh(socket.as_ref(), |socket| send_both(socket, &slices)) {
+            match try_fresh(socket.as_ref(), |socket| send_all(socket, slices)) {
                 Some(result) => return Poll::Ready(result),
                 None => self.register()?,
             }
         }
-        let full = head.len() + body.len();
+        let full = slices.iter().map(|slice| slice.len()).sum();
         match self {
             Self::Fresh(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-            Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_both(fd, &slices)),
-            Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_both(fd, &slices)),
-            Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, &slices),
+            Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_all(fd, slices)),
+            Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_all(fd, slices)),
+            Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Fill(sink) => sink.poll_write(cx, slices),
         }
     }
 
@@ -106,6 +121,7 @@ impl Stream {
             Self::Tcp(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_more(fd, buf)),
             Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_more(fd, buf)),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Fill(sink) => sink.poll_write(cx, &[IoSlice::new(buf)]),
         }
     }
 
@@ -143,6 +159,8 @@ impl Stream {
                     read => Pin::new(stream).poll_write(cx, &scratch[..read]),
                 }
             }
+            // Files are not cached, so no fill is ever given one.
+            Self::Fill(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -154,6 +172,7 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Fill(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -164,7 +183,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => is_silent(stream, |fd| receive(fd, &mut byte)),
             Self::Unix(stream) => is_silent(stream, |fd| receive(fd, &mut byte)),
-            Self::Fresh(_) | Self::Memory(_) => {
+            Self::Fresh(_) | Self::Memory(_) | Self::Fill(_) => {
                 let mut cx = Context::from_waker(Waker::noop());
                 self.poll_read(&mut cx, &mut byte).is_pending()
             }
@@ -179,7 +198,7 @@ impl Stream {
         match self {
             Self::Fresh(Some(socket)) => drop(socket2::SockRef::from(socket).set_linger(linger)),
             Self::Tcp(socket) => drop(socket2::SockRef::from(socket).set_linger(linger)),
-            Self::Fresh(None) | Self::Unix(_) | Self::Memory(_) => {}
+            Self::Fresh(None) | Self::Unix(_) | Self::Memory(_) | Self::Fill(_) => {}
         }
     }
 
@@ -293,6 +312,6 @@ fn send_file(socket: impl AsFd, file: impl AsFd, offset: u64, most: usize) -> io
     Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), most)?)
 }
 
-fn send_both(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+fn send_all(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     Ok(rustix::net::sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
 }

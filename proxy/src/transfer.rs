@@ -23,6 +23,7 @@ use signals::request::Stage;
 use traffic::{Moment, Refusal};
 use wire::{BodyReader, Framing, Malformed, ResponseHead, Version, encode};
 
+use crate::cached;
 use crate::client::Client;
 use crate::compress::Shape;
 use crate::core::Core;
@@ -509,6 +510,9 @@ impl<'a> Transfer<'a> {
         let now = self.core.now();
         facts.times.wait = now.since(facts.sent);
         facts.answered = Some(now);
+        if let Some(told) = &self.exchange.told {
+            told.set(Some(self.exchange.facts));
+        }
     }
 
     fn begin_delivery(
@@ -518,6 +522,7 @@ impl<'a> Transfer<'a> {
         len: usize,
     ) -> Result<Option<End>, Broken> {
         self.note_head();
+        cached::invalidate(self.core, self.route, self.exchange, bytes);
         self.state = State::Delivering;
         let shape = self.shape(bytes, len);
         self.delivery = inbound::delivery(self.exchange, shape);

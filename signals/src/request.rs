@@ -41,6 +41,23 @@ pub enum Stage {
     Done,
 }
 
+/// What the cache had to do with an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cached {
+    /// It was stored, and fresh.
+    Hit,
+    /// It was stored, stale, and served as it was.
+    Stale,
+    /// It was stored, and the origin said that it is still good.
+    Revalidated,
+    /// The origin was asked for it.
+    Miss,
+    /// Another request was asking the origin for it already.
+    Collapsed,
+    /// The cache had no part in it.
+    Bypass(cache::Bypass),
+}
+
 /// One finished request. Borrowed from the connection's buffers: nothing is allocated to make one.
 #[derive(Clone, Copy, Debug)]
 pub struct Finished<'a> {
@@ -68,6 +85,8 @@ pub struct Finished<'a> {
     pub sent_bytes: u64,
     /// Times of the stages.
     pub times: Times,
+    /// What the cache had to do with the answer; `None` where the route has none.
+    pub cached: Option<Cached>,
     /// Client's address after trusted hops were read.
     pub client: Option<IpAddr>,
     /// Method as sent.
@@ -120,6 +139,7 @@ pub(crate) mod tests {
             received_bytes: 0,
             sent_bytes: 1_200,
             times: Times::default(),
+            cached: None,
             client: None,
             method: b"GET",
             target: b"/x?y=1",

@@ -52,11 +52,13 @@ pub enum Refusal {
     FilesUnavailable,
     /// A browser asks whether a page of another origin may use the route, and it may not (CORS, Fetch standard).
     OriginRefused,
+    /// The request wanted only what is in the cache, and that is nothing (RFC 9111 section 5.2.1.7).
+    NotCached,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -79,6 +81,7 @@ impl Refusal {
         Self::FileNotFound,
         Self::FilesUnavailable,
         Self::OriginRefused,
+        Self::NotCached,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -106,6 +109,7 @@ impl Refusal {
             Self::FileNotFound => 19,
             Self::FilesUnavailable => 20,
             Self::OriginRefused => 21,
+            Self::NotCached => 22,
         }
     }
 
@@ -134,6 +138,7 @@ impl Refusal {
             Self::FileNotFound => "file_not_found",
             Self::FilesUnavailable => "files_unavailable",
             Self::OriginRefused => "origin_refused",
+            Self::NotCached => "not_cached",
         }
     }
 
@@ -166,7 +171,7 @@ impl Refusal {
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
             | Self::UpgradeUnasked => 502,
-            Self::ConnectTimeout | Self::ResponseTimeout => 504,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::NotCached => 504,
         }
     }
 
@@ -195,6 +200,7 @@ impl Refusal {
             Self::FileNotFound => "there is no page or file under this address",
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
             Self::OriginRefused => "pages of that origin may not use this address",
+            Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }
 

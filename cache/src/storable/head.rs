@@ -133,7 +133,9 @@ fn status_line(head: &[u8]) -> &[u8] {
 /// meant for.
 fn is_kept(field: Field, name: &[u8]) -> bool {
     let proxy_only = field == Field::Other && name.eq_ignore_ascii_case(b"proxy-authentication-info");
-    !field.is_hop_by_hop() && !matches!(field, Field::Age | Field::TidegateCacheControl) && !proxy_only
+    // The length is that of what is sent, which may be a part: whoever delivers it writes it.
+    let ours = matches!(field, Field::Age | Field::ContentLength | Field::TidegateCacheControl);
+    !field.is_hop_by_hop() && !ours && !proxy_only
 }
 
 /// Appends a field line.

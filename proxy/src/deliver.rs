@@ -1,0 +1,418 @@
+//! Delivering what is stored, or on its way into the store: conditions, ranges, age, and the bytes.
+//!
+//! A hit is assembled in the core's buffer behind its prebuilt head and written in one call; a larger body is written
+//! from where it lies.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use cache::filling::{Flow, Head, Reader};
+use cache::range::{self, Choice, Slice};
+use cache::status::{self, Outcome};
+use cache::{Ask, Entry, Terms, UnixMs, condition, freshness};
+use config::RouteCache;
+use signals::request::{Stage, Who};
+use wire::{Method, Version, encode};
+
+use crate::client::Client;
+use crate::exchange::Exchange;
+use crate::forward::To;
+use crate::inbound;
+use crate::outbound::field;
+use crate::pipeline::Stop;
+use crate::respond::settle_body;
+
+/// Bodies up to this length are copied behind their head and written in one piece.
+const COPY_BYTES: u64 = 16 * 1024;
+
+/// Most pieces that are written in one call.
+const PIECES: usize = 16;
+
+/// What Cache-Status says of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// It was stored, fresh or stale.
+    Hit,
+    /// It came from the origin.
+    Forwarded(Outcome),
+}
+
+/// What is delivered, as far as its head.
+struct Source<'a> {
+    status: u16,
+    head: &'a [u8],
+    terms: Option<Terms>,
+    /// Length of the whole body, if it is known.
+    len: Option<u64>,
+}
+
+/// What the client gets of it.
+enum What {
+    /// The head alone: 304, 416, HEAD.
+    Head,
+    /// All of it.
+    Whole,
+    /// A part.
+    Part(Slice),
+    /// Several parts, and what stands between them.
+    Parts(Box<[Slice]>, Vec<u8>),
+}
+
+/// Delivers an entry.
+pub async fn entry(
+    to: To<'_>,
+    cache: &RouteCache,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    entry: &Arc<Entry>,
+    said: Said,
+) -> Result<(), Stop> {
+    let source = Source {
+        status: entry.status(),
+        head: entry.head(),
+        terms: Some(entry.terms()),
+        len: Some(entry.body().len_bytes()),
+    };
+    let what = begin(to, cache, client, exchange, &source, said);
+    let pieces = entry.body().pieces();
+    let whole = Slice { start: 0, end: entry.body().len_bytes() };
+    match what {
+        What::Head => send(to, client, exchange, &[], Slice::default()).await,
+        What::Whole => send(to, client, exchange, pieces, whole).await,
+        What::Part(slice) => send(to, client, exchange, pieces, slice).await,
+        What::Parts(slices, boundary) => {
+            let len = whole.end;
+            for (at, slice) in slices.iter().enumerate() {
+                let mut out = to.core.out.borrow_mut();
+                range::write_part_head(entry.head(), *slice, len, &boundary, at == 0, &mut out);
+                drop(out);
+                send(to, client, exchange, pieces, *slice).await?;
+            }
+            range::write_parts_end(&boundary, &mut to.core.out.borrow_mut());
+            send(to, client, exchange, &[], Slice::default()).await
+        }
+    }
+}
+
+/// Delivers a response while it comes in.
+pub async fn streaming(
+    to: To<'_>,
+    cache: &RouteCache,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    (head, reader): (&Head, &mut Reader),
+    said: Said,
+) -> Result<(), Stop> {
+    let terms = head.storable.as_ref().ok().map(|storable| storable.terms);
+    let source = Source { status: head.status, head: &head.bytes, terms, len: head.body_bytes };
+    let what = begin(to, cache, client, exchange, &source, said);
+    // Several parts need the whole first; a client that asks for them while it comes in gets all of it.
+    let slice = match what {
+        What::Head => return send(to, client, exchange, &[], Slice::default()).await,
+        What::Part(slice) => slice,
+        What::Whole | What::Parts(..) => Slice { start: 0, end: source.len.unwrap_or(u64::MAX) },
+    };
+    let chunked = source.len.is_none() && exchange.head.version == Version::Http11;
+    let mut pieces: Vec<Arc<[u8]>> = Vec::with_capacity(PIECES);
+    let mut at = 0;
+    loop {
+        pieces.clear();
+        let flow = next_pieces(to, client, exchange, reader, &mut pieces).await?;
+        let len: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let part =
+            Slice { start: slice.start.clamp(at, at + len) - at, end: slice.end.clamp(at, at + len) - at };
+        at += len;
+        if chunked {
+            let mut out = to.core.out.borrow_mut();
+            pieces.iter().for_each(|piece| encode::chunk(&mut out, piece));
+            if flow == Flow::Done {
+                out.extend_from_slice(encode::LAST_CHUNK);
+            }
+            drop(out);
+            send(to, client, exchange, &[], Slice::default()).await?;
+        } else {
+            send(to, client, exchange, &pieces, part).await?;
+        }
+        match flow {
+            Flow::Done => return Ok(()),
+            Flow::Broken => return Err(Stop::Cut(Who::Endpoint, Stage::Deliver)),
+            // What is left of the body is not for this client.
+            Flow::More if at >= slice.end => return Ok(()),
+            Flow::More => {}
+        }
+    }
+}
+
+/// Waits for the next pieces, as long as the client is there.
+async fn next_pieces(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &Exchange,
+    reader: &mut Reader,
+    pieces: &mut Vec<Arc<[u8]>>,
+) -> Result<Flow, Stop> {
+    // The head may still be in the core's buffer, and must not wait for the body.
+    debug_assert!(exchange.download.is_empty());
+    loop {
+        client.timer.set(to.route.timeouts.body);
+        let flow = poll_fn(|cx| match reader.poll_pieces(cx, pieces) {
+            Poll::Ready(flow) => Poll::Ready(Some(flow)),
+            Poll::Pending => client.timer.poll(cx).map(|()| None),
+        })
+        .await;
+        match flow {
+            Some(flow) => return Ok(flow),
+            None if client.has_left(to.core) => return Err(Stop::Cut(Who::Client, Stage::Deliver)),
+            // The fill has deadlines of its own.
+            None => {}
+        }
+    }
+}
+
+/// Decides what the client gets and writes the head into the core's buffer.
+fn begin(
+    to: To<'_>,
+    cache: &RouteCache,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    source: &Source<'_>,
+    said: Said,
+) -> What {
+    settle_body(client, exchange);
+    client.keep_alive &= !to.core.shared.is_draining();
+    let mut out = to.core.out.borrow_mut();
+    out.clear();
+    let ask = Ask::read(&exchange.head, &exchange.input, &cache.rules);
+    let choice = match (&ask, &source.terms) {
+        (Ok(ask), Some(terms)) if ask.conditional() || ask.ranged() => choose(ask, terms, source),
+        _ => Some(Choice::Whole),
+    };
+    let boundary = matches!(choice, Some(Choice::Several(_))).then(|| boundary(to));
+    let what = match (choice, source.len) {
+        (None, _) => {
+            exchange.facts.status = 304;
+            condition::write_not_modified(source.head, &mut out);
+            What::Head
+        }
+        (Some(Choice::Unsatisfiable), Some(len)) => {
+            exchange.facts.status = 416;
+            range::write_unsatisfiable(len, &mut out);
+            to.core.date(&mut out);
+            What::Head
+        }
+        (Some(Choice::One(slice)), Some(len)) => {
+            exchange.facts.status = 206;
+            range::write_head_of_one(source.head, slice, len, &mut out);
+            What::Part(slice)
+        }
+        (Some(Choice::Several(slices)), Some(len)) => {
+            exchange.facts.status = 206;
+            let boundary = boundary.unwrap_or_default();
+            range::write_head_of_several(source.head, &slices, len, &boundary, &mut out);
+            What::Parts(slices, boundary)
+        }
+        _ => {
+            exchange.facts.status = source.status;
+            write_whole_head(&mut out, exchange.head.version, source);
+            if exchange.head.method == Method::Head { What::Head } else { What::Whole }
+        }
+    };
+    if source.len.is_none()
+        && exchange.head.version == Version::Http10
+        && exchange.head.method != Method::Head
+    {
+        client.keep_alive = false;
+    }
+    finish_head(&mut out, to, cache, client, exchange, source, said);
+    what
+}
+
+/// By the request's conditions and ranges; `None`: the client has it already.
+fn choose(ask: &Ask<'_>, terms: &Terms, source: &Source<'_>) -> Option<Choice> {
+    match condition::evaluate(ask, terms, source.head, source.status) {
+        condition::Verdict::NotModified => None,
+        // The pipeline asks the origin about these before it comes here.
+        condition::Verdict::Deliver | condition::Verdict::Forward => {
+            let Some(len) = source.len else { return Some(Choice::Whole) };
+            Some(range::choose(ask, terms, source.head, source.status, len))
+        }
+    }
+}
+
+fn write_whole_head(out: &mut Vec<u8>, version: Version, source: &Source<'_>) {
+    out.extend_from_slice(source.head);
+    match source.len {
+        _ if matches!(source.status, 204 | 304) => {}
+        Some(len) => {
+            out.extend_from_slice(b"Content-Length: ");
+            encode::decimal(out, len);
+            out.extend_from_slice(b"\r\n");
+        }
+        None if version == Version::Http11 => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        None => {}
+    }
+}
+
+/// What is said of this answer alone.
+fn finish_head(
+    out: &mut Vec<u8>,
+    to: To<'_>,
+    cache: &RouteCache,
+    client: &Client,
+    exchange: &Exchange,
+    source: &Source<'_>,
+    said: Said,
+) {
+    let now: UnixMs = to.core.unix_ms();
+    if let Some(terms) = &source.terms {
+        out.extend_from_slice(b"Age: ");
+        encode::decimal(out, freshness::age_s(terms, now));
+        out.extend_from_slice(b"\r\n");
+    }
+    if cache.status {
+        match (said, &source.terms) {
+            (Said::Hit, Some(terms)) => status::write_hit(terms, now, out),
+            (Said::Forwarded(outcome), terms) => {
+                let ttl = terms.as_ref().map(|terms| freshness::ttl_s(terms, now));
+                status::write(outcome, ttl, None, out);
+            }
+            (Said::Hit, None) => {}
+        }
+    }
+    if !exchange.request_id.is_empty() {
+        field(out, b"X-Request-Id", &exchange.request_id);
+    }
+    inbound::connection(out, exchange.head.version, client.keep_alive);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// 32 random letters and digits, which no body holds by chance.
+fn boundary(to: To<'_>) -> Vec<u8> {
+    let mut rng = to.core.rng.borrow_mut();
+    (0..32).map(|_| rng.alphanumeric() as u8).collect()
+}
+
+/// Sends what is in the core's buffer, and behind it a part of some pieces.
+async fn send(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    pieces: &[Arc<[u8]>],
+    part: Slice,
+) -> Result<(), Stop> {
+    let mut left = Left { pieces, skip: part.start, len: part.len() };
+    left.drop_passed();
+    if left.len <= COPY_BYTES {
+        left.copy_to(&mut to.core.out.borrow_mut());
+    }
+    let mut moved = true;
+    poll_fn(|cx| {
+        loop {
+            match poll_send(cx, to, client, exchange, &mut left) {
+                Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(false)) => moved = true,
+                Poll::Ready(Err(Unsent)) => return Poll::Ready(Err(Stop::Cut(Who::Client, Stage::Deliver))),
+                Poll::Pending => {
+                    if std::mem::take(&mut moved) {
+                        client.timer.set(to.live.plan.server.timeouts.write);
+                    }
+                    return client.timer.poll(cx).map(|()| Err(Stop::Cut(Who::Client, Stage::Deliver)));
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// The client takes nothing more.
+struct Unsent;
+
+/// Writes once. `true`: everything is written.
+fn poll_send(
+    cx: &mut Context<'_>,
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    left: &mut Left<'_>,
+) -> Poll<Result<bool, Unsent>> {
+    if !exchange.download.is_empty() {
+        return match ready!(client.poll_flush(cx, &mut exchange.download)) {
+            Ok(_) => Poll::Ready(Ok(left.len == 0 && exchange.download.is_empty())),
+            Err(_) => Poll::Ready(Err(Unsent)),
+        };
+    }
+    let mut out = to.core.out.borrow_mut();
+    if out.is_empty() && left.len == 0 {
+        return Poll::Ready(Ok(true));
+    }
+    let written = if left.len == 0 {
+        client.stream.poll_write(cx, &out)
+    } else {
+        let mut slices = [IoSlice::new(&[]); PIECES + 1];
+        slices[0] = IoSlice::new(&out);
+        let count = left.slices(&mut slices[1..]);
+        client.stream.poll_write_vectored(cx, &slices[usize::from(out.is_empty())..=count])
+    };
+    let (written, is_full) = match written {
+        Poll::Ready(Ok(written)) if written > 0 => (written, false),
+        Poll::Ready(_) => return Poll::Ready(Err(Unsent)),
+        Poll::Pending => (0, true),
+    };
+    // The buffer is the core's: what is left of it waits with the request.
+    let head = written.min(out.len());
+    exchange.facts.sent_bytes += (out.len() + written - head) as u64;
+    exchange.download.push(&out[head..]);
+    out.clear();
+    left.advance((written - head) as u64);
+    if is_full { Poll::Pending } else { Poll::Ready(Ok(left.len == 0 && exchange.download.is_empty())) }
+}
+
+/// Pieces of which a part is still to be written.
+struct Left<'a> {
+    pieces: &'a [Arc<[u8]>],
+    /// Bytes of the first one that are not part of it.
+    skip: u64,
+    len: u64,
+}
+
+impl<'a> Left<'a> {
+    /// Drops so many bytes from the front.
+    fn advance(&mut self, bytes: u64) {
+        self.skip += bytes;
+        self.len -= bytes;
+        self.drop_passed();
+    }
+
+    fn drop_passed(&mut self) {
+        while let Some(first) = self.pieces.first()
+            && self.skip >= first.len() as u64
+        {
+            self.skip -= first.len() as u64;
+            self.pieces = &self.pieces[1..];
+        }
+    }
+
+    /// The bytes, piece by piece.
+    fn each(&self) -> impl Iterator<Item = &'a [u8]> {
+        let (mut skip, mut len) = (self.skip as usize, self.len as usize);
+        self.pieces.iter().map_while(move |piece| {
+            let rest = &piece[std::mem::take(&mut skip)..];
+            let part = &rest[..rest.len().min(len)];
+            len -= part.len();
+            (!part.is_empty()).then_some(part)
+        })
+    }
+
+    /// Writes all of it behind `out`.
+    fn copy_to(&mut self, out: &mut Vec<u8>) {
+        self.each().for_each(|part| out.extend_from_slice(part));
+        self.len = 0;
+    }
+
+    /// The next slices, as many as there are places; says how many.
+    fn slices(&self, places: &mut [IoSlice<'a>]) -> usize {
+        places.iter_mut().zip(self.each()).map(|(place, part)| *place = IoSlice::new(part)).count()
+    }
+}

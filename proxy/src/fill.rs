@@ -1,0 +1,257 @@
+//! Filling the cache: a request of its own to the origin, detached from the client that caused it.
+//!
+//! A fill is forwarded like any other request, with retries, deadlines and judgement of endpoints; its client is a
+//! [`Sink`], which takes the response apart again and hands it to the store. Everybody who wants the response, the
+//! client that caused the fill among them, reads along ([`crate::deliver`]); when all of them leave, the fill goes on.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use cache::filling::Head;
+use cache::freshness::{self, Times};
+use cache::store::{Ticket, Writer};
+use cache::{Ask, Rules, UnixMs, condition, storable, vary};
+use config::{Action, RouteCache};
+use tokio::task::spawn_local;
+use traffic::Refusal;
+use wire::{Field, Method, RequestHead, ResponseHead, Version};
+
+use crate::client::Client;
+use crate::core::{Core, Peer};
+use crate::exchange::{Exchange, Facts};
+use crate::forward::{To, forward};
+use crate::lines::Lines;
+use crate::live::Live;
+use crate::pipeline::Stop;
+use crate::stream::Stream;
+
+/// What a request knows of the fill that it caused, for its event.
+pub type Told = Rc<Cell<Option<Facts>>>;
+
+/// Sends a fill on its way.
+pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange, peer: Peer) -> Told {
+    let told = Told::default();
+    let core = Rc::clone(to.core);
+    let live = Rc::clone(to.live);
+    let mut own = core.exchanges.take();
+    // Known to be one: the pipeline has just chosen it.
+    let route = exchange.facts.route_index.unwrap_or_default();
+    if !ask(&mut own, exchange, &ticket, &cache.rules, &live) {
+        ticket.fail(Refusal::Malformed(wire::Malformed::TooManyHeaders).index() as u16, core.unix_ms());
+        return told;
+    }
+    own.told = Some(Rc::clone(&told));
+    let sink = Sink {
+        core: Rc::clone(&core),
+        live: Rc::clone(&live),
+        route,
+        head: Box::new(exchange.head.clone()),
+        input: exchange.input.clone(),
+        asked_ms: core.unix_ms(),
+        ticket: Some(ticket),
+        writer: None,
+    };
+    spawn_local(async move {
+        let Action::Upstream(upstream) = live.plan.routes[route].action else { return };
+        let to = To {
+            core: &core,
+            live: &live,
+            route: &live.plan.routes[route],
+            upstream: &live.upstreams[upstream],
+        };
+        let mut client = Client::new(&core, Stream::Fill(Box::new(sink)), peer);
+        let result = forward(to, &mut client, &mut own).await;
+        if let Some(told) = own.told.take() {
+            told.set(Some(own.facts));
+        }
+        if let Stream::Fill(sink) = std::mem::replace(&mut client.stream, Stream::Fresh(None)) {
+            sink.end(&result, core.unix_ms());
+        }
+    });
+    told
+}
+
+/// Writes the request that fills: GET, without what is about one client alone, with what validates the stored
+/// response. False: it has become longer than any that is taken.
+fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, live: &Live) -> bool {
+    let Ok(wishes) = Ask::read(&asked.head, &asked.input, rules) else { return false };
+    let mut out = std::mem::take(&mut own.input);
+    out.extend_from_slice(b"GET ");
+    out.extend_from_slice(asked.target());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut lines = Lines::new(&mut out, &asked.input);
+    for header in &asked.head.headers {
+        let left_out = condition::is_left_out(header.field) || header.field == Field::AcceptEncoding;
+        if !left_out {
+            lines.keep(header);
+        }
+    }
+    drop(lines);
+    out.extend_from_slice(b"Accept-Encoding: ");
+    vary::write_accept_encoding(&mut out, vary::Codings::of(&wishes));
+    out.extend_from_slice(b"\r\n");
+    if let Some(stored) = ticket.stored() {
+        condition::write_validation(&stored.terms(), stored.head(), &mut out);
+    }
+    out.extend_from_slice(b"\r\n");
+    own.input = out;
+    if own.head.parse(&own.input, &live.plan.server.limits.wire) != Ok(true) {
+        return false;
+    }
+    // Towards the sink a body needs no chunks: how it ended is known from how forwarding ended.
+    own.head.version = Version::Http10;
+    own.host.extend_from_slice(&asked.host);
+    own.path.extend_from_slice(&asked.path);
+    own.asker = asked.asker;
+    own.request_id.extend_from_slice(&asked.request_id);
+    own.traceparent.extend_from_slice(&asked.traceparent);
+    own.is_trace_continued = asked.is_trace_continued;
+    own.facts.begun = asked.facts.begun;
+    own.facts.route = asked.facts.route;
+    own.facts.route_index = asked.facts.route_index;
+    true
+}
+
+/// The client of a fill: takes a response and hands it to the store.
+///
+/// ```text
+///              head: storable, or for the leader alone
+///   ( ticket ) ──────────────────────────────────────▶ ( writer ) ──▶ finished, or broken off
+///        │     304 about what is stored: refreshed
+///        ├─────────────────────────────────────────▶ ( neither ): what still comes is thrown away
+///        │     failure that something stale stands in for
+///        └─────────────────────────────────────────▶ ( neither )
+/// ```
+#[derive(Debug)]
+pub struct Sink {
+    core: Rc<Core>,
+    #[allow(clippy::redundant_allocation)] // As the core holds it.
+    live: Rc<Arc<Live>>,
+    route: usize,
+    /// The request that the fill is for.
+    head: Box<RequestHead>,
+    input: Vec<u8>,
+    asked_ms: UnixMs,
+    ticket: Option<Ticket>,
+    writer: Option<Writer>,
+}
+
+impl Sink {
+    /// Takes what was written: the whole head comes with the first bytes.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut taken = 0;
+        if let Some(ticket) = self.ticket.take() {
+            taken = self.begin(ticket, slices.first().map_or(&[], |first| first))?;
+        }
+        let mut head = taken;
+        let Some(writer) = &mut self.writer else {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        };
+        for slice in slices {
+            let piece = &slice[std::mem::take(&mut head)..];
+            if piece.is_empty() {
+                continue;
+            }
+            match writer.poll_ready(cx) {
+                Poll::Ready(Ok(())) => writer.push(Arc::from(piece)),
+                Poll::Ready(Err(_gone)) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Poll::Pending if taken > 0 => return Poll::Ready(Ok(taken)),
+                Poll::Pending => return Poll::Pending,
+            }
+            taken += piece.len();
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Whether anybody still wants what comes: only a response that is not kept can be given up.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &mut self.writer {
+            Some(writer) => match ready!(writer.poll_ready(cx)) {
+                Ok(()) => Poll::Pending,
+                Err(_gone) => Poll::Ready(Ok(0)),
+            },
+            None => Poll::Pending,
+        }
+    }
+
+    /// How forwarding ended is how the fill ends.
+    fn end(mut self, result: &Result<(), Stop>, now: UnixMs) {
+        if let Some(ticket) = self.ticket.take() {
+            let refusal = match result {
+                Err(Stop::Refused(refusal)) => *refusal,
+                _ => Refusal::ResponseClosed,
+            };
+            ticket.fail(refusal.index() as u16, now);
+        }
+        if let Some(writer) = self.writer.take().filter(|_| result.is_ok()) {
+            writer.finish(now);
+        }
+    }
+
+    /// Judges the head at the start of `bytes`; gives its length.
+    fn begin(&mut self, ticket: Ticket, bytes: &[u8]) -> io::Result<usize> {
+        let now = self.core.unix_ms();
+        let times = Times { asked_ms: self.asked_ms, arrived_ms: now };
+        let Self { live, route, head, input, .. } = self;
+        let Some(cache) = &live.plan.routes[*route].cache else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let rules = &cache.rules;
+        let mut response = Box::new(ResponseHead::new());
+        let limits = wire::Limits { head_bytes: u32::MAX, ..live.plan.server.limits.wire };
+        let parsed = response.parse(bytes, Method::Get, &limits);
+        let (Ok(true), Ok(ask)) = (parsed, Ask::read(head, input, rules)) else {
+            ticket.fail(Refusal::ResponseMalformed(wire::Malformed::BadStatus).index() as u16, now);
+            return Ok(bytes.len());
+        };
+        let len = response.len as usize;
+        if freshness::is_failure(response.status)
+            && ticket.stored().is_some_and(|stored| freshness::may_stand_in(&stored.terms(), now))
+        {
+            ticket.fail(Refusal::ResponseClosed.index() as u16, now);
+            return Ok(len);
+        }
+        if response.status == 304 && ticket.stored().is_some() {
+            refresh(ticket, &ask, &response, bytes, rules, times);
+            return Ok(len);
+        }
+        let mut stored = Vec::with_capacity(len);
+        storable::write_head(&response, bytes, rules, now, &mut stored);
+        let mut storable = storable::judge(&ask, &response, bytes, rules, times);
+        if let Ok(storable) = &mut storable {
+            storable::locate_validators(&mut storable.terms, &stored);
+        }
+        let body_bytes = match response.framing {
+            wire::Framing::None => Some(0),
+            wire::Framing::Length(length) => Some(length),
+            wire::Framing::Chunked | wire::Framing::Close => None,
+        };
+        let head = Head { status: response.status, bytes: stored.into_boxed_slice(), body_bytes, storable };
+        self.writer = Some(ticket.begin(head, now));
+        Ok(len)
+    }
+}
+
+/// A 304: what is stored is still good, or was, for the one who asked.
+fn refresh(
+    ticket: Ticket,
+    ask: &Ask<'_>,
+    response: &ResponseHead,
+    bytes: &[u8],
+    rules: &Rules,
+    times: Times,
+) {
+    let Some(stored) = ticket.stored().cloned() else { return };
+    let now = times.arrived_ms;
+    if !condition::freshens(&stored.terms(), stored.head(), response, bytes) {
+        ticket.fail(Refusal::ResponseMalformed(wire::Malformed::BadStatus).index() as u16, now);
+        return;
+    }
+    let mut head = Vec::new();
+    let stored_parts = (stored.head(), stored.vary());
+    let storable = storable::refresh(ask, stored_parts, response, bytes, rules, times, &mut head);
+    ticket.refresh(storable, &head, now);
+}
