@@ -29,6 +29,8 @@ struct Cli {
 pub(crate) enum System {
     /// A stock screener over 5,000 synthetic companies
     Screener,
+    /// A personal site of a synthetic person
+    Resume,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +45,9 @@ enum Part {
     /// One process of the screener
     #[command(hide = true)]
     AppScreener(screener::Options),
+    /// One process of the personal site
+    #[command(hide = true)]
+    AppResume(resume::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,18 +58,8 @@ fn main() -> ExitCode {
         Some(Part::Tidegate { args }) => {
             tidegate::cli::main_from(std::iter::once(OsString::from("tidegate")).chain(args))
         }
-        Some(Part::AppScreener(options)) => app_screener(options),
-    }
-}
-
-fn app_screener(options: screener::Options) -> ExitCode {
-    kit::log::init("info");
-    match screener::run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Some(Part::AppScreener(options)) => kit::exit_code(|| screener::run(options)),
+        Some(Part::AppResume(options)) => kit::exit_code(|| resume::run(options)),
     }
 }
 
@@ -75,7 +70,7 @@ mod tests {
     #[test]
     fn a_name_that_no_system_has_lists_those_that_exist() {
         let error = Cli::try_parse_from(["demo", "restaurant"]).unwrap_err().to_string();
-        assert!(error.contains("possible values: screener"), "{error}");
+        assert!(error.contains("possible values: screener, resume"), "{error}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn addresses() -> std::io::Result<Addresses> {
     Ok(Addresses { listen, admin, apps: ports::free(PROCESSES)? })
 }
 
-/// A token that allows imports, new each time: 128 random bits.
+/// A token that guards the app, new each time: 128 random bits.
 fn token() -> std::io::Result<String> {
     use std::io::Read as _;
     let mut bytes = [0; 16];
@@ -145,9 +145,9 @@ async fn start_apps(
     token: &str,
     cast: &mut Cast,
 ) -> Result<(), String> {
-    let environment = [("SCREENER_IMPORT_TOKEN".to_owned(), token.to_owned())];
+    let environment = [(system.token_variable().to_owned(), token.to_owned())];
     for (at, address) in addresses.apps.iter().enumerate() {
-        let name = format!("screener {}", at + 1);
+        let name = format!("{} {}", system.name(), at + 1);
         let args = system.app_args(folder.path(), *address);
         let app = Child::start(&name, folder.path(), args, &environment);
         cast.apps.push(app.map_err(|error| format!("{name}: {error}"))?);

@@ -24,9 +24,10 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    fn start(system: &str) -> Self {
         let folders = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_demo"))
+            .arg(system)
             .env("TMPDIR", folders.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -40,7 +41,7 @@ impl Demo {
                 ["page", url] => {
                     url.strip_prefix("http://").unwrap().trim_end_matches('/').clone_into(&mut front);
                 }
-                ["screener", _, _, "pid", pid] => pids.push(Pid::from_raw(pid.parse().unwrap()).unwrap()),
+                [_, _, _, "pid", pid] => pids.push(Pid::from_raw(pid.parse().unwrap()).unwrap()),
                 ["Ctrl-C", ..] => break,
                 _ => {}
             }
@@ -95,7 +96,7 @@ fn is_gone(pid: Pid) -> bool {
 #[test]
 fn one_process_killed_under_requests_costs_none_of_them() {
     let _alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut demo = Demo::start();
+    let mut demo = Demo::start("screener");
     assert!(demo.get("/").contains("Synthetic data"));
     for at in 0..400 {
         if at == 100 {
@@ -115,9 +116,32 @@ fn one_process_killed_under_requests_costs_none_of_them() {
 }
 
 #[test]
+fn the_personal_site_plays_and_keeps_a_message() {
+    let _alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut demo = Demo::start("resume");
+    assert!(demo.get("/").contains("A synthetic person"));
+    let mut stream = TcpStream::connect(&demo.front).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let letter = "name=Ada&email=ada%40example.org&message=Is+the+buoy+yours%3F";
+    let length = letter.len();
+    let head = "POST /contact HTTP/1.1\r\nhost: demo\r\norigin: http://demo\r\nconnection: close\r\n";
+    write!(stream, "{head}content-length: {length}\r\n\r\n{letter}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("/contact/thanks"), "{answer}");
+    // Whichever process answers, it sees what another one stored.
+    for _ in 0..8 {
+        assert!(demo.get("/ready").contains("1 messages"));
+    }
+    demo.signal(Signal::TERM);
+    assert!(demo.ended().success());
+    assert!(demo.pids.iter().all(|pid| is_gone(*pid)), "no process is left");
+}
+
+#[test]
 fn children_end_even_when_the_demo_is_killed() {
     let _alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut demo = Demo::start();
+    let mut demo = Demo::start("screener");
     demo.signal(Signal::KILL);
     demo.ended();
     for pid in demo.pids.clone() {

@@ -82,12 +82,28 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid-input", detail) }
     }
 
+    /// 404: no route matches this path.
+    pub fn no_such_path(path: &str) -> Self {
+        let shown: String = path.chars().take(100).collect();
+        Self::new(StatusCode::NOT_FOUND, "no-such-path", format!("nothing is at {shown}"))
+    }
+
+    /// 405: a route matches the path, but not with this method. axum adds the header `Allow`.
+    pub fn method_not_allowed() -> Self {
+        let detail = "this path takes other methods; the header allow lists them";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+    }
+
     /// 503 with `Retry-After`: the app cannot answer now, and the client may come back.
     pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after_s: u64) -> Self {
-        Self {
-            retry_after_s: Some(retry_after_s),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
-        }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after_s(retry_after_s)
+    }
+
+    /// Adds a `Retry-After`: the client may come back after so many seconds.
+    #[must_use]
+    pub fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// The status that the answer carries.

@@ -112,6 +112,38 @@ async fn a_stopping_app_fails_readiness_first_and_finishes_what_is_in_flight() {
 }
 
 #[tokio::test]
+async fn past_its_bound_an_app_refuses_at_once_and_probes_pass() {
+    let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let app = start(kit::at_most(slow(&arrived, &go_on), 2), patient(), MINUTE);
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        send(&mut stream, "/slow/1", "").await;
+        arrived.notified().await;
+        held.push(stream);
+    }
+    let refused = ask(app.address, "/slow/1").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("\"code\":\"full\""), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    for probe in ["/health", "/ready"] {
+        assert!(ask(app.address, probe).await.starts_with("HTTP/1.1 200"), "{probe}");
+    }
+
+    // A client that leaves makes room, as an answer does.
+    drop(held.pop());
+    let mut next = TcpStream::connect(app.address).await.unwrap();
+    while !app.metrics.render().contains("in_flight 1\n") {
+        tokio::task::yield_now().await;
+    }
+    send(&mut next, "/slow/2", "").await;
+    arrived.notified().await;
+    go_on.notify_one();
+    assert!(answer(&mut held[0]).await.ends_with("done"));
+    go_on.notify_one();
+    assert!(answer(&mut next).await.ends_with("done"));
+}
+
+#[tokio::test]
 async fn an_interrupt_closes_idle_connections_and_waits_for_the_busy_one() {
     let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let app = start(slow(&arrived, &go_on), patient(), MINUTE);

@@ -15,6 +15,8 @@
 //! The readers of messages in here are written apart from `wire` on purpose: two readers that agree by
 //! construction could not show that bytes were understood differently.
 //!
+//! Apps are tested as what they are, programs: [`program`] starts one and shows every byte of its answers.
+//!
 //! ```
 //! use tidegate_testkit::{APP, ok, scene};
 //!
@@ -33,6 +35,7 @@ mod conn;
 mod message;
 mod origins;
 mod pipe;
+pub mod program;
 mod scene;
 mod transcript;
 

@@ -8,9 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::body::Bytes;
+use kit::Answer;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -39,66 +38,14 @@ pub(crate) enum Freshness {
 }
 
 impl Freshness {
-    fn cache_control(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+    /// An answer that is as fresh as this.
+    pub(crate) fn answer(self, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+        let cache_control = match self {
             Self::Shared => "public, max-age=30, stale-while-revalidate=30",
             Self::Asked => "no-cache",
-        })
+        };
+        Answer::new(content_type, cache_control, body)
     }
-}
-
-/// An answer, ready to send.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    body: Bytes,
-    etag: HeaderValue,
-    content_type: HeaderValue,
-    freshness: Freshness,
-}
-
-impl Answer {
-    /// A 200 with this body. Its ETag is the body's digest, so that every process gives the same one.
-    pub(crate) fn new(content_type: &'static str, freshness: Freshness, body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        let etag = etag(&body);
-        Self { body, etag, content_type: HeaderValue::from_static(content_type), freshness }
-    }
-
-    /// The body, or a 304 when the client has it already (RFC 9110 section 13.1.2).
-    pub(crate) fn respond(&self, asked: &HeaderMap) -> Response {
-        let is_known = is_known(asked, &self.etag);
-        let mut response =
-            Response::new(if is_known { Body::empty() } else { Body::from(self.body.clone()) });
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, self.etag.clone());
-        headers.insert(header::CACHE_CONTROL, self.freshness.cache_control());
-        if is_known {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        } else {
-            headers.insert(header::CONTENT_TYPE, self.content_type.clone());
-        }
-        response
-    }
-}
-
-/// A strong ETag made from the content.
-pub(crate) fn etag(body: &[u8]) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{:016x}\"", digest(body))).expect("hex digits are a value")
-}
-
-/// Whether `If-None-Match` names this ETag; compared weakly, as RFC 9110 section 13.1.2 says.
-pub(crate) fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
-    let lists = asked.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).map(str::trim).any(|candidate| {
-        candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate).as_bytes() == etag.as_bytes()
-    })
-}
-
-/// FNV-1a of 64 bits (Fowler, Noll, Vo): the same in every process and version, which std's hasher does not promise.
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// Which question an answer answers.
@@ -136,7 +83,7 @@ struct Weight;
 
 impl Weighter<Key, Arc<Answer>> for Weight {
     fn weight(&self, key: &Key, answer: &Arc<Answer>) -> u64 {
-        (key.subject.len() + answer.body.len()) as u64 + ENTRY_OVERHEAD_BYTES
+        (key.subject.len() + answer.body().len()) as u64 + ENTRY_OVERHEAD_BYTES
     }
 }
 
@@ -235,8 +182,8 @@ mod tests {
     use super::*;
 
     async fn ask(answers: &Answers, question: Question, body: &'static str) -> Bytes {
-        let make = async { Ok::<_, ()>(Answer::new("text/plain", Freshness::Shared, body)) };
-        answers.get_or_make(question, "q".to_owned(), make).await.unwrap().body.clone()
+        let make = async { Ok::<_, ()>(Freshness::Shared.answer("text/plain", body)) };
+        answers.get_or_make(question, "q".to_owned(), make).await.unwrap().body().clone()
     }
 
     #[tokio::test]
@@ -278,7 +225,7 @@ mod tests {
         let first = async {
             let make = async {
                 wait.await.unwrap();
-                Ok::<_, ()>(Answer::new("text/plain", Freshness::Shared, "made once"))
+                Ok::<_, ()>(Freshness::Shared.answer("text/plain", "made once"))
             };
             answers.get_or_make(Question::Stocks, "q".to_owned(), make).await.unwrap()
         };
@@ -296,21 +243,5 @@ mod tests {
         let failing = async { Err::<Answer, _>("no") };
         assert!(answers.get_or_make(Question::Stocks, "q".to_owned(), failing).await.is_err());
         assert_eq!(ask(&answers, Question::Stocks, "well").await, "well");
-    }
-
-    #[test]
-    fn a_known_etag_gets_a_304_with_the_same_headers() {
-        let answer = Answer::new("text/plain", Freshness::Shared, "body");
-        let etag = answer.etag.to_str().unwrap().to_owned();
-        for asked in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::IF_NONE_MATCH, HeaderValue::try_from(&asked).unwrap());
-            let response = answer.respond(&headers);
-            assert_eq!(response.status(), 304, "{asked}");
-            assert_eq!(response.headers()[header::ETAG], etag);
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"other\""));
-        assert_eq!(answer.respond(&headers).status(), 200);
     }
 }

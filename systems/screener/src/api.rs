@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{FromRequest as _, Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use kit::input::{json_texts, read_body};
 use kit::{FieldError, Problem};
 use serde::Serialize;
 
-use crate::answers::{Answer, Freshness, Question};
+use crate::answers::{Freshness, Question};
 use crate::app::App;
 use crate::csv;
 use crate::filter::Filter;
@@ -31,7 +31,7 @@ pub(crate) async fn stocks(
     let filter = Filter::parse(&query.unwrap_or_default()).strict().map_err(Problem::invalid)?;
     let making = async {
         let found = app.store.find(&filter, false).await?;
-        Ok::<_, Problem>(Answer::new(JSON, Freshness::Shared, list(&filter, &found)))
+        Ok::<_, Problem>(Freshness::Shared.answer(JSON, list(&filter, &found)))
     };
     Ok(app.answers.get_or_make(Question::Stocks, filter.to_query(), making).await?.respond(&asked))
 }
@@ -45,7 +45,7 @@ pub(crate) async fn stock(
     let symbol = known_form(&symbol)?;
     let making = async {
         let listing = app.store.stock(&symbol).await?.ok_or_else(|| no_such_stock(&symbol))?;
-        Ok::<_, Problem>(Answer::new(JSON, Freshness::Shared, json(&listing)))
+        Ok::<_, Problem>(Freshness::Shared.answer(JSON, json(&listing)))
     };
     Ok(app.answers.get_or_make(Question::Stock, symbol.clone(), making).await?.respond(&asked))
 }
@@ -76,7 +76,7 @@ pub(crate) async fn stocks_csv(State(app): State<Arc<App>>, RawQuery(query): Raw
 pub(crate) async fn sectors(State(app): State<Arc<App>>, asked: HeaderMap) -> Answered {
     let making = async {
         let facets = app.store.facets().await?;
-        Ok::<_, Problem>(Answer::new(JSON, Freshness::Shared, json(&Universe::of(&facets))))
+        Ok::<_, Problem>(Freshness::Shared.answer(JSON, json(&Universe::of(&facets))))
     };
     Ok(app.answers.get_or_make(Question::Sectors, String::new(), making).await?.respond(&asked))
 }
@@ -96,15 +96,8 @@ pub(crate) async fn screen(State(app): State<Arc<App>>, Path(id): Path<String>) 
 
 /// `POST /api/screens`: saves a screen.
 pub(crate) async fn save_screen(State(app): State<Arc<App>>, request: Request) -> Answered {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = content_type.and_then(|value| value.split(';').next()).map(str::trim);
-    if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
-        let detail = "a screen is saved as application/json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
-    }
-    let body = read_body(request).await?;
-    let (name, query) = screen_from_json(&body)?;
-    let (name, filter) = checked_screen(&name, &query).map_err(Problem::invalid)?;
+    let checked = json_texts(request, ["name", "query"], |[name, query]| checked_screen(&name, &query));
+    let (name, filter) = checked.await?;
     let screen = app.store.save_screen(&name, &filter.to_query()).await?;
     app.refresh().await?;
     let mut response = unkept(StatusCode::CREATED, &ShownScreen::of(&screen));
@@ -181,17 +174,6 @@ pub(crate) fn no_such_screen() -> Problem {
 /// A screen's id from its path; what is no number names no screen.
 pub(crate) fn screen_id(id: &str) -> Result<i64, Problem> {
     id.parse().map_err(|_| no_such_screen())
-}
-
-/// The whole body; 413 past the limit that the route sets, 400 when the client stops midway.
-pub(crate) async fn read_body(request: Request) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, &()).await.map_err(|rejection| {
-        let code = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => "body-too-large",
-            _ => "body-broken",
-        };
-        Problem::new(rejection.status(), code, rejection.body_text().to_lowercase())
-    })
 }
 
 const JSON: &str = "application/json";
@@ -292,33 +274,6 @@ fn shown_all(screens: &[Screen]) -> Vec<ShownScreen<'_>> {
     screens.iter().map(ShownScreen::of).collect()
 }
 
-fn screen_from_json(body: &[u8]) -> Result<(String, String), Problem> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "not-json", format!("the body is not JSON: {error}"))
-    })?;
-    let Some(members) = value.as_object() else {
-        let detail = "the body is not a JSON object with name and query";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "not-an-object", detail));
-    };
-    let mut errors = Vec::new();
-    for unknown in members.keys().filter(|key| !matches!(key.as_str(), "name" | "query")) {
-        errors.push(FieldError::new(unknown, "unknown member").help("a screen has name and query"));
-    }
-    let mut text = |member: &str| match members.get(member) {
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(_) => {
-            errors.push(FieldError::new(member, "not a string"));
-            String::new()
-        }
-        None => {
-            errors.push(FieldError::new(member, "missing"));
-            String::new()
-        }
-    };
-    let screen = (text("name"), text("query"));
-    if errors.is_empty() { Ok(screen) } else { Err(Problem::invalid(errors)) }
-}
-
 fn import_mode(query: &str) -> Result<Mode, Problem> {
     let mut mode = Mode::Replace;
     let mut errors = Vec::new();
@@ -346,15 +301,9 @@ fn authorise(token: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
     };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if is_same_secret(given.as_bytes(), token.as_bytes()) {
+    if kit::is_same_secret(given.as_bytes(), token.as_bytes()) {
         return Ok(());
     }
     let detail = "importing needs the header authorization: Bearer TOKEN with the screener's import token";
     Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-token", detail))
-}
-
-/// Compares without telling by its duration how much was right.
-fn is_same_secret(given: &[u8], wanted: &[u8]) -> bool {
-    let differences = given.iter().zip(wanted).fold(0, |seen, (a, b)| seen | (a ^ b));
-    given.len() == wanted.len() && std::hint::black_box(differences) == 0
 }

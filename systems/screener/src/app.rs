@@ -5,13 +5,12 @@
 //! be; and before a page is answered they are asked for then and there, since a person who has just saved a screen
 //! may be answered by another process and wants to see it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use kit::{Checks, Limits, Metrics};
+use kit::{Checks, Metrics, ServeError};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -30,10 +29,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why the screener did not start, or stopped.
 #[derive(Debug)]
 pub enum Error {
-    /// The runtime or its signal handlers could not be had.
-    Runtime(std::io::Error),
-    /// The address cannot be listened on.
-    Listen(SocketAddr, std::io::Error),
+    /// It cannot begin to serve.
+    Serve(ServeError),
     /// The database cannot be used.
     Store(StoreError),
     /// The file to import cannot be read.
@@ -64,11 +61,8 @@ impl App {
 ///
 /// When it cannot start; see [`Error`].
 pub fn run(options: Options) -> Result<(), Error> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = options.threads {
-        runtime.worker_threads(threads.into());
-    }
-    runtime.enable_all().build().map_err(Error::Runtime)?.block_on(serve(options))
+    let serving = options.serve.clone();
+    serving.block_on(serve(options))
 }
 
 async fn serve(options: Options) -> Result<(), Error> {
@@ -86,21 +80,12 @@ async fn serve(options: Options) -> Result<(), Error> {
     let router: Router = routes::all().router.with_state(Arc::clone(&app));
     let router = kit::watch(router, &metrics, &checks, REQUEST_TIMEOUT);
 
-    let address = SocketAddr::new(options.host, options.port);
-    let listener = kit::bind(address).map_err(|error| Error::Listen(address, error))?;
-    let address = listener.local_addr().map_err(Error::Runtime)?;
-    tracing::info!(%address, url = format!("http://{address}/"), database = options.database, "listening");
-
+    let listener = options.serve.listen()?;
     let poll = tokio::spawn(poll(Arc::clone(&app)));
-    let limits = Limits {
-        lame_duck: Duration::from_secs(options.lame_duck_s),
-        drain: Duration::from_secs(options.drain_s),
-        ..Limits::default()
-    };
-    let stopped = kit::serve(listener, router, &checks, limits).await.map_err(Error::Runtime);
+    let stopped = kit::serve(listener, router, &checks, options.serve.limits()).await;
     poll.abort();
     app.store.close().await;
-    stopped.map(drop)
+    stopped.map(drop).map_err(|error| ServeError::Runtime(error).into())
 }
 
 async fn import_at_start(store: &Store, file: &std::path::Path) -> Result<(), Error> {
@@ -184,6 +169,12 @@ impl Collector for Gauges {
     }
 }
 
+impl From<ServeError> for Error {
+    fn from(error: ServeError) -> Self {
+        Self::Serve(error)
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -193,10 +184,7 @@ impl From<StoreError> for Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Runtime(error) => write!(f, "runtime: {error}"),
-            Self::Listen(address, error) => {
-                write!(f, "cannot listen on {address}: {error}; choose another with --port or PORT")
-            }
+            Self::Serve(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::ImportFile(file, error) => write!(f, "import {}: {error}", file.display()),
             Self::ImportRows(file, errors) => {

@@ -5,12 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    kit::log::init("info");
-    match screener::run(screener::Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let options = screener::Options::parse();
+    kit::exit_code(|| screener::run(options))
 }

@@ -1,102 +1,12 @@
 //! The parts that `/openapi.json` is made of (OpenAPI 3.1). Parameters and schemas come from the tables that the
 //! code itself reads, so a new field appears by itself.
 
+use kit::openapi::{list_of, object};
 use serde_json::{Map, Value, json};
 
 use crate::filter::{LIST_MAX, PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX, SortBy, TEXT_MAX_BYTES};
 use crate::stock::FIELDS;
 use crate::store::NAME_MAX_BYTES;
-
-/// What an answer's body is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Body {
-    /// There is none.
-    None,
-    /// JSON that matches a schema of [`document`].
-    Schema(&'static str),
-    /// JSON of any shape.
-    AnyJson,
-    /// Text of this media type.
-    Text(&'static str),
-}
-
-/// One operation of one path.
-pub(crate) struct Operation(Value);
-
-impl Operation {
-    pub(crate) fn new(summary: &str, tag: &str, id: &str) -> Self {
-        Self(
-            json!({ "summary": summary, "operationId": id, "tags": [tag], "parameters": [], "responses": {} }),
-        )
-    }
-
-    pub(crate) fn parameters(mut self, parameters: Vec<Value>) -> Self {
-        self.0["parameters"] = Value::Array(parameters);
-        self
-    }
-
-    pub(crate) fn path(self, name: &str, kind: &str, meaning: &str) -> Self {
-        let schema = json!({ "type": kind });
-        self.parameters(vec![
-            json!({ "name": name, "in": "path", "required": true, "description": meaning, "schema": schema }),
-        ])
-    }
-
-    pub(crate) fn takes(mut self, media: &str, schema: &str) -> Self {
-        self.0["requestBody"] =
-            json!({ "required": true, "content": { media: { "schema": reference(schema) } } });
-        self
-    }
-
-    pub(crate) fn takes_text(mut self, media: &str) -> Self {
-        self.0["requestBody"] =
-            json!({ "required": true, "content": { media: { "schema": { "type": "string" } } } });
-        self
-    }
-
-    pub(crate) fn needs_token(mut self) -> Self {
-        self.0["security"] = json!([{ "importToken": [] }]);
-        self
-    }
-
-    pub(crate) fn ok(self, body: Body) -> Self {
-        self.answers(200, "as asked", body)
-    }
-
-    pub(crate) fn answers(mut self, status: u16, meaning: &str, body: Body) -> Self {
-        let mut response = json!({ "description": meaning });
-        match body {
-            Body::None => {}
-            Body::Schema(name) => {
-                response["content"] = json!({ "application/json": { "schema": reference(name) } });
-            }
-            Body::AnyJson => response["content"] = json!({ "application/json": { "schema": {} } }),
-            Body::Text(media) => response["content"] = json!({ media: { "schema": { "type": "string" } } }),
-        }
-        self.0["responses"][status.to_string()] = response;
-        self
-    }
-
-    /// The answer has an ETag, and a client that has it already gets a 304.
-    pub(crate) fn kept(mut self) -> Self {
-        let etag = json!({ "description": "digest of the body", "schema": { "type": "string" } });
-        self.0["responses"]["200"]["headers"] = json!({ "ETag": etag });
-        self.answers(304, "the client has it already (If-None-Match)", Body::None)
-    }
-
-    /// Refusals as problems, beside the 503 that every operation may give.
-    pub(crate) fn refuses(mut self, statuses: &[u16]) -> Self {
-        for status in statuses {
-            self.0["responses"][status.to_string()] = json!({ "$ref": "#/components/responses/Problem" });
-        }
-        self
-    }
-
-    pub(crate) fn into_json(mut self) -> Value {
-        self.0["responses"]["503"] = json!({ "$ref": "#/components/responses/Problem" });
-        self.0
-    }
-}
 
 /// The parameters of a filter; `paged` adds the page.
 pub(crate) fn filter_parameters(paged: bool) -> Vec<Value> {
@@ -139,65 +49,19 @@ pub(crate) fn filter_parameters(paged: bool) -> Vec<Value> {
     parameters
 }
 
-/// The paths that [`kit::watch`] serves.
-pub(crate) fn add_watched(paths: &mut Map<String, Value>) {
-    let live =
-        Operation::new("Liveness: the process answers", "operations", "health").ok(Body::Text("text/plain"));
-    paths.insert("/health".to_owned(), json!({ "get": live.into_json() }));
-    let ready = Operation::new("Readiness: each dependency's state", "operations", "ready");
-    let ready = ready.ok(Body::Schema("Readiness"));
-    let mut ready = ready.into_json();
-    ready["responses"]["503"] = ready["responses"]["200"].clone();
-    ready["responses"]["503"]["description"] = json!("not ready, or stopping");
-    paths.insert("/ready".to_owned(), json!({ "get": ready }));
-    let metrics = Operation::new("Metrics for Prometheus", "operations", "metrics");
-    let metrics = metrics.ok(Body::Text("application/openmetrics-text"));
-    paths.insert("/metrics".to_owned(), json!({ "get": metrics.into_json() }));
-}
-
 /// The whole description.
 pub(crate) fn document(paths: &Map<String, Value>) -> Value {
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Screener",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "Filter and sort a universe of stocks. Companies marked synthetic do not exist."
-        },
-        "servers": [{ "url": "/" }],
-        "paths": paths,
-        "components": {
-            "securitySchemes": { "importToken": { "type": "http", "scheme": "bearer" } },
-            "responses": {
-                "Problem": {
-                    "description": "why not, after RFC 9457",
-                    "content": { "application/problem+json": { "schema": reference("Problem") } }
-                }
-            },
-            "schemas": schemas()
-        }
-    })
+    let info = json!({
+        "title": "Screener",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "Filter and sort a universe of stocks. Companies marked synthetic do not exist."
+    });
+    let schemes = json!({ "importToken": { "type": "http", "scheme": "bearer" } });
+    kit::openapi::document(&info, paths, &schemes, schemas())
 }
 
 fn query(name: &str, meaning: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": meaning, "schema": schema })
-}
-
-fn reference(schema: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{schema}") })
-}
-
-/// An object with exactly these members; those in `optional` may be left out.
-fn object(members: &Value, optional: &[&str]) -> Value {
-    let required: Vec<String> = members
-        .as_object()
-        .map(|members| members.keys().filter(|name| !optional.contains(&name.as_str())).cloned().collect())
-        .unwrap_or_default();
-    json!({ "type": "object", "properties": members, "required": required, "additionalProperties": false })
-}
-
-fn list_of(schema: &str) -> Value {
-    json!({ "type": "array", "items": reference(schema) })
 }
 
 fn stock_members() -> Value {
@@ -257,27 +121,6 @@ fn schemas() -> Value {
         "Imported": object(&json!({
             "imported": { "type": "integer", "description": "stocks that the file held" },
             "total": { "type": "integer", "description": "stocks in the universe afterwards" }
-        }), &[]),
-        "Readiness": object(&json!({
-            "status": { "type": "string", "enum": ["ready", "waiting", "stopping"] },
-            "checks": { "type": "object", "additionalProperties": reference("Dependency") }
-        }), &[]),
-        "Dependency": object(&json!({
-            "status": { "type": "string", "enum": ["up", "down"] },
-            "detail": string,
-            "took_ms": { "type": "number" }
-        }), &[]),
-        "Problem": object(&json!({
-            "type": string, "title": string, "status": integer,
-            "code": { "type": "string", "description": "stable, to branch on" },
-            "detail": string,
-            "errors": list_of("FieldError")
-        }), &["errors"]),
-        "FieldError": object(&json!({
-            "field": string,
-            "line": { "type": "integer", "description": "line of the file, from 1" },
-            "message": string,
-            "help": string
-        }), &["line", "help"])
+        }), &[])
     })
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use kit::Problem;
+use kit::openapi::{Body, Operation};
+use kit::page::wants_page;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::openapi::{self, Body, Operation};
-use crate::{api, csv, page, statics};
+use crate::{api, csv, openapi, page, statics};
 
 /// The router, and the `paths` of the API's description.
 pub(crate) struct Routes {
@@ -27,7 +28,7 @@ pub(crate) fn all() -> Routes {
     add_stocks(&mut routes);
     add_screens(&mut routes);
     add_pages(&mut routes);
-    openapi::add_watched(&mut routes.paths);
+    kit::openapi::add_watched(&mut routes.paths);
     let own = Operation::new("This description", "operations", "describe").ok(Body::AnyJson);
     routes.describe("get", "/openapi.json", own);
     let document = openapi::document(&routes.paths);
@@ -83,7 +84,7 @@ fn add_stocks(routes: &mut Routes) {
             "schema": { "type": "string", "enum": ["replace", "merge"], "default": "replace" }
         })])
         .takes_text("text/csv")
-        .needs_token()
+        .needs("importToken")
         .ok(Body::Schema("Imported"))
         .refuses(&[400, 401, 403, 409, 413]);
     routes.add(
@@ -165,19 +166,15 @@ impl Routes {
     }
 }
 
-/// A page for browsers, a problem for programs.
 async fn not_found(uri: Uri, asked: HeaderMap) -> Response {
-    let shown: String = uri.path().chars().take(100).collect();
-    let problem = Problem::new(StatusCode::NOT_FOUND, "no-such-path", format!("nothing is at {shown}"));
-    refuse(problem, &asked)
+    refuse(Problem::no_such_path(uri.path()), &asked)
 }
 
 async fn method_not_allowed(asked: HeaderMap) -> Response {
-    let detail = "this path takes other methods; the header allow lists them";
-    refuse(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail), &asked)
+    refuse(Problem::method_not_allowed(), &asked)
 }
 
+/// A page for browsers, a problem for programs.
 fn refuse(problem: Problem, asked: &HeaderMap) -> Response {
-    let accept = asked.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accept.contains("text/html") { page::error(&problem) } else { problem.into_response() }
+    if wants_page(asked) { page::error(&problem) } else { problem.into_response() }
 }

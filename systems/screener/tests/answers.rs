@@ -2,11 +2,11 @@
 
 mod harness;
 
-use harness::{Screener, start};
+use harness::{Program, start};
 use serde_json::json;
 use tempfile::TempDir;
 
-fn running() -> (TempDir, Screener) {
+fn running() -> (TempDir, Program) {
     let folder = tempfile::tempdir().unwrap();
     let screener = start(&folder.path().join("s.db"), &["--count", "200"]);
     (folder, screener)

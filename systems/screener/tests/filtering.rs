@@ -5,7 +5,7 @@ mod harness;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use harness::{Random, Screener, start};
+use harness::{Program, Random, start};
 use screener::filter::{Filter, SortBy};
 use screener::stock::{FIELDS, Listing, Stock};
 use screener::synthetic::universe;
@@ -98,7 +98,7 @@ fn symbols(list: &serde_json::Value) -> Vec<String> {
 }
 
 /// Every page of a query, by its own links.
-fn walk(screener: &Screener, query: &str, per_page: usize) -> Vec<String> {
+fn walk(screener: &Program, query: &str, per_page: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut next = Some(format!("/api/stocks?{query}&per_page={per_page}"));
     while let Some(target) = next {

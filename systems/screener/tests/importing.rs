@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{eventually, spawn, start};
+use harness::{eventually, import, spawn, start};
 use serde_json::json;
 
 const GOOD: &str = "symbol,name,sector,industry,price,market_cap,volume,pe,closes\n\
@@ -16,7 +16,7 @@ fn an_import_replaces_the_universe_and_no_page_calls_it_synthetic() {
     assert!(screener.get("/").text().contains("Synthetic data"));
     assert_eq!(screener.json("/api/stocks")["total"], 50);
 
-    let imported = screener.import("/api/import", GOOD.as_bytes());
+    let imported = import(&screener, "/api/import", GOOD.as_bytes());
     assert_eq!((imported.status, imported.json()), (200, json!({ "imported": 2, "total": 2 })));
     let list = screener.json("/api/stocks?sort=symbol");
     assert_eq!(list["stocks"][1]["symbol"], "BOLT");
@@ -36,7 +36,7 @@ fn a_merge_keeps_the_rest_and_replaces_a_stock_with_its_history() {
         screener.json("/api/stocks?per_page=1")["stocks"][0]["symbol"].as_str().unwrap().to_owned();
     assert!(!screener.json(&format!("/api/stocks/{synthetic}"))["closes"].as_array().unwrap().is_empty());
     let file = GOOD.replace("ACME", &synthetic).replace("10 11 12.5", "");
-    let merged = screener.import("/api/import?mode=merge", file.as_bytes());
+    let merged = import(&screener, "/api/import?mode=merge", file.as_bytes());
     assert_eq!(merged.json(), json!({ "imported": 2, "total": 51 }));
     let stock = screener.json(&format!("/api/stocks/{synthetic}"));
     assert_eq!((&stock["name"], &stock["synthetic"]), (&json!("Acme Anvils"), &json!(false)));
@@ -49,7 +49,7 @@ fn one_bad_row_refuses_the_whole_file_and_names_every_mistake() {
     let screener = start(&folder.path().join("s.db"), &["--count", "50"]);
     let before = screener.get("/api/stocks.csv").body;
     let bad = format!("{GOOD}CCC,C,S,I,free,1,1,,\nDDD,D,S,I,1,1\nACME,A,S,I,1,1,1,,1 x\n");
-    let refused = screener.import("/api/import", bad.as_bytes());
+    let refused = import(&screener, "/api/import", bad.as_bytes());
     assert_eq!(refused.status, 400);
     let named: Vec<_> = refused.named().into_iter().map(|(line, field)| (line.unwrap(), field)).collect();
     let wanted = [(4, "price"), (5, "row"), (6, "closes"), (6, "symbol")]
@@ -63,7 +63,7 @@ fn an_export_imports_again_without_a_change() {
     let folder = tempfile::tempdir().unwrap();
     let screener = start(&folder.path().join("s.db"), &["--count", "300"]);
     let before = screener.get("/api/stocks.csv").body;
-    assert_eq!(screener.import("/api/import", &before).json()["imported"], 300);
+    assert_eq!(import(&screener, "/api/import", &before).json()["imported"], 300);
     assert_eq!(screener.get("/api/stocks.csv").body, before);
     assert_eq!(screener.json("/api/sectors")["synthetic"], 300, "what was made up stays marked");
 }
@@ -85,13 +85,13 @@ fn importing_needs_the_token_and_a_file_of_bearable_size() {
     );
     assert_eq!((large.status, large.json()["code"].as_str()), (413, Some("body-too-large")));
     assert_eq!(
-        screener.import("/api/import?mode=mrge", GOOD.as_bytes()).named(),
+        import(&screener, "/api/import?mode=mrge", GOOD.as_bytes()).named(),
         [(None, "mode".to_owned())]
     );
     drop(screener);
 
     let screener = start(&folder.path().join("s.db"), &["--import-token", ""]);
-    let off = screener.import("/api/import", GOOD.as_bytes());
+    let off = import(&screener, "/api/import", GOOD.as_bytes());
     assert_eq!((off.status, off.json()["code"].as_str()), (403, Some("import-off")));
 }
 
@@ -111,7 +111,7 @@ fn a_file_given_to_several_processes_at_their_start_is_imported_once() {
 
     // What one process imports later, the others show without being told.
     let third = format!("{GOOD}CCC,C,S,I,1,1,1,,\n");
-    assert_eq!(running[0].import("/api/import", third.as_bytes()).status, 200);
+    assert_eq!(import(&running[0], "/api/import", third.as_bytes()).status, 200);
     assert_eq!(running[0].json("/api/stocks")["total"], 3, "who writes sees it at once");
     for other in &running[1..] {
         eventually("the import shows", || other.json("/api/stocks")["total"] == 3);

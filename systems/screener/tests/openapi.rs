@@ -4,7 +4,7 @@ mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::{Answer, Screener, start};
+use harness::{Answer, Program, import, start};
 use serde_json::{Value, json};
 
 /// Every path and method that the screener serves, by hand: a route that is added without a thought for its
@@ -215,7 +215,7 @@ fn real_answers_have_the_shape_that_is_described() {
     changes_have_the_shape_that_is_described(&screener, &document);
 }
 
-fn changes_have_the_shape_that_is_described(screener: &Screener, document: &Value) {
+fn changes_have_the_shape_that_is_described(screener: &Program, document: &Value) {
     let save = |body: &Value| {
         let answer = screener.post_json("/api/screens", body);
         check(document, "post", "/api/screens", &answer);
@@ -247,7 +247,7 @@ fn changes_have_the_shape_that_is_described(screener: &Screener, document: &Valu
         check(document, "post", "/screens/{id}/delete", &answer);
     }
     let csv = screener.get("/api/stocks.csv").body;
-    check(document, "post", "/api/import", &screener.import("/api/import", &csv));
-    check(document, "post", "/api/import", &screener.import("/api/import", b"symbol,nme\nA,B\n"));
+    check(document, "post", "/api/import", &import(screener, "/api/import", &csv));
+    check(document, "post", "/api/import", &import(screener, "/api/import", b"symbol,nme\nA,B\n"));
     check(document, "post", "/api/import", &screener.ask("POST", "/api/import", &[], &csv));
 }

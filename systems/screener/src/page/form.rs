@@ -1,8 +1,9 @@
 //! The side of the table: saved screens and the filter's form, which works without a script.
 
+use kit::page::escaped;
 use std::fmt::Write as _;
 
-use super::show::{bound, count, escaped};
+use super::show::{bound, count};
 use crate::filter::{Filter, PER_PAGE_DEFAULT, Sort};
 use crate::stock::{FIELDS, Unit};
 use crate::store::{Facet, NAME_MAX_BYTES, Screen};

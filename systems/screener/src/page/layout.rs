@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use kit::page::{escaped, sentence};
 use kit::{FieldError, Problem};
 
-use super::show::escaped;
 use crate::statics;
 
 /// A whole page around `main`. `is_synthetic` marks every page on which made-up companies show.
@@ -59,12 +59,4 @@ pub(super) fn errors(errors: &[FieldError]) -> String {
         html += "</li>";
     }
     html + "</ul>"
-}
-
-/// Error texts begin in lower case; alone on a page they begin a sentence.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str() + ".")
 }

@@ -1,8 +1,9 @@
 //! One stock's page.
 
+use kit::page::escaped;
 use std::fmt::Write as _;
 
-use super::show::{direction, dollars, escaped, is_change, number, signed_percent};
+use super::show::{direction, dollars, is_change, number, signed_percent};
 use super::{chart, layout};
 use crate::filter::Filter;
 use crate::stock::{FIELDS, Field, Listing};

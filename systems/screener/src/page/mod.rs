@@ -11,18 +11,15 @@ mod table;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use kit::Problem;
+use kit::page::{HTML, dress, same_origin};
 
-use crate::answers::{Answer, Freshness, Question};
+use crate::answers::{Freshness, Question};
 use crate::api;
 use crate::app::App;
 use crate::filter::{Filter, Parsed};
-
-const HTML: &str = "text/html; charset=utf-8";
-/// Everything comes from here; nothing may frame the page; forms go nowhere else.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// `GET /`: the table.
 pub(crate) async fn table(
@@ -38,16 +35,16 @@ async fn answer_table(app: &App, parsed: Parsed, asked: &HeaderMap) -> Result<Re
     app.refresh().await?;
     if !parsed.errors.is_empty() {
         let html = render_table(app, &parsed).await?;
-        return Ok(dressed(
+        return Ok(dress(
             (StatusCode::BAD_REQUEST, [(header::CACHE_CONTROL, "no-store")], html).into_response(),
         ));
     }
     let subject = parsed.filter.to_query();
     let making = async {
         let html = render_table(app, &parsed).await?;
-        Ok::<_, Problem>(Answer::new(HTML, Freshness::Asked, html))
+        Ok::<_, Problem>(Freshness::Asked.answer(HTML, html))
     };
-    Ok(dressed(app.answers.get_or_make(Question::TablePage, subject, making).await?.respond(asked)))
+    Ok(dress(app.answers.get_or_make(Question::TablePage, subject, making).await?.respond(asked)))
 }
 
 async fn render_table(app: &App, parsed: &Parsed) -> Result<String, Problem> {
@@ -71,9 +68,9 @@ async fn answer_stock(app: &App, symbol: &str, asked: &HeaderMap) -> Result<Resp
     app.refresh().await?;
     let making = async {
         let listing = app.store.stock(&symbol).await?.ok_or_else(|| api::no_such_stock(&symbol))?;
-        Ok::<_, Problem>(Answer::new(HTML, Freshness::Asked, listing::render(&listing)))
+        Ok::<_, Problem>(Freshness::Asked.answer(HTML, listing::render(&listing)))
     };
-    Ok(dressed(app.answers.get_or_make(Question::StockPage, symbol.clone(), making).await?.respond(asked)))
+    Ok(dress(app.answers.get_or_make(Question::StockPage, symbol.clone(), making).await?.respond(asked)))
 }
 
 /// `POST /screens`: the form that saves a screen.
@@ -85,8 +82,8 @@ pub(crate) async fn save_screen(State(app): State<Arc<App>>, request: Request) -
 }
 
 async fn saved(app: &App, request: Request) -> Result<String, Problem> {
-    from_our_page(request.headers())?;
-    let body = api::read_body(request).await?;
+    same_origin(request.headers())?;
+    let body = kit::input::read_body(request).await?;
     let (mut name, mut query) = (String::new(), String::new());
     for (field, value) in form_urlencoded::parse(&body) {
         match &*field {
@@ -106,7 +103,7 @@ pub(crate) async fn delete_screen(
     asked: HeaderMap,
 ) -> Response {
     let deleted = async {
-        from_our_page(&asked)?;
+        same_origin(&asked)?;
         if app.store.delete_screen(api::screen_id(&id)?).await? { Ok(()) } else { Err(api::no_such_screen()) }
     };
     match deleted.await {
@@ -122,7 +119,7 @@ pub(crate) fn error(problem: &Problem) -> Response {
     if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    dressed(response)
+    dress(response)
 }
 
 fn see(place: &str) -> Response {
@@ -142,37 +139,10 @@ fn came_from(asked: &HeaderMap) -> String {
     }
 }
 
-/// Browsers say whose page sent a form (Fetch Metadata); another site's is refused. Clients that do not say are no
-/// browsers that could be misled.
-fn from_our_page(asked: &HeaderMap) -> Result<(), Problem> {
-    match asked.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-        None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => {
-            let detail = "a form of another site cannot change anything here";
-            Err(Problem::new(StatusCode::FORBIDDEN, "foreign-form", detail))
-        }
-    }
-}
-
-/// The headers of every page.
-fn dressed(mut response: Response) -> Response {
-    const DRESS: [(HeaderName, &str); 3] = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-    ];
-    let headers = response.headers_mut();
-    for (name, value) in DRESS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if response.status() != StatusCode::NOT_MODIFIED {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
@@ -185,12 +155,5 @@ mod tests {
         assert_eq!(back("http://here:8080/?sector=Energy"), "/?sector=Energy");
         assert_eq!(back("https://elsewhere.example/trap"), "/");
         assert_eq!(back("not a url"), "/");
-    }
-
-    #[test]
-    fn forms_of_other_sites_are_refused() {
-        assert!(from_our_page(&HeaderMap::new()).is_ok());
-        assert!(from_our_page(&headers("sec-fetch-site", "same-origin")).is_ok());
-        assert_eq!(from_our_page(&headers("sec-fetch-site", "cross-site")).unwrap_err().status(), 403);
     }
 }

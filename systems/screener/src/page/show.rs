@@ -2,22 +2,6 @@
 
 use crate::stock::{About, Field, Stock, Unit};
 
-/// Text inside HTML, in an element or in a quoted attribute.
-pub(super) fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => html += "&amp;",
-            '<' => html += "&lt;",
-            '>' => html += "&gt;",
-            '"' => html += "&quot;",
-            '\'' => html += "&#39;",
-            other => html.push(other),
-        }
-    }
-    html
-}
-
 /// A stock's number with its unit, or a dash when it lacks one.
 pub(super) fn number(stock: &Stock, about: &About) -> String {
     let Some(value) = stock.number(about.field) else { return "–".to_owned() };
@@ -140,10 +124,5 @@ mod tests {
         {
             assert_eq!(bound(value), text);
         }
-    }
-
-    #[test]
-    fn html_in_names_stays_text() {
-        assert_eq!(escaped("<b>\"A&B's\""), "&lt;b&gt;&quot;A&amp;B&#39;s&quot;");
     }
 }

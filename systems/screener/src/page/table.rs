@@ -1,10 +1,11 @@
 //! The table page: what was found, in rows that can be sorted, paged and read.
 
+use kit::page::escaped;
 use std::fmt::Write as _;
 
 use kit::FieldError;
 
-use super::show::{bound, count, direction, escaped, is_change, number};
+use super::show::{bound, count, direction, is_change, number};
 use super::{chart, form, layout};
 use crate::filter::{Filter, Range, Sort, SortBy};
 use crate::stock::{FIELDS, Field, Listing};

@@ -5,8 +5,8 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
 use super::{Store, StoreError};
-use crate::answers::digest;
 use crate::stock::{Listing, UNIVERSE_MAX};
+use kit::digest;
 
 /// Rows per statement: 15 values each, far below SQLite's 32,766 parameters.
 const ROWS_PER_STATEMENT: usize = 500;

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use kit::database::prepare_sqlite;
+use sqlx::sqlite::SqliteConnectOptions;
 
-use super::{START_PAUSE, START_TIMEOUT, StoreError, import};
+use super::{StoreError, import};
 
 /// The layout that this version reads and writes; kept in the file's `user_version`.
-pub(super) const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 1;
 
 /// Keyed by symbol without row ids, so that each index carries the symbol that breaks ties. One index for every
 /// column that a filter or a sort may begin with.
@@ -66,48 +66,20 @@ CREATE TABLE state (
     import_digest  TEXT
 ) STRICT;
 INSERT INTO state VALUES (1, 1, 1, NULL);
-PRAGMA user_version = 1;
 ";
 
-/// Creates the tables and fills them with a synthetic universe, unless that was done before. Whoever comes second
-/// waits, up to a minute.
+/// Creates the tables and fills them with a synthetic universe, unless that was done before.
 pub(super) async fn prepare(options: &SqliteConnectOptions, seed: u64, count: u32) -> Result<(), StoreError> {
-    let mut connection = connect(options).await?;
-    // The write lock from the first statement on: of several processes one finds the file empty, the others wait
-    // here until its commit and then find it filled.
-    let mut transaction = connection.begin_with("BEGIN EXCLUSIVE").await?;
-    let layout: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
-    match layout {
-        0 => {
-            let started = Instant::now();
-            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
-            let universe = crate::synthetic::universe(seed, count);
-            import::insert(&mut transaction, &universe).await?;
-            transaction.commit().await?;
-            let took_ms = started.elapsed().as_millis() as u64;
-            tracing::info!(seed, count, took_ms, "filled the database with a synthetic universe");
-        }
-        LAYOUT => {
-            transaction.rollback().await?;
-            tracing::info!("the database is filled already; seed and count change nothing");
-        }
-        newer => return Err(StoreError::Newer(newer)),
-    }
-    connection.close().await?;
-    Ok(())
-}
-
-/// Opens the file. Switching a new file to the write-ahead log needs a lock for which SQLite does not wait by
-/// itself, so a busy answer is tried again here.
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
     let started = Instant::now();
-    let options = options.clone().busy_timeout(START_TIMEOUT);
-    loop {
-        match options.connect().await.map_err(StoreError::from) {
-            Err(StoreError::Busy) if started.elapsed() < START_TIMEOUT => {
-                tokio::time::sleep(START_PAUSE).await;
-            }
-            outcome => return outcome,
-        }
+    let is_new = prepare_sqlite(options, LAYOUT, async |transaction| {
+        sqlx::raw_sql(TABLES).execute(&mut **transaction).await?;
+        Ok(import::insert(transaction, &crate::synthetic::universe(seed, count)).await?)
+    });
+    if is_new.await? {
+        let took_ms = started.elapsed().as_millis() as u64;
+        tracing::info!(seed, count, took_ms, "filled the database with a synthetic universe");
+    } else {
+        tracing::info!("the database is filled already; seed and count change nothing");
     }
+    Ok(())
 }
