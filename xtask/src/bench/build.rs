@@ -54,10 +54,7 @@ pub(crate) fn oha(built: &Built) -> Result<(), Problem> {
     println!("building oha {OHA} (some minutes the first time)");
     let root = built.oha.ancestors().nth(2).unwrap_or(&built.oha);
     let mut command = shell::cargo();
-    // Without TLS, which is not measured.
-    command
-        .args(["install", "--quiet", "--locked", "--no-default-features", "--version", OHA, "--root"])
-        .arg(root);
+    command.args(["install", "--quiet", "--locked", "--version", OHA, "--root"]).arg(root);
     shell::run(command.arg("oha"))
 }
 
