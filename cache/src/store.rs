@@ -138,6 +138,14 @@ impl Store {
         Self { shared: Arc::new(Shared { lanes, budget: Arc::new(Budget::new(memory_bytes)), seed }) }
     }
 
+    /// Changes how many bytes it may take. With fewer than it has, what was used least goes at once; what is on its way
+    /// in stays until it has come in.
+    pub fn set_memory(&self, memory_bytes: u64) {
+        self.shared.budget.set_memory(memory_bytes);
+        let [first, ..] = &*self.shared.lanes else { return };
+        while self.shared.budget.is_over() && self.evict(first, self.shared.budget.excess_bytes()) {}
+    }
+
     /// What keys have to be hashed with.
     pub fn seed(&self) -> &Seed {
         &self.shared.seed
@@ -298,7 +306,9 @@ impl Store {
             shard.tally.fills += 1;
             let stored =
                 stored.map(|at| if stale { shard.hit(at) } else { Arc::clone(shard.slots.entry(at)) });
-            let filling = Arc::new(Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget));
+            let mut filling = Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget);
+            filling.varies = hash != key.hash;
+            let filling = Arc::new(filling);
             shard.register(hash, Arc::clone(&filling));
             Err((filling, hash, stored.filter(|_| stale)))
         });

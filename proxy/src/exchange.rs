@@ -13,7 +13,7 @@ use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
-use wire::{RequestHead, ResponseHead};
+use wire::{RequestHead, ResponseHead, Version};
 
 use crate::fill::Told;
 
@@ -35,6 +35,9 @@ pub struct Exchange {
     pub head: RequestHead,
     /// Host in lower case without its port, for matching.
     pub host: Vec<u8>,
+    /// Host as `host` and the port that the request names, if it names one: part of the key in the cache, for an app
+    /// may write it into what it answers.
+    pub host_port: Vec<u8>,
     /// Path normalised for matching.
     pub path: Vec<u8>,
     /// The response's head, slices of whatever buffer it was parsed from.
@@ -134,6 +137,7 @@ impl Exchange {
             input: Vec::with_capacity(2048),
             head: RequestHead::new(),
             host: Vec::with_capacity(64),
+            host_port: Vec::new(),
             path: Vec::with_capacity(128),
             response: ResponseHead::new(),
             reply: Vec::new(),
@@ -172,6 +176,17 @@ impl Exchange {
         &self.input[self.head.len as usize..]
     }
 
+    /// Whether the cache asks, for everybody who wants the answer, and not a client for itself.
+    pub fn is_fill(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Whether whoever gets the response can take its body in chunks. A fill has no use for them: how it ended is known
+    /// from how forwarding ended.
+    pub fn takes_chunks(&self) -> bool {
+        self.head.version == Version::Http11 && !self.is_fill()
+    }
+
     /// Whether what the peer says of its client is believed.
     pub fn is_trusted(&self) -> bool {
         self.asker.is_some_and(|asker| asker.is_trusted)
@@ -181,6 +196,7 @@ impl Exchange {
         for buffer in [
             &mut self.input,
             &mut self.host,
+            &mut self.host_port,
             &mut self.path,
             &mut self.reply,
             &mut self.upload.bytes,

@@ -2,6 +2,7 @@
 //! speaks, the marks of this hop added.
 
 use cache::status::{self, Forwarded, Outcome};
+use config::HeaderEdit;
 use wire::{Field, Framing, Method, Version, encode};
 
 use crate::browser::{self, Varies};
@@ -30,7 +31,7 @@ pub fn delivery(exchange: &Exchange, shape: Shape) -> Delivery {
     match framing(exchange, shape) {
         Framing::None => Delivery::Empty,
         Framing::Length(_) => Delivery::Length,
-        Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => Delivery::Chunked,
+        Framing::Chunked | Framing::Close if exchange.takes_chunks() => Delivery::Chunked,
         Framing::Chunked | Framing::Close => Delivery::Close,
     }
 }
@@ -73,8 +74,10 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     };
     status_line(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, hop.route, is_kept);
-    if !response.headers.contains(Field::Date) && !edited(&hop.route.response_headers, b"date") {
-        // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1).
+    let has_date = response.headers.contains(Field::Date) || exchange.is_fill();
+    if !has_date && !edited(&hop.route.response_headers, b"date") {
+        // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1); the cache does so
+        // by its own clock.
         hop.core.date(out);
     }
     length(out, hop, exchange, buffer);
@@ -91,7 +94,11 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         varies.write(out, || response.headers.all(Field::Vary).map(|line| line.value.of(buffer)));
     }
     browser::fields(out, hop.route, exchange, |name| response.headers.find(buffer, name).is_some());
-    edits(out, &hop.route.response_headers);
+    if exchange.is_fill() && response.status == 304 {
+        refreshing_edits(out, exchange, buffer, hop.route);
+    } else {
+        edits(out, &hop.route.response_headers);
+    }
     connection(out, exchange.head.version, hop.keep_alive);
     out.extend_from_slice(b"\r\n");
 }
@@ -116,7 +123,7 @@ fn length(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
             encode::decimal(out, length);
             out.extend_from_slice(b"\r\n");
         }
-        Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => {
+        Framing::Chunked | Framing::Close if exchange.takes_chunks() => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
         _ => {}
@@ -133,6 +140,18 @@ fn representation(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: 
         && let Some(etag) = exchange.response.headers.get(Field::Etag)
     {
         compress::weak_etag(out, etag.value.of(buffer));
+    }
+}
+
+/// What the route adds to a 304 that refreshes what is stored. A field that it does not mention stays as it is stored,
+/// with what the route has added to it then, and would be replaced by what the route adds now.
+fn refreshing_edits(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
+    for edit in &route.response_headers {
+        if let HeaderEdit::Add(name, value) = edit
+            && exchange.response.headers.find(buffer, name.as_bytes()).is_some()
+        {
+            field(out, name.as_bytes(), value.as_bytes());
+        }
     }
 }
 
@@ -208,7 +227,8 @@ fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
     if let Some(name) = &live.plan.server.marks.via {
         via(out, version, name);
     }
-    if !exchange.request_id.is_empty() {
+    // What is stored gets the id of each request that it answers.
+    if !exchange.request_id.is_empty() && !exchange.is_fill() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
 }

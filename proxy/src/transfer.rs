@@ -471,7 +471,7 @@ impl<'a> Transfer<'a> {
     fn relay_interim(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), Broken> {
         let head = &self.exchange.head;
         let asked = self.exchange.response.status != 100 || head.expect_continue;
-        if head.version == Version::Http10 || !asked {
+        if head.version == Version::Http10 || self.exchange.is_fill() || !asked {
             return Ok(());
         }
         let core = self.core;
@@ -522,7 +522,7 @@ impl<'a> Transfer<'a> {
         len: usize,
     ) -> Result<Option<End>, Broken> {
         self.note_head();
-        cached::invalidate(self.core, self.route, self.exchange, bytes);
+        cached::invalidate(self.core, self.live, self.route, self.exchange, bytes);
         self.state = State::Delivering;
         let shape = self.shape(bytes, len);
         self.delivery = inbound::delivery(self.exchange, shape);
