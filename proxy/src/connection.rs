@@ -111,7 +111,8 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
         | Refusal::Draining
-        | Refusal::NotCached => (Who::Tidegate, Stage::Route),
+        | Refusal::NotCached
+        | Refusal::PurgeForbidden => (Who::Tidegate, Stage::Route),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
         Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),

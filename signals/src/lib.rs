@@ -32,7 +32,7 @@ pub use metric::Metric;
 pub use names::{Reload, Signals};
 pub use observed::{EndpointReading, Observed};
 pub use reference::reference;
-pub use request::{Finished, Stage, Times, Who};
+pub use request::{Cached, Finished, Stage, Times, Who};
 pub use shard::Shard;
 pub use slot::{EndpointSlot, RouteSlot, UpstreamSlot};
 

@@ -48,11 +48,13 @@ pub enum Refusal {
     Draining,
     /// The request wanted only what is in the cache, and that is nothing (RFC 9111 section 5.2.1.7).
     NotCached,
+    /// PURGE from a client that the route does not let purge.
+    PurgeForbidden,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -73,6 +75,7 @@ impl Refusal {
         Self::UpgradeUnasked,
         Self::Draining,
         Self::NotCached,
+        Self::PurgeForbidden,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -98,6 +101,7 @@ impl Refusal {
             Self::UpgradeUnasked => 17,
             Self::Draining => 18,
             Self::NotCached => 19,
+            Self::PurgeForbidden => 20,
         }
     }
 
@@ -124,6 +128,7 @@ impl Refusal {
             Self::UpgradeUnasked => "upgrade_unasked",
             Self::Draining => "draining",
             Self::NotCached => "not_cached",
+            Self::PurgeForbidden => "purge_forbidden",
         }
     }
 
@@ -141,6 +146,7 @@ impl Refusal {
             Self::Malformed(reason) => reason.status(),
             Self::NoRoute => 404,
             Self::MethodNotAllowed => 405,
+            Self::PurgeForbidden => 403,
             Self::ConnectRefused => 501,
             Self::ExpectationUnknown => 417,
             Self::BodyTooLarge => 413,
@@ -177,6 +183,7 @@ impl Refusal {
                 "the application sent an answer that is not valid HTTP"
             }
             Self::Draining => "the server is shutting down",
+            Self::PurgeForbidden => "this client may not take anything out of the cache",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }
