@@ -29,6 +29,7 @@ pub mod pipeline;
 mod pool;
 mod preamble;
 mod probe;
+pub mod purge;
 pub mod respond;
 pub mod server;
 mod sticky;

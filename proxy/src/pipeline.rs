@@ -18,6 +18,7 @@ use crate::exchange::{Asker, Exchange};
 use crate::forward::{To, forward};
 use crate::live::Live;
 use crate::outbound;
+use crate::purge;
 use crate::respond;
 
 /// Why a request ends before its response is whole.
@@ -48,6 +49,9 @@ pub async fn serve(
 
     // 2. Do the route's guards let it pass?
     guard(route, exchange).map_err(Stop::Refused)?;
+    if purge::is_asked(route, exchange).map_err(Stop::Refused)? {
+        return purge::serve(core, live, client, exchange, route).await;
+    }
 
     match &route.action {
         // 3. Answers that need no endpoint.
