@@ -228,6 +228,7 @@ pub(crate) mod tests {
             received_bytes: 0,
             sent_bytes: 0,
             times: Times::default(),
+            cached: None,
             client: None,
             method: b"GET",
             target: b"/",

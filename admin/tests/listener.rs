@@ -167,6 +167,7 @@ fn serve_one(signals: &Signals) {
         received_bytes: 0,
         sent_bytes: 10,
         times: Times { total: Duration::from_millis(3), wait: Duration::from_millis(2), ..Times::default() },
+        cached: None,
         client: None,
         method: b"GET",
         target: b"/x/1",

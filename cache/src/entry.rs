@@ -212,6 +212,12 @@ impl Entry {
         self.born_ms.saturating_add(unpack(self.stored))
     }
 
+    /// How old it is.
+    #[inline]
+    pub const fn age_ms(&self, now: UnixMs) -> u64 {
+        now.saturating_sub(self.born_ms)
+    }
+
     /// Bytes that it is accounted with: key, head, body and everything around them but its place in the store.
     pub fn cost_bytes(&self) -> u64 {
         self.own_bytes() + self.body.allocated_bytes()

@@ -37,7 +37,7 @@ pub use filling::{Begun, Filling, Flow, Head, Reader};
 pub use key::Key;
 pub use rules::Rules;
 pub use storable::{Storable, Terms};
-pub use store::{Found, Store, Ticket, Writer};
+pub use store::{Found, Purge, Store, Ticket, Usage, Writer};
 
 /// Milliseconds since 1970-01-01 UTC, from a clock that does not step while the process runs.
 pub type UnixMs = u64;

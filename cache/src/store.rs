@@ -88,6 +88,8 @@ pub enum Found {
 pub struct Peek {
     /// What is stored for it, whether it may be used or not.
     pub entry: Option<Arc<Entry>>,
+    /// How often that was hit since it was first stored.
+    pub hits: u32,
     /// What would come of it.
     pub outcome: Foreseen,
 }
@@ -158,8 +160,8 @@ impl Store {
         let mut shard = lane.lock();
         let seen = shard.see(key, ask, now);
         match seen {
-            Seen::Fresh(at) => Found::Hit(shard.hit(at)),
-            Seen::Stale { at, refresh: false, .. } => Found::Stale { entry: shard.hit(at), refresh: None },
+            Seen::Fresh(at) => Found::Hit(shard.hit(at, now)),
+            Seen::Stale { at, refresh: false, .. } => Found::Stale { entry: shard.hit(at, now), refresh: None },
             Seen::Follow(filling) => {
                 shard.tally.collapsed += 1;
                 Found::Follow(filling)
@@ -176,7 +178,7 @@ impl Store {
     /// What a request would find, without any effect.
     pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, now: UnixMs) -> Peek {
         let shard = self.lane(key.url_hash).lock();
-        let entry = shard.stored(key, ask).cloned();
+        let (entry, hits) = shard.stored(key, ask).map_or((None, 0), |(entry, hits)| (Some(Arc::clone(entry)), hits));
         let outcome = match shard.see(key, ask, now) {
             Seen::Fresh(_) => Foreseen::Hit,
             Seen::Stale { refresh, .. } => Foreseen::Stale { refresh },
@@ -185,7 +187,7 @@ impl Store {
             Seen::Pass(why) => Foreseen::Pass(why),
             Seen::NotHere => Foreseen::NotHere,
         };
-        Peek { entry, outcome }
+        Peek { entry, hits, outcome }
     }
 
     /// Removes entries, or makes them stale; and what is being filled meanwhile is not kept if it may be meant. How
@@ -281,9 +283,9 @@ impl Store {
         let reserved = self.make_room_to_grow(key.url_hash, 0) && self.make_room(key.url_hash, cost);
         let found = self.change(key.url_hash, |shard, _| {
             let (hash, stored, stale) = match shard.see(key, ask, now) {
-                Seen::Fresh(at) => return Ok(Found::Hit(shard.hit(at))),
+                Seen::Fresh(at) => return Ok(Found::Hit(shard.hit(at, now))),
                 Seen::Stale { at, refresh, .. } if !refresh || !reserved => {
-                    return Ok(Found::Stale { entry: shard.hit(at), refresh: None });
+                    return Ok(Found::Stale { entry: shard.hit(at, now), refresh: None });
                 }
                 Seen::Follow(filling) => {
                     shard.tally.collapsed += 1;
@@ -305,7 +307,7 @@ impl Store {
             };
             shard.tally.fills += 1;
             let stored =
-                stored.map(|at| if stale { shard.hit(at) } else { Arc::clone(shard.slots.entry(at)) });
+                stored.map(|at| if stale { shard.hit(at, now) } else { Arc::clone(shard.slots.entry(at)) });
             let mut filling = Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget);
             filling.varies = hash != key.hash;
             let filling = Arc::new(filling);

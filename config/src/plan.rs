@@ -117,7 +117,7 @@ pub struct AccessLog {
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// The combined log format that web servers share, with termination state and times behind.
+    /// The combined log format that web servers share, with termination state, times and what the cache did behind.
     Combined,
 }
 

@@ -112,7 +112,8 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
         | Refusal::Draining
-        | Refusal::NotCached => (Who::Tidegate, Stage::Route),
+        | Refusal::NotCached
+        | Refusal::PurgeForbidden => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),

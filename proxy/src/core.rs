@@ -123,6 +123,11 @@ impl Shared {
     pub fn now(&self) -> Moment {
         Moment(self.start.elapsed().as_nanos() as u64)
     }
+
+    /// Now on a wall's clock that does not step, for the cache.
+    pub fn unix_ms(&self) -> UnixMs {
+        self.epoch_ms + self.now().0 / 1_000_000
+    }
 }
 
 /// Opens connections to endpoints: sockets in life, pipes in scenes.
@@ -217,7 +222,7 @@ impl Core {
 
     /// Now on a wall's clock that does not step, for the cache.
     pub fn unix_ms(&self) -> UnixMs {
-        self.shared.epoch_ms + self.shared.now().0 / 1_000_000
+        self.shared.unix_ms()
     }
 
     /// Milliseconds since the start, coarse and free.

@@ -1,6 +1,8 @@
 //! The pipeline's decisions about one request, in words and in the pipeline's order. They are taken by
 //! the pipeline's own functions on a request that nobody sent, so the two cannot disagree.
 
+mod stored;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,7 +12,7 @@ use traffic::upstream::Ask;
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
-use crate::core::Peer;
+use crate::core::{Peer, Shared};
 use crate::exchange::{Exchange, Store};
 use crate::files;
 use crate::live::Live;
@@ -20,14 +22,26 @@ use crate::sticky;
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
 }
 
-/// Explains what would be done with a request. `head` is its head as a client would send it.
-pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
+/// A request that nobody sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// Its head, as a client would send it.
+    pub head: Vec<u8>,
+    /// Its URL begins with https. The head does not say that, the key in the cache does.
+    pub is_https: bool,
+}
+
+/// Explains what would be done with a request. Without a running process (`shared`), nothing is known of what the cache
+/// holds.
+pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step> {
+    let head = &asked.head[..];
+    let now = shared.map_or_else(Moment::default, Shared::now);
     let mut steps = Vec::new();
     let mut say = |stage, text: String| steps.push(Step { stage, text });
     let mut exchange = Store::default().take();
@@ -83,7 +97,12 @@ pub fn explain(live: &Live, head: &[u8], now: Moment) -> Vec<Step> {
             say("answer", format!("{status}, fixed body, {content_type}"));
         }
         Action::Files(folder) => say("answer", files::explain(live, exchange, route, folder)),
-        Action::Upstream(index) => upstream(live, exchange, route, *index, now, &mut say),
+        Action::Upstream(index) => {
+            let of = stored::Of { live, shared, asked, exchange, route };
+            if of.explain(&mut say).is_continue() {
+                upstream(live, exchange, route, *index, now, &mut say);
+            }
+        }
     }
     steps
 }
@@ -163,26 +182,30 @@ fn upstream(
     say("answer", answer);
 }
 
-/// The head of a request as a client would send it, for a URL as a person writes it.
-///
-/// # Errors
-/// What is wrong with the URL.
-pub fn head_of(method: &str, url: &str, headers: &[(String, String)]) -> Result<Vec<u8>, String> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    let rest = rest.ok_or_else(|| format!("{url} is no url: it begins with http:// or https://"))?;
-    let (host, target) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-    if host.is_empty() {
-        return Err(format!("{url} names no host"));
+impl Asked {
+    /// The request that somebody who asks for a URL, as a person writes it, would send.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub fn read(method: &str, url: &str, headers: &[(String, String)]) -> Result<Self, String> {
+        let is_https = url.starts_with("https://");
+        let rest = url.strip_prefix(if is_https { "https://" } else { "http://" });
+        let rest = rest.ok_or_else(|| format!("{url} is no url: it begins with http:// or https://"))?;
+        let rest = rest.split('#').next().unwrap_or(rest);
+        let (host, target) = rest.find(['/', '?']).map_or((rest, ""), |end| rest.split_at(end));
+        if host.is_empty() {
+            return Err(format!("{url} names no host"));
+        }
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        let mut head = format!("{method} {slash}{target} HTTP/1.1\r\nHost: {host}\r\n");
+        for (name, value) in headers {
+            // Writing to a String does not fail.
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        head.push_str("\r\n");
+        if head.len() > Limits::default().head_bytes as usize {
+            return Err("the head is longer than any that would be taken".to_owned());
+        }
+        Ok(Self { head: head.into_bytes(), is_https })
     }
-    let target = target.split('#').next().unwrap_or(target);
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
-    for (name, value) in headers {
-        // Writing to a String does not fail.
-        let _ = write!(head, "{name}: {value}\r\n");
-    }
-    head.push_str("\r\n");
-    if head.len() > Limits::default().head_bytes as usize {
-        return Err("the head is longer than any that would be taken".to_owned());
-    }
-    Ok(head.into_bytes())
 }

@@ -32,6 +32,7 @@ pub mod pipeline;
 mod pool;
 mod preamble;
 mod probe;
+pub mod purge;
 pub mod respond;
 pub mod server;
 mod sticky;

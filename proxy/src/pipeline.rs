@@ -20,6 +20,7 @@ use crate::files;
 use crate::forward::{To, forward};
 use crate::live::Live;
 use crate::outbound;
+use crate::purge;
 use crate::respond;
 
 /// Why a request ends before its response is whole.
@@ -50,6 +51,9 @@ pub async fn serve(
 
     // 2. Do the route's guards let it pass?
     guard(route, exchange).map_err(Stop::Refused)?;
+    if purge::is_asked(route, exchange).map_err(Stop::Refused)? {
+        return purge::serve(core, live, client, exchange, route).await;
+    }
 
     // 3. Does it only ask whether a page of another origin may use the route?
     if exchange.is_preflight {

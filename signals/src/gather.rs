@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use cache::Bypass;
 use traffic::Refusal;
 use wire::Malformed;
 
@@ -12,7 +13,7 @@ use crate::chunked::Chunked;
 use crate::counter::{Counter, HistogramTotal, ReasonTotals, Reset};
 use crate::names::{Shown, Signals};
 use crate::outcome::{CLASSES, Coding};
-use crate::request::{Stage, Who};
+use crate::request::{Cached, Stage, Who};
 use crate::shard::{EndpointCounters, RouteCounters, Shard, UpstreamCounters};
 use crate::slot::{Slot, UpstreamSlot};
 
@@ -48,6 +49,7 @@ pub struct Totals {
     pub(crate) refused_connections: [u64; Refusal::ALL.len()],
     pub(crate) malformed_requests: Vec<u64>,
     pub(crate) malformed_responses: Vec<u64>,
+    pub(crate) bypasses: [u64; Bypass::ALL.len()],
 }
 
 /// Counts of one route.
@@ -61,6 +63,9 @@ pub struct RouteTotals {
     pub received_bytes: u64,
     /// Bytes sent to clients.
     pub sent_bytes: u64,
+    /// Bytes sent to clients in answers that count as [hits](RouteTotals::hits).
+    pub hit_bytes: u64,
+    pub(crate) cached: [u64; Cached::CODES.len()],
     pub(crate) classes: ByClass,
     pub(crate) total: HistogramTotal,
 }
@@ -132,6 +137,16 @@ impl RouteTotals {
     /// Finished requests by class of status: index 0 is nothing sent, 1 to 5 are 1xx to 5xx.
     pub fn by_class(&self) -> [u64; 6] {
         self.classes
+    }
+
+    /// Finished requests that the cache was asked about, bypasses included; zero where the route has no cache.
+    pub fn cacheable(&self) -> u64 {
+        self.cached.iter().sum()
+    }
+
+    /// Of those, how many were answered without a request of their own to the origin ([`Cached::is_hit`]).
+    pub fn hits(&self) -> u64 {
+        [Cached::Hit, Cached::Stale, Cached::Collapsed].map(|cached| self.cached[cached.index()]).iter().sum()
     }
 
     /// Time from the request's head to the response's last byte; `None` before the first request.
@@ -209,6 +224,7 @@ impl Signals {
             add_all(&mut totals.refused_connections, &shard.connections_refused);
             add_all(&mut totals.malformed_requests, &shard.malformed_requests.0);
             add_all(&mut totals.malformed_responses, &shard.malformed_responses.0);
+            add_all(&mut totals.bypasses, &shard.bypasses);
         }
         totals.connections_open = totals.connections.saturating_sub(closed.0);
         totals.tunnels_open = totals.tunnels.saturating_sub(closed.1);
@@ -246,6 +262,8 @@ impl Signals {
                 counters.total.add_to(&mut totals.total);
                 totals.received_bytes += counters.received_bytes.get();
                 totals.sent_bytes += counters.sent_bytes.get();
+                totals.hit_bytes += counters.hit_bytes.get();
+                add_all(&mut totals.cached, &counters.cached);
             },
         );
         totals

@@ -33,7 +33,7 @@ pub use names::{Reload, Signals};
 pub use observed::{EndpointReading, Observed};
 pub use outcome::Coding;
 pub use reference::reference;
-pub use request::{Finished, Stage, Times, Who};
+pub use request::{Cached, Finished, Stage, Times, Who};
 pub use shard::Shard;
 pub use slot::{EndpointSlot, RouteSlot, UpstreamSlot};
 

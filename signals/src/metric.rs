@@ -115,6 +115,49 @@ metrics! {
         "Upgraded connections opened.",
         "A high rate against few open tunnels means that clients reconnect in a loop.";
 
+    CacheRequests = "tidegate_cache_requests_total" Counter ["route", "outcome"]
+        "Finished requests of routes with a cache, by what the cache had to do with the answer: hit, stale (served as it was), revalidated (the origin said that it is still good), miss, collapsed (another request was asking already), bypass.",
+        "hit, stale and collapsed together are the hit ratio. When misses grow without more traffic, see evictions; many bypasses: tidegate_cache_bypasses_total says why; much stale is an origin that fails or a grace that covers for a short ttl.";
+    CacheHitBytes = "tidegate_cache_hit_bytes_total" Counter ["route"]
+        "Bytes sent to clients that the origin did not have to send: of answers with the outcome hit, stale or collapsed.",
+        "Against tidegate_response_bytes_total it is the hit ratio in bytes; far below the ratio of requests, the large answers are not kept: see max_body.";
+    CacheBypasses = "tidegate_cache_bypasses_total" Counter ["reason"]
+        "Requests of routes with a cache that it had no part in, by reason.",
+        "tidegate explain says for a URL why, and what to change.";
+    CacheNotKept = "tidegate_cache_not_kept_total" Counter ["reason"]
+        "Answers that were fetched and not kept, by reason.",
+        "no-lifetime means that the app says nothing: set ttl on the route; set-cookie and private are often a session that the page does not need.";
+    CacheHits = "tidegate_cache_hits_total" Counter []
+        "Answers given out of the store, stale ones included.",
+        "Divide the age by it.";
+    CacheHitAge = "tidegate_cache_hit_age_seconds_total" Counter []
+        "How old answers were when they were given out of the store, in seconds, all together.",
+        "Its rate over that of tidegate_cache_hits_total is the mean age at a hit; far below the lifetimes, a longer one would gain little.";
+    CacheFills = "tidegate_cache_fills_total" Counter []
+        "Fetches from the origin on behalf of the cache, refreshes included.",
+        "This is what the cache leaves of the load.";
+    CacheFilling = "tidegate_cache_filling" Gauge []
+        "Fetches on behalf of the cache that are in work now.",
+        "A number that stays high means a slow origin.";
+    CacheEvictions = "tidegate_cache_evictions_total" Counter []
+        "Entries that had to leave for others.",
+        "While misses grow with it, raise cache.memory.";
+    CachePurged = "tidegate_cache_purged_total" Counter []
+        "Entries purged, or invalidated by requests that change something.",
+        "A burst of misses behind it is the purge.";
+    CacheEntries = "tidegate_cache_entries" Gauge []
+        "Entries in the cache.",
+        "It falls to a part at once after a purge or a restart.";
+    CacheMarkers = "tidegate_cache_markers" Gauge []
+        "Keys that are remembered as not cacheable, so that requests for them do not wait for each other.",
+        "Many mean that most of what a cached route answers cannot be kept; tidegate_cache_not_kept_total says why.";
+    CacheMemory = "tidegate_cache_memory_bytes" Gauge ["part"]
+        "Memory of the cache by part: heads (with keys and what surrounds them), bodies, tables, filling (what is coming in), leaving (gone from the store, still being sent).",
+        "The sum stays below tidegate_cache_memory_limit_bytes; much leaving is slow clients with large answers.";
+    CacheMemoryLimit = "tidegate_cache_memory_limit_bytes" Gauge []
+        "What the cache may take: cache.memory.",
+        "A sum that is at it is normal; only evictions together with misses ask for more.";
+
     UpstreamRequests = "tidegate_upstream_requests_total" Counter ["upstream", "class"]
         "Finished requests by upstream and class of the status sent to the client.",
         "Compare upstreams to find the one behind an error rate.";

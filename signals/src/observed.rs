@@ -1,4 +1,4 @@
-//! What is read at the moment of a scrape instead of being counted: the state of endpoints.
+//! What is read at the moment of a scrape instead of being counted: the state of endpoints, what the cache holds.
 
 use core::time::Duration;
 
@@ -6,6 +6,9 @@ use core::time::Duration;
 pub trait Observed {
     /// Calls `each` once for every endpoint of every upstream.
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>));
+
+    /// What the cache holds and has done.
+    fn cache(&self) -> cache::Usage;
 }
 
 /// One endpoint at the moment of reading.

@@ -1,6 +1,6 @@
 //! Termination state: who ended a request and how far it had come, as words for logs, metrics and people.
 
-use crate::request::{Stage, Who};
+use crate::request::{Cached, Stage, Who};
 
 impl Who {
     /// Every one, in the order of the enum.
@@ -70,6 +70,33 @@ impl Stage {
     }
 }
 
+impl Cached {
+    /// The words for logs and metrics, by [`Cached::index`].
+    pub const CODES: [&str; 6] = ["hit", "stale", "revalidated", "miss", "collapsed", "bypass"];
+
+    /// Position in [`Cached::CODES`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Hit => 0,
+            Self::Stale => 1,
+            Self::Revalidated => 2,
+            Self::Miss => 3,
+            Self::Collapsed => 4,
+            Self::Bypass(_) => 5,
+        }
+    }
+
+    /// The word for logs and metrics.
+    pub const fn code(self) -> &'static str {
+        Self::CODES[self.index()]
+    }
+
+    /// Whether the request was answered without one of its own to the origin: it counts for the hit ratio.
+    pub const fn is_hit(self) -> bool {
+        matches!(self, Self::Hit | Self::Stale | Self::Collapsed)
+    }
+}
+
 /// Termination state as one text: `complete` for a request that ran to its end, otherwise who and at which stage,
 /// such as `client/deliver` or `endpoint/wait`.
 pub const fn code(who: Who, stage: Stage) -> &'static str {
@@ -120,6 +147,23 @@ mod tests {
         for (index, stage) in Stage::ALL.into_iter().enumerate() {
             assert_eq!(stage as usize, index);
         }
+    }
+
+    #[test]
+    fn what_the_cache_did_has_a_word_of_its_own() {
+        let all = [
+            Cached::Hit,
+            Cached::Stale,
+            Cached::Revalidated,
+            Cached::Miss,
+            Cached::Collapsed,
+            Cached::Bypass(cache::Bypass::Method),
+        ];
+        let names = ["Hit", "Stale", "Revalidated", "Miss", "Collapsed", "Bypass"];
+        for (index, (cached, name)) in all.into_iter().zip(names).enumerate() {
+            assert_eq!((cached.index(), cached.code()), (index, &*name.to_lowercase()));
+        }
+        assert_eq!(all.map(Cached::is_hit), [true, true, false, false, true, false]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use cache::{Bypass, Usage};
 use traffic::Refusal;
 use wire::Malformed;
 
@@ -16,7 +17,7 @@ use crate::names::{Reload, Signals};
 use crate::observed::{EndpointReading, Observed};
 use crate::outcome::{CLASSES, Coding};
 use crate::process;
-use crate::request::{Stage, Who};
+use crate::request::{Cached, Stage, Who};
 
 /// A metric and the number of `T` that it shows.
 type Number<T> = (Metric, fn(&T) -> u64);
@@ -34,6 +35,8 @@ impl Signals {
         requests(&mut page, &totals);
         compression(&mut page, &totals);
         connections(&mut page, &totals);
+        cached(&mut page, &totals);
+        stored(&mut page, &observed.cache());
         upstreams(&mut page, &totals.upstreams);
         endpoints(&mut page, &totals.endpoints);
         readings(&mut page, observed);
@@ -152,6 +155,63 @@ fn connections(page: &mut Page, totals: &Totals) {
     for (refusal, &count) in Refusal::ALL.into_iter().zip(&totals.refused_connections) {
         if count > 0 {
             page.sample(&[refusal.code()], count);
+        }
+    }
+}
+
+/// What the cache did for requests. Routes without one are not shown.
+fn cached(page: &mut Page, totals: &Totals) {
+    let routes = || totals.routes.iter().filter(|route| route.cacheable() > 0);
+    page.family(Metric::CacheRequests);
+    for route in routes() {
+        for (outcome, &count) in Cached::CODES.into_iter().zip(&route.cached) {
+            page.sample(&[&route.name, outcome], count);
+        }
+    }
+    page.family(Metric::CacheHitBytes);
+    routes().for_each(|route| page.sample(&[&route.name], route.hit_bytes));
+    page.family(Metric::CacheBypasses);
+    bypasses(page, &totals.bypasses);
+}
+
+/// What the store holds and has done.
+fn stored(page: &mut Page, usage: &Usage) {
+    page.family(Metric::CacheNotKept);
+    bypasses(page, &usage.refused_total);
+    page.family(Metric::CacheHits);
+    page.sample(&[], usage.hits_total);
+    page.family(Metric::CacheHitAge);
+    page.sample_f64(&[], usage.hit_age_ms_total as f64 / 1e3);
+    let numbers: [Number<Usage>; 6] = [
+        (Metric::CacheFills, |usage| usage.fills_total),
+        (Metric::CacheFilling, |usage| usage.fillings),
+        (Metric::CacheEvictions, |usage| usage.evictions_total),
+        (Metric::CachePurged, |usage| usage.purged_total),
+        (Metric::CacheEntries, |usage| usage.entries),
+        (Metric::CacheMarkers, |usage| usage.markers),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        page.sample(&[], number(usage));
+    }
+    page.family(Metric::CacheMemory);
+    for (part, bytes) in [
+        ("heads", usage.head_bytes),
+        ("bodies", usage.body_bytes),
+        ("tables", usage.overhead_bytes),
+        ("filling", usage.filling_bytes),
+        ("leaving", usage.leaving_bytes),
+    ] {
+        page.sample(&[part], bytes);
+    }
+    page.family(Metric::CacheMemoryLimit);
+    page.sample(&[], usage.memory_bytes);
+}
+
+fn bypasses(page: &mut Page, counts: &[u64]) {
+    for (why, &count) in Bypass::ALL.into_iter().zip(counts) {
+        if count > 0 {
+            page.sample(&[why.code()], count);
         }
     }
 }

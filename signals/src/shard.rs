@@ -1,12 +1,13 @@
 //! What one thread of the data plane counts.
 
+use cache::Bypass;
 use traffic::Refusal;
 use wire::Malformed;
 
 use crate::chunked::Chunked;
 use crate::counter::{Counter, Histogram, Reasons, Reset};
 use crate::outcome::{self, CLASSES, Coding};
-use crate::request::{Finished, Stage, Times, Who};
+use crate::request::{Cached, Finished, Stage, Times, Who};
 use crate::slot::{EndpointSlot, RouteSlot, UpstreamSlot};
 
 /// Counters of one thread. Every method is for that thread alone: two threads that write the same shard lose events.
@@ -21,6 +22,7 @@ pub struct Shard {
     pub(crate) refusals: [Counter; Refusal::ALL.len()],
     pub(crate) malformed_requests: Details,
     pub(crate) malformed_responses: Details,
+    pub(crate) bypasses: [Counter; Bypass::ALL.len()],
     pub(crate) connections_opened: Counter,
     pub(crate) connections_closed: Counter,
     pub(crate) connections_refused: [Counter; Refusal::ALL.len()],
@@ -50,6 +52,8 @@ pub(crate) struct RouteCounters {
     pub(crate) total: Histogram,
     pub(crate) received_bytes: Counter,
     pub(crate) sent_bytes: Counter,
+    pub(crate) cached: [Counter; Cached::CODES.len()],
+    pub(crate) hit_bytes: Counter,
 }
 
 /// What is counted by upstream.
@@ -91,6 +95,15 @@ impl Shard {
         route.total.observe(finished.times.total);
         route.received_bytes.add(finished.received_bytes);
         route.sent_bytes.add(finished.sent_bytes);
+        if let Some(cached) = finished.cached {
+            route.cached[cached.index()].add(1);
+            if cached.is_hit() {
+                route.hit_bytes.add(finished.sent_bytes);
+            }
+            if let Cached::Bypass(why) = cached {
+                self.bypasses[why.index()].add(1);
+            }
+        }
 
         if let Some(slot) = finished.upstream {
             let upstream = self.upstreams.writing(slot.0);
@@ -224,11 +237,11 @@ impl Shard {
 
 impl Reset for RouteCounters {
     fn reset(&self) {
-        let Self { classes, total, received_bytes, sent_bytes } = self;
+        let Self { classes, total, received_bytes, sent_bytes, cached, hit_bytes } = self;
         classes.reset();
         total.reset();
-        received_bytes.reset();
-        sent_bytes.reset();
+        cached.reset();
+        [received_bytes, sent_bytes, hit_bytes].into_iter().for_each(Reset::reset);
     }
 }
 

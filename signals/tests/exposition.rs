@@ -7,8 +7,9 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
 use tidegate_signals::{
-    EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage, Times, Who,
+    Cached, EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage, Times, Who,
 };
+use cache::{Bypass, Usage};
 use traffic::Refusal;
 use wire::Malformed;
 
@@ -105,6 +106,25 @@ fn labels(text: &str) -> Vec<(&str, String)> {
 struct Scene(Vec<(&'static str, &'static str, &'static str, bool)>);
 
 impl Observed for Scene {
+    fn cache(&self) -> Usage {
+        let mut usage = Usage {
+            entries: 7,
+            memory_bytes: 1_000,
+            used_bytes: 15,
+            head_bytes: 1,
+            body_bytes: 2,
+            overhead_bytes: 3,
+            filling_bytes: 4,
+            leaving_bytes: 5,
+            hits_total: 4,
+            hit_age_ms_total: 6_500,
+            evictions_total: 9,
+            ..Usage::default()
+        };
+        usage.refused_total[Bypass::NoStore.index()] = 8;
+        usage
+    }
+
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
         for &(upstream, address, state, available) in &self.0 {
             let (why, in_flight, weight, backup) = ("", 3, 2, false);
@@ -138,6 +158,7 @@ fn finished() -> Finished<'static> {
         received_bytes: 10,
         sent_bytes: 100,
         times: Times { total: Duration::from_millis(3), wait: Duration::from_millis(2), ..Times::default() },
+        cached: None,
         client: Some(IpAddr::from([127, 0, 0, 1])),
         method: b"GET",
         target: b"/",
@@ -224,6 +245,52 @@ fn names_of_people_are_escaped() {
     signals.shard(0).finished(&Finished { route: Some(route), ..finished() });
     let samples = checked(&signals.render(&Scene(Vec::new())));
     assert_eq!(samples["tidegate_requests_total{route=\"a \\\"b\\\" \\\\ c\\nd\",class=\"2xx\"}"], 1.0);
+}
+
+#[test]
+fn what_the_cache_did_is_counted_by_route() {
+    let signals = Signals::new(2);
+    let route = Some(signals.route("/x"));
+    signals.shard(0).finished(&Finished { route, ..finished() });
+    for (shard, cached) in [
+        (0, Cached::Hit),
+        (1, Cached::Hit),
+        (0, Cached::Stale),
+        (1, Cached::Collapsed),
+        (0, Cached::Revalidated),
+        (0, Cached::Miss),
+        (0, Cached::Bypass(Bypass::Method)),
+    ] {
+        signals.shard(shard).finished(&Finished { route, cached: Some(cached), ..finished() });
+    }
+    let samples = checked(&signals.render(&Scene(Vec::new())));
+    let outcome = |word: &str| {
+        samples[&format!("tidegate_cache_requests_total{{route=\"/x\",outcome=\"{word}\"}}")]
+    };
+    assert_eq!(Cached::CODES.map(outcome), [2.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    assert_eq!(samples["tidegate_cache_hit_bytes_total{route=\"/x\"}"], 400.0);
+    assert_eq!(samples["tidegate_cache_bypasses_total{reason=\"method\"}"], 1.0);
+    assert!(!samples.keys().any(|name| name.contains("_cache_") && name.contains("(none)")));
+    let totals = signals.totals();
+    let route = totals.routes.iter().find(|route| &*route.name == "/x").unwrap();
+    assert_eq!((route.cacheable(), route.hits(), route.hit_bytes, route.sent_bytes), (7, 4, 400, 800));
+}
+
+#[test]
+fn what_the_cache_holds_is_read_when_the_page_is() {
+    let samples = checked(&Signals::new(1).render(&Scene(Vec::new())));
+    for (name, value) in [
+        ("tidegate_cache_entries", 7.0),
+        ("tidegate_cache_memory_limit_bytes", 1_000.0),
+        ("tidegate_cache_memory_bytes{part=\"heads\"}", 1.0),
+        ("tidegate_cache_memory_bytes{part=\"leaving\"}", 5.0),
+        ("tidegate_cache_hits_total", 4.0),
+        ("tidegate_cache_hit_age_seconds_total", 6.5),
+        ("tidegate_cache_evictions_total", 9.0),
+        ("tidegate_cache_not_kept_total{reason=\"no-store\"}", 8.0),
+    ] {
+        assert_eq!(samples[name], value, "{name}");
+    }
 }
 
 #[test]

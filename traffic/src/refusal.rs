@@ -54,11 +54,13 @@ pub enum Refusal {
     OriginRefused,
     /// The request wanted only what is in the cache, and that is nothing (RFC 9111 section 5.2.1.7).
     NotCached,
+    /// PURGE from a client that the route does not let purge.
+    PurgeForbidden,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -82,6 +84,7 @@ impl Refusal {
         Self::FilesUnavailable,
         Self::OriginRefused,
         Self::NotCached,
+        Self::PurgeForbidden,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -110,6 +113,7 @@ impl Refusal {
             Self::FilesUnavailable => 20,
             Self::OriginRefused => 21,
             Self::NotCached => 22,
+            Self::PurgeForbidden => 23,
         }
     }
 
@@ -139,6 +143,7 @@ impl Refusal {
             Self::FilesUnavailable => "files_unavailable",
             Self::OriginRefused => "origin_refused",
             Self::NotCached => "not_cached",
+            Self::PurgeForbidden => "purge_forbidden",
         }
     }
 
@@ -154,7 +159,7 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed(reason) => reason.status(),
-            Self::OriginRefused => 403,
+            Self::OriginRefused | Self::PurgeForbidden => 403,
             Self::NoRoute | Self::FileNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::ConnectRefused => 501,
@@ -200,6 +205,7 @@ impl Refusal {
             Self::FileNotFound => "there is no page or file under this address",
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
             Self::OriginRefused => "pages of that origin may not use this address",
+            Self::PurgeForbidden => "this client may not take anything out of the cache",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }

@@ -172,11 +172,14 @@ impl Shard {
 
     /// Counts a hit and hands out the entry.
     #[inline]
-    pub fn hit(&mut self, at: u32) -> Arc<Entry> {
+    pub fn hit(&mut self, at: u32, now: UnixMs) -> Arc<Entry> {
         let slot = self.slots.get_mut(at);
         slot.hits = slot.hits.saturating_add(1);
         slot.freq = (slot.freq + 1).min(Slot::MOST);
-        Arc::clone(self.slots.entry(at))
+        let entry = self.slots.entry(at);
+        self.tally.hits += 1;
+        self.tally.hit_age_ms = self.tally.hit_age_ms.saturating_add(entry.age_ms(now));
+        Arc::clone(entry)
     }
 
     fn varying(&self, hash: u64) -> Option<&Varying> {
@@ -305,9 +308,9 @@ impl Shard {
         self.table.find(hash, is).copied()
     }
 
-    /// What is stored for a request, whether it may be used or not.
-    pub fn stored(&self, key: &Key<'_>, ask: &Ask<'_>) -> Option<&Arc<Entry>> {
-        self.find(key, ask).1.map(|at| self.slots.entry(at))
+    /// What is stored for a request, whether it may be used or not, and how often it was hit.
+    pub fn stored(&self, key: &Key<'_>, ask: &Ask<'_>) -> Option<(&Arc<Entry>, u32)> {
+        self.find(key, ask).1.map(|at| (self.slots.entry(at), self.slots.get(at).hits))
     }
 
     /// Fills in work that others may follow.

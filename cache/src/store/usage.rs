@@ -25,6 +25,10 @@ pub struct Usage {
     pub markers: u64,
     /// Fills in work that others may follow.
     pub fillings: u64,
+    /// Answers given out of the store, stale ones included.
+    pub hits_total: u64,
+    /// How old they were when they were given out, all together.
+    pub hit_age_ms_total: u64,
     /// Fills begun, refreshes included.
     pub fills_total: u64,
     /// Requests that found another one filling and followed it.
@@ -42,6 +46,8 @@ pub struct Usage {
 pub(super) struct Tally {
     pub head_bytes: u64,
     pub body_bytes: u64,
+    pub hits: u64,
+    pub hit_age_ms: u64,
     pub fills: u64,
     pub collapsed: u64,
     pub evictions: u64,
@@ -67,6 +73,8 @@ impl Tally {
     pub fn add_to(&self, usage: &mut Usage) {
         usage.head_bytes += self.head_bytes;
         usage.body_bytes += self.body_bytes;
+        usage.hits_total += self.hits;
+        usage.hit_age_ms_total = usage.hit_age_ms_total.saturating_add(self.hit_age_ms);
         usage.fills_total += self.fills;
         usage.collapsed_total += self.collapsed;
         usage.evictions_total += self.evictions;

@@ -128,7 +128,7 @@ words! {
     pub enum Format {
         /// One JSON object per line.
         Json = "json",
-        /// The combined log format that web servers share, with termination state and times behind.
+        /// The combined log format that web servers share, with termination state, times and what the cache did behind.
         Combined = "combined",
     }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::clock::Clock;
 use super::escape;
 use crate::outcome;
-use crate::request::Finished;
+use crate::request::{Cached, Finished};
 
 /// Names behind the slots of a request; empty where there is none.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,12 @@ pub(crate) fn json(
     text(out, "route", labels.route.as_bytes());
     text(out, "upstream", labels.upstream.as_bytes());
     text(out, "endpoint", labels.endpoint.as_bytes());
+    if let Some(cached) = finished.cached {
+        text(out, "cache", cached.code().as_bytes());
+        if let Cached::Bypass(why) = cached {
+            text(out, "bypass", why.code().as_bytes());
+        }
+    }
     number(out, "tries", finished.tries.into());
     key(out, "reused");
     out.extend_from_slice(if finished.reused { b"true" } else { b"false" });
@@ -111,7 +117,7 @@ pub(crate) fn combined(
     out.extend_from_slice(outcome::code(finished.who, finished.stage).as_bytes());
     out.push(b' ');
     thousandths(out, Duration::as_millis(&finished.times.total));
-    for label in [labels.route, labels.upstream, labels.endpoint] {
+    for label in [labels.route, labels.upstream, labels.endpoint, finished.cached.map_or("", Cached::code)] {
         quoted(out, label.as_bytes());
     }
     out.push(b'\n');
@@ -256,6 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_says_what_the_cache_did() {
+        let line = |cached| -> serde_json::Value {
+            serde_json::from_str(&json_line(&Finished { cached, ..finished() }, 1.0)).unwrap()
+        };
+        assert_eq!(line(Some(Cached::Hit))["cache"], "hit");
+        let bypassed = line(Some(Cached::Bypass(cache::Bypass::RequestCookie)));
+        assert_eq!((&bypassed["cache"], &bypassed["bypass"]), (&"bypass".into(), &"request-cookie".into()));
+        assert!(line(None).get("cache").is_none());
+    }
+
+    #[test]
     fn a_combined_line_is_the_known_one_with_more_behind() {
         let mut out = Vec::new();
         let finished = Finished {
@@ -263,13 +280,14 @@ mod tests {
             who: Who::Client,
             stage: Stage::Deliver,
             user_agent: b"a \"quoted\" agent",
+            cached: Some(Cached::Stale),
             times: Times { total: Duration::from_millis(61_250), ..Times::default() },
             ..finished()
         };
         combined(&mut out, &finished, LABELS, &mut Clock::new(), now());
         let expected = concat!(
             r#"192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "GET /x?y=1 HTTP/1.1" 200 1200 "-" "a \"quoted\" agent" "#,
-            r#"client/deliver 61.250 "example.com/x" "app" "127.0.0.1:3001""#,
+            r#"client/deliver 61.250 "example.com/x" "app" "127.0.0.1:3001" "stale""#,
             "\n"
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -288,7 +306,7 @@ mod tests {
         );
         let line = String::from_utf8(out).unwrap();
         assert!(line.starts_with("- - - [14/Nov/2023:22:13:20 +0000] \"-\" 408 "), "{line}");
-        assert!(line.ends_with(" \"-\" \"-\" \"-\"\n"), "{line}");
+        assert!(line.ends_with(" \"-\" \"-\" \"-\" \"-\"\n"), "{line}");
     }
 
     proptest! {

@@ -51,7 +51,7 @@ pub enum Format {
     /// One JSON object per line (RFC 8259).
     Json,
     /// The combined log format that web servers share; behind it the termination state, the seconds that the request
-    /// took, and in quotes route, upstream and endpoint. Its size is every byte sent, head included.
+    /// took, and in quotes route, upstream, endpoint and what the cache did. Its size is every byte sent, head included.
     Combined,
 }
 
