@@ -105,9 +105,9 @@ fn look<'a>(to: To<'_>, cache: &'a RouteCache, client: &Client, exchange: &mut E
             return Step::Read(Part { reader, told: Some(told), cache });
         }
         Found::Follow(filling) => {
-            return filling
-                .read_along()
-                .map_or(Step::Pass(Bypass::Crowded), |reader| Step::Read(Part { reader, told: None, cache }));
+            return filling.read_along().map_or(Step::Pass(Bypass::Crowded), |reader| {
+                Step::Read(Part { reader, told: None, cache })
+            });
         }
         Found::Pass(why) => return Step::Pass(why),
         Found::NotHere => return Step::Refuse(Refusal::NotCached),
@@ -134,8 +134,12 @@ fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found
 
 /// The URL that a request means.
 pub fn url(exchange: &Exchange) -> Url<'_> {
-    let Exchange { input, head, host, host_port, path, asker, .. } = exchange;
-    let scheme = asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
+    url_under(exchange, exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http))
+}
+
+/// The URL that a request would mean under this scheme.
+pub fn url_under(exchange: &Exchange, scheme: Proto) -> Url<'_> {
+    let Exchange { input, head, host, host_port, path, .. } = exchange;
     let own_port: &[u8] = match scheme {
         Proto::Http => b":80",
         Proto::Https => b":443",
@@ -249,7 +253,8 @@ impl Part<'_> {
     ) -> End {
         let (rules, now) = (&self.cache.rules, to.core.unix_ms());
         let storable = head.storable.as_ref();
-        let follows = |ask: &Ask<'_>| storable.is_ok_and(|storable| freshness::may_follow(storable, ask, now));
+        let follows =
+            |ask: &Ask<'_>| storable.is_ok_and(|storable| freshness::may_follow(storable, ask, now));
         if self.told.is_none() && !asks(exchange, rules, follows) {
             return End::Again;
         }

@@ -139,10 +139,9 @@ fn beginnings(exchange: &Exchange) -> Vec<Vec<u8>> {
 }
 
 fn write(exchange: &Exchange, rules: &Rules, urls: &mut Vec<Vec<u8>>) {
-    let Exchange { input, head, host, path, .. } = exchange;
     for proto in [Proto::Http, Proto::Https] {
         let mut written = Vec::new();
-        key::write_url(&mut written, &cached::url(head, input, host, path, Some(proto)), rules);
+        key::write_url(&mut written, &cached::url_under(exchange, proto), rules);
         if !urls.contains(&written) {
             urls.push(written);
         }

@@ -130,8 +130,7 @@ impl Of<'_> {
     }
 
     fn find_under(&self, proto: Proto, ask: &Ask<'_>, rules: &Rules) -> Found {
-        let Exchange { input, head, host, path, .. } = self.exchange;
-        let url = cached::url(head, input, host, path, Some(proto));
+        let url = cached::url_under(self.exchange, proto);
         // Without a process no hash is compared with another, so that any seed does.
         let seed = self.shared.map_or_else(|| cache::key::Seed::new(0), |shared| shared.cache.seed().clone());
         let mut bytes = Vec::new();

@@ -61,10 +61,13 @@ fn what_must_be_revalidated_is_never_given_stale() {
     for directive in ["must-revalidate", "proxy-revalidate"] {
         let fields = format!("Cache-Control: max-age=10, {directive}");
         scene(cached("{ grace = \"1h\", stale_if_error = \"1h\" }"))
-            .origin(ORIGIN, app(move |number, _| match number {
-                3 => answer_with(503, &[], "down"),
-                _ => answer(&[&fields, "ETag: \"1\""], &number.to_string()),
-            }))
+            .origin(
+                ORIGIN,
+                app(move |number, _| match number {
+                    3 => answer_with(503, &[], "down"),
+                    _ => answer(&[&fields, "ETag: \"1\""], &number.to_string()),
+                }),
+            )
             .run(async |scene| {
                 let mut client = scene.client();
                 client.get("/").await;
@@ -81,10 +84,13 @@ fn what_must_be_revalidated_is_never_given_stale() {
 #[test]
 fn something_stale_stands_in_for_an_origin_that_answers_503() {
     scene(cached("true"))
-        .origin(ORIGIN, app(|number, _| match number {
-            2 => answer_with(503, &[], "down"),
-            _ => answer(&["Cache-Control: max-age=10, stale-if-error=60"], &number.to_string()),
-        }))
+        .origin(
+            ORIGIN,
+            app(|number, _| match number {
+                2 => answer_with(503, &[], "down"),
+                _ => answer(&["Cache-Control: max-age=10, stale-if-error=60"], &number.to_string()),
+            }),
+        )
         .run(async |scene| {
             let mut client = scene.client();
             client.get("/").await;
@@ -93,7 +99,11 @@ fn something_stale_stands_in_for_an_origin_that_answers_503() {
             assert_eq!((response.status(), response.text()), (200, "1"));
             assert_eq!(status(&response), "fwd=stale; fwd-status=503; ttl=-5; detail=stale-if-error");
             let response = client.get("/").await;
-            assert_eq!(status(&response), "hit; ttl=-5; detail=stale", "the origin is left alone for a second");
+            assert_eq!(
+                status(&response),
+                "hit; ttl=-5; detail=stale",
+                "the origin is left alone for a second"
+            );
             assert_eq!(scene.requests().len(), 2);
             scene.seconds(2).await;
             assert_eq!(client.get("/").await.text(), "3", "and asked again then");
@@ -103,7 +113,10 @@ fn something_stale_stands_in_for_an_origin_that_answers_503() {
 /// The same where nobody listens, where nobody answers, and where the answer breaks off before it begins.
 #[test]
 fn something_stale_stands_in_for_an_origin_that_does_not_answer() {
-    let config = format!("{}timeouts = {{ response = \"3s\" }}\nretry = {{ tries = 1 }}\n", cached("{ stale_if_error = \"1m\" }"));
+    let config = format!(
+        "{}timeouts = {{ response = \"3s\" }}\nretry = {{ tries = 1 }}\n",
+        cached("{ stale_if_error = \"1m\" }")
+    );
     for fault in ["refused", "silent", "closed"] {
         scene(&*config).origin(ORIGIN, counting(&["Cache-Control: max-age=10"])).run(async |scene| {
             let mut client = scene.client();
@@ -186,7 +199,8 @@ fn a_route_need_not_listen_to_what_requests_ask_for() {
             let first = client.ask(&get(&["Cache-Control: only-if-cached"])).await;
             assert_eq!(first.text(), "1");
             for asked in ["no-cache", "no-store", "max-age=0", "min-fresh=90"] {
-                let response = client.ask(&get(&[&format!("Cache-Control: {asked}"), "Pragma: no-cache"])).await;
+                let response =
+                    client.ask(&get(&[&format!("Cache-Control: {asked}"), "Pragma: no-cache"])).await;
                 assert_eq!((response.text(), status(&response)), ("1", "hit; ttl=60"), "{asked}");
             }
         });
