@@ -10,7 +10,10 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Instant;
 
+use serde::de::DeserializeOwned;
+
 use crate::status::Status;
+use crate::stored::{PurgeOrder, PurgeWhat};
 
 /// Longest answer in bytes.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -117,7 +120,14 @@ pub fn post(address: &str, path: &str, timeout: Duration) -> Result<Answer, AskE
 /// # Errors
 /// As [`get`]; also when the answer is no status.
 pub fn status(address: &str, timeout: Duration) -> Result<Status, AskError> {
-    let answer = get(address, "/status", timeout)?;
+    read(address, get(address, "/status", timeout)?)
+}
+
+/// Reads an answer of the admin listener at `address` that is JSON.
+///
+/// # Errors
+/// It is not a good one, or says something else.
+pub fn read<T: DeserializeOwned>(address: &str, answer: Answer) -> Result<T, AskError> {
     if !answer.is_good() {
         return Err(AskError::Refused(answer));
     }
@@ -140,6 +150,27 @@ pub fn explain_path(method: &str, url: &str, headers: &[String]) -> String {
         path.push_str(&encoded(header));
     }
     path
+}
+
+/// Path and query of the order to take something out of the cache.
+pub fn purge_path(order: &PurgeOrder) -> String {
+    let mut path = "/cache/purge?".to_owned();
+    match &order.what {
+        PurgeWhat::Url(url) => path.push_str(&format!("url={}", encoded(url))),
+        PurgeWhat::Prefix(prefix) => path.push_str(&format!("prefix={}", encoded(prefix))),
+        PurgeWhat::Tag(tag) => path.push_str(&format!("tag={}", encoded(tag))),
+        PurgeWhat::All => path.push_str("all=true"),
+    }
+    if order.soft {
+        path.push_str("&soft=true");
+    }
+    path
+}
+
+/// Path and query that ask for entries of the cache.
+pub fn list_path(prefix: Option<&str>, limit: usize) -> String {
+    let prefix = prefix.map_or_else(String::new, |prefix| format!("&prefix={}", encoded(prefix)));
+    format!("/cache/list?limit={limit}{prefix}")
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986 section 2.3.

@@ -6,6 +6,8 @@ use core::pin::Pin;
 use serde::{Deserialize, Serialize};
 use signals::{Observed, Reload};
 
+use crate::stored::{EntryStatus, PurgeOrder};
+
 /// What the process can be asked and told. Calls come from the admin listener's tasks and must not block for long;
 /// only [`Control::reload`] may take its time.
 pub trait Control: Observed + Send + Sync + 'static {
@@ -30,6 +32,22 @@ pub trait Control: Observed + Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the question, for people.
     fn explain(&self, question: &Question) -> Result<Explanation, String>;
+
+    /// Takes entries out of the cache, or makes them stale; how many they were. May take its time, as may the next two:
+    /// they are called where that holds nothing up.
+    ///
+    /// # Errors
+    /// What is wrong with the order, for people.
+    fn purge(&self, order: &PurgeOrder) -> Result<u64, String>;
+
+    /// Entries of the cache, those whose URL begins with `prefix`, at most so many.
+    ///
+    /// # Errors
+    /// What is wrong with the prefix, for people.
+    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Vec<EntryStatus>, String>;
+
+    /// The entries that were hit most, the first one first.
+    fn top(&self, most: usize) -> Vec<EntryStatus>;
 }
 
 /// Why the process takes no traffic.
@@ -140,7 +158,7 @@ pub struct Explanation {
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
     pub stage: String,
     /// How, and why.
     pub text: String,

@@ -1,5 +1,7 @@
 //! The endpoints of the admin listener: each takes the question apart, asks, and puts the answer into words.
 
+mod stored;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -31,6 +33,7 @@ type Shared = State<Arc<Desk>>;
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     let orders = Router::new()
         .route("/reload", post(reload))
+        .route("/cache/purge", post(stored::purge))
         .route("/drain/{upstream}/{endpoint}", post(drain))
         .route("/undrain/{upstream}/{endpoint}", post(undrain))
         .route_layer(from_fn(guarded));
@@ -40,6 +43,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/ready", get(ready))
         .route("/status", get(status))
         .route("/explain", get(explain))
+        .merge(stored::router())
         .merge(orders)
         .fallback(nothing_here)
         .with_state(desk)
@@ -156,7 +160,7 @@ async fn nothing_here() -> Response {
     text(
         StatusCode::NOT_FOUND,
         "nothing is served here; there are /metrics, /health, /ready, /status, /explain, \
-         and to post to: /reload, /drain/{upstream}/{endpoint}, /undrain/{upstream}/{endpoint}",
+         /cache, /cache/list, /cache/top, and to post to: /reload, /cache/purge, /drain/{upstream}/{endpoint}, /undrain/{upstream}/{endpoint}",
     )
 }
 

@@ -6,6 +6,10 @@
 //!   GET  /ready                            200, or 503 with the reasons
 //!   GET  /status                           what `tidegate status` shows, as JSON
 //!   GET  /explain?method=&url=&header=…    what would be done with a request
+//!   GET  /cache                            what the cache holds and has done, as JSON
+//!   GET  /cache/list?prefix=&limit=        entries, those whose URL begins so
+//!   GET  /cache/top?limit=                 entries that were hit most
+//!   POST /cache/purge?url=|prefix=|tag=|all=true&soft=true
 //!   POST /reload                           200, or 422 with what is wrong with the file
 //!   POST /drain/{upstream}/{endpoint}      no new requests for the endpoint
 //!   POST /undrain/{upstream}/{endpoint}    new requests again
@@ -22,8 +26,10 @@ mod handlers;
 mod rates;
 mod server;
 pub mod status;
+pub mod stored;
 pub mod table;
 
 pub use control::{Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step};
 pub use server::serve;
-pub use status::{ConnectionStatus, EndpointStatus, RouteStatus, Status, UpstreamStatus};
+pub use status::{ConnectionStatus, EndpointStatus, HitStatus, RouteStatus, Status, UpstreamStatus};
+pub use stored::{CacheStatus, Entries, EntryStatus, PurgeOrder, PurgeWhat, Purged};

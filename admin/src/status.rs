@@ -10,6 +10,7 @@ use signals::{EndpointTotals, Latency, NONE, OTHER, RouteTotals, Signals, Totals
 
 use crate::control::Control;
 use crate::rates::Since;
+use crate::stored::CacheStatus;
 
 /// Everything that `tidegate status` shows.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Status {
     pub requests: u64,
     /// Finished requests per second, over the last ten seconds or so, as every rate here.
     pub per_second: f64,
+    /// What the cache holds and has done.
+    pub cache: CacheStatus,
     /// By route, in the order in which they were first configured.
     pub routes: Vec<RouteStatus>,
     /// By upstream, in the same order.
@@ -64,6 +67,33 @@ pub struct RouteStatus {
     pub p50_ms: Option<f64>,
     /// 99 of 100 requests took no longer.
     pub p99_ms: Option<f64>,
+    /// What the cache did for it; none before the first request that it was asked about.
+    pub cache: Option<HitStatus>,
+}
+
+/// What the cache did for a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HitStatus {
+    /// Requests that the cache was asked about, those included that it had no part in.
+    pub requests: u64,
+    /// Of those, how many were answered without a request of their own to the origin.
+    pub hits: u64,
+    /// Bytes sent to clients.
+    pub sent_bytes: u64,
+    /// Of those, how many in answers that count as hits.
+    pub hit_bytes: u64,
+}
+
+impl HitStatus {
+    /// Share of requests that were hits, 0.0 to 1.0.
+    pub fn ratio(&self) -> f64 {
+        self.hits as f64 / self.requests.max(1) as f64
+    }
+
+    /// Share of bytes that were those of hits, 0.0 to 1.0.
+    pub fn byte_ratio(&self) -> f64 {
+        self.hit_bytes as f64 / self.sent_bytes.max(1) as f64
+    }
 }
 
 /// One upstream.
@@ -137,6 +167,7 @@ impl Status {
             },
             requests: totals.routes.iter().map(RouteTotals::requests).sum(),
             per_second: routes.iter().map(|route| route.per_second).sum(),
+            cache: control.cache().into(),
             upstreams: upstreams(&totals, control, since),
             routes,
         }
@@ -154,6 +185,12 @@ fn route(totals: &RouteTotals, since: Since<'_>) -> RouteStatus {
         server_errors,
         p50_ms,
         p99_ms,
+        cache: (totals.cacheable() > 0).then(|| HitStatus {
+            requests: totals.cacheable(),
+            hits: totals.hits(),
+            sent_bytes: totals.sent_bytes,
+            hit_bytes: totals.hit_bytes,
+        }),
     }
 }
 

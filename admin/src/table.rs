@@ -2,7 +2,8 @@
 
 use core::fmt::Write as _;
 
-use crate::status::{EndpointStatus, RouteStatus, Status, UpstreamStatus};
+use crate::status::{EndpointStatus, HitStatus, RouteStatus, Status, UpstreamStatus};
+use crate::stored::{CacheStatus, Entries};
 
 /// Routes shown, those with most requests per second first; the rest is counted.
 const ROUTES: usize = 20;
@@ -43,6 +44,44 @@ fn summary(out: &mut String, status: &Status, paint: Paint) {
         let _ = write!(out, ", {} refused", count(connections.refused));
     }
     let _ = writeln!(out, ", {} requests, {} per second", count(status.requests), rate(status.per_second));
+    stored(out, &status.cache);
+}
+
+/// Nothing where the cache has never done anything.
+fn stored(out: &mut String, cache: &CacheStatus) {
+    if cache.entries + cache.fills == 0 {
+        return;
+    }
+    let (used, most) = (bytes(cache.used_bytes), bytes(cache.memory_bytes));
+    let _ = write!(out, "cache: {} entries, {used} of {most}", count(cache.entries));
+    let _ = writeln!(out, ", {} fetches, {} evictions", count(cache.fills), count(cache.evictions));
+}
+
+/// Entries of the cache as a table, as [`status`] is one.
+pub fn entries(entries: &Entries, width: usize) -> String {
+    let mut out = String::new();
+    let paint = Paint { width, is_coloured: false };
+    let mut table = Table::new(&["STATUS", "HITS", "BYTES", "AGE", "FRESH FOR", "URL"], Side::Left);
+    for entry in &entries.entries {
+        let fresh = match u64::try_from(entry.fresh_ms) {
+            Ok(left) => uptime(left),
+            Err(_) => "stale".to_owned(),
+        };
+        let variant = entry.variant.iter().map(|part| format!("  {part}")).collect::<String>();
+        table.row(vec![
+            Cell::left(&entry.status.to_string()),
+            Cell::right(count(entry.hits.into())),
+            Cell::right(count(entry.body_bytes)),
+            Cell::right(uptime(entry.age_ms)),
+            Cell::right(fresh),
+            Cell::left(&format!("{}{variant}", entry.url)),
+        ]);
+    }
+    table.print(&mut out, paint);
+    if entries.is_cut {
+        let _ = writeln!(out, "and perhaps more: --limit says how many are shown");
+    }
+    out
 }
 
 fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
@@ -53,10 +92,13 @@ fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
     busiest.sort_by(|one, other| {
         other.per_second.total_cmp(&one.per_second).then(other.requests.cmp(&one.requests))
     });
-    let mut table = Table::new(&["ROUTE", "REQ/S", "REQUESTS", "4XX", "5XX", "P50", "P99"], Side::Right);
+    let columns = ["ROUTE", "REQ/S", "REQUESTS", "4XX", "5XX", "P50", "P99", "HITS", "HIT BYTES"];
+    let is_cached = routes.iter().any(|route| route.cache.is_some());
+    let mut table = Table::new(if is_cached { &columns } else { &columns[..7] }, Side::Right);
     for route in busiest.iter().take(ROUTES) {
         let bad = if route.server_errors > 0 { Colour::Red } else { Colour::None };
-        table.row(vec![
+        let share = |of: fn(&HitStatus) -> f64| Cell::right(percent(route.cache.as_ref().map(of)));
+        let mut row = vec![
             Cell::left(&route.name),
             Cell::right(rate(route.per_second)),
             Cell::right(count(route.requests)),
@@ -64,7 +106,11 @@ fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
             Cell::right(count(route.server_errors)).in_colour(bad),
             Cell::right(time(route.p50_ms)),
             Cell::right(time(route.p99_ms)),
-        ]);
+        ];
+        if is_cached {
+            row.extend([share(HitStatus::ratio), share(HitStatus::byte_ratio)]);
+        }
+        table.row(row);
     }
     out.push('\n');
     table.print(out, paint);
@@ -275,6 +321,22 @@ fn count(number: u64) -> String {
     out
 }
 
+/// A share with one decimal. What is not all is never shown as all.
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", (share * 1e3).floor() / 10.0))
+}
+
+/// Bytes in the unit that suits them.
+fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let Some(step) = (1..=units.len()).rev().find(|step| bytes >> (10 * step) > 0) else {
+        return format!("{bytes} B");
+    };
+    let number = bytes as f64 / (1_u64 << (10 * step)) as f64;
+    let unit = units[step - 1];
+    if number < 9.95 { format!("{number:.1} {unit}") } else { format!("{number:.0} {unit}") }
+}
+
 /// One decimal below a hundred, none above.
 fn rate(per_second: f64) -> String {
     if per_second < 99.95 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
@@ -308,6 +370,7 @@ fn uptime(ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::status::ConnectionStatus;
+    use crate::stored::EntryStatus;
 
     fn endpoint(address: &str, state: &str, available: bool, why: &str) -> EndpointStatus {
         EndpointStatus {
@@ -335,6 +398,7 @@ mod tests {
             server_errors: 0,
             p50_ms: Some(0.85),
             p99_ms: Some(12.4),
+            cache: None,
         };
         let idle =
             RouteStatus { p50_ms: None, p99_ms: None, client_errors: 0, ..route("example.com/rare", 0.0, 0) };
@@ -355,6 +419,7 @@ mod tests {
             connections: ConnectionStatus { open: 1_204, accepted: 99_000, refused: 0, tunnels: 12 },
             requests: 1_234_567,
             per_second: 512.3,
+            cache: CacheStatus::default(),
             routes: vec![
                 idle,
                 route("example.com/api/*", 500.2, 1_200_000),
@@ -391,6 +456,55 @@ ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
 10.0.0.17:3000  up         128          3   409,102         0  2.1 ms  backup, weight 2
 ";
         assert_eq!(status(&sample(), 0, false), expected);
+    }
+
+    #[test]
+    fn the_cache_shows_where_there_is_one() {
+        let mut sample = sample();
+        sample.cache = CacheStatus {
+            memory_bytes: 256 << 20,
+            used_bytes: (34 << 20) + (1 << 18),
+            entries: 12_345,
+            fills: 13_000,
+            evictions: 3,
+            ..CacheStatus::default()
+        };
+        sample.routes[1].cache =
+            Some(HitStatus { requests: 1_000, hits: 999, sent_bytes: 4_000, hit_bytes: 1_000 });
+        let text = status(&sample, 0, false);
+        assert!(
+            text.contains("\ncache: 12,345 entries, 34 MiB of 256 MiB, 13,000 fetches, 3 evictions\n"),
+            "{text}"
+        );
+        let rows = "\
+ROUTE              REQ/S   REQUESTS  4XX  5XX     P50    P99    HITS  HIT BYTES
+example.com/api/*    500  1,200,000   12    0  850 µs  12 ms  99.9 %     25.0 %
+example.com/        12.1     34,567   12    0  850 µs  12 ms       -          -
+";
+        assert!(text.contains(rows), "{text}");
+    }
+
+    #[test]
+    fn entries_are_a_table_too() {
+        let entry = |url: &str, fresh_ms, variant: &[&str]| EntryStatus {
+            url: url.to_owned(),
+            variant: variant.iter().map(|part| (*part).to_owned()).collect(),
+            status: 200,
+            body_bytes: 1_234,
+            cost_bytes: 1_500,
+            hits: 12,
+            age_ms: 65_000,
+            fresh_ms,
+            tags: 0,
+        };
+        let list =
+            vec![entry("http://a/\u{1b}[2J", 5_000, &[]), entry("http://a/x", -1, &["accept-encoding=gzip"])];
+        let expected = "\
+STATUS  HITS  BYTES    AGE  FRESH FOR  URL
+200       12  1,234  1m 5s         5s  http://a/?[2J
+200       12  1,234  1m 5s      stale  http://a/x  accept-encoding=gzip
+";
+        assert_eq!(entries(&Entries { entries: list, is_cut: false }, 0), expected);
     }
 
     #[test]
@@ -463,6 +577,10 @@ ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
             times,
             ["0 µs", "999 µs", "1.0 ms", "9.9 ms", "10 ms", "999 ms", "1.0 s", "59.9 s", "1m 0s"]
         );
+        let sizes = [0, 1_023, 1_024, 10_240, 5 << 20, 3 << 30, 2 << 40].map(bytes);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "10 KiB", "5.0 MiB", "3.0 GiB", "2.0 TiB"]);
+        let shares = [Some(0.0), Some(0.999_9), Some(1.0), None].map(percent);
+        assert_eq!(shares, ["0.0 %", "99.9 %", "100.0 %", "-"]);
         assert_eq!([5_000, 65_000, 7_260_000, 90_000_000].map(uptime), ["5s", "1m 5s", "2h 1m", "1d 1h"]);
     }
 }

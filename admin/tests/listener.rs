@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use signals::{EndpointReading, Finished, Observed, Reload, Signals, Stage, Times, Who};
 use tidegate_admin::client::{self, AskError};
 use tidegate_admin::{
-    Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step, serve,
+    CacheStatus, Control, Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder,
+    PurgeWhat, Purged, Question, Reloaded, Reloading, Step, serve,
 };
 use tokio::sync::oneshot;
 
@@ -21,11 +22,38 @@ struct Scene {
     is_draining: Mutex<bool>,
     is_file_bad: Mutex<bool>,
     asked: Mutex<Vec<Question>>,
+    purged: Mutex<Vec<PurgeOrder>>,
 }
 
 const SOCKET: &str = "unix:/run/my app.sock";
 
+/// Entries in the cache of the scene.
+const STORED: usize = 150;
+
+fn entry(number: usize) -> EntryStatus {
+    EntryStatus {
+        url: format!("http://shop.example/{number}"),
+        variant: Vec::new(),
+        status: 200,
+        body_bytes: 10,
+        cost_bytes: 400,
+        hits: number as u32,
+        age_ms: 1_000,
+        fresh_ms: -5,
+        tags: 1,
+    }
+}
+
 impl Observed for Scene {
+    fn cache(&self) -> cache::Usage {
+        cache::Usage {
+            entries: STORED as u64,
+            memory_bytes: 1 << 20,
+            fills_total: 160,
+            ..cache::Usage::default()
+        }
+    }
+
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
         let is_draining = *self.is_draining.lock().unwrap();
         let reading = EndpointReading {
@@ -46,6 +74,23 @@ impl Observed for Scene {
 }
 
 impl Control for Scene {
+    fn purge(&self, order: &PurgeOrder) -> Result<u64, String> {
+        if order.what == PurgeWhat::Url("nonsense".to_owned()) {
+            return Err("nonsense is no url".to_owned());
+        }
+        self.purged.lock().unwrap().push(order.clone());
+        Ok(3)
+    }
+
+    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Vec<EntryStatus>, String> {
+        let all = (0..STORED).map(entry);
+        Ok(all.filter(|entry| entry.url.starts_with(prefix.unwrap_or(""))).take(most).collect())
+    }
+
+    fn top(&self, most: usize) -> Vec<EntryStatus> {
+        (0..STORED).rev().map(entry).take(most).collect()
+    }
+
     fn not_ready(&self) -> Vec<NotReady> {
         self.not_ready.lock().unwrap().clone()
     }
@@ -226,6 +271,82 @@ fn the_status_joins_counts_and_states() {
     assert_eq!((second.address.as_str(), second.requests, second.ewma_ms), (SOCKET, 0, None));
     let table = tidegate_admin::table::status(&status, 80, false);
     assert!(table.contains("\n127.0.0.1:3001 "), "{table}");
+}
+
+#[test]
+fn a_purge_says_how_many_entries_it_took() {
+    let running = Running::start();
+    for (what, soft, path) in [
+        (
+            PurgeWhat::Url("http://a/b?c=1&d".to_owned()),
+            false,
+            "/cache/purge?url=http%3A%2F%2Fa%2Fb%3Fc%3D1%26d",
+        ),
+        (PurgeWhat::Prefix("http://a/".to_owned()), true, "/cache/purge?prefix=http%3A%2F%2Fa%2F&soft=true"),
+        (PurgeWhat::Tag("a b".to_owned()), false, "/cache/purge?tag=a%20b"),
+        (PurgeWhat::All, false, "/cache/purge?all=true"),
+    ] {
+        let order = PurgeOrder { what, soft };
+        assert_eq!(client::purge_path(&order), path);
+        let purged: Purged = client::read(&running.address(), running.post(path)).unwrap();
+        assert_eq!(purged, Purged { purged: 3, soft });
+        assert_eq!(running.scene.purged.lock().unwrap().pop(), Some(order));
+    }
+}
+
+#[test]
+fn a_purge_that_is_not_clear_is_refused() {
+    let running = Running::start();
+    for (query, what) in [
+        ("", "what is to be purged?"),
+        ("?soft=true", "what is to be purged?"),
+        ("?all=true&tag=a", "what is to be purged?"),
+        ("?all=yes", "all is true"),
+        ("?all=true&soft=1", "soft is true"),
+        ("?url=", "\"url\" is empty"),
+        ("?tag=a%0ab", "control character"),
+        ("?everything=true", "is not known"),
+        ("?url=nonsense", "nonsense is no url"),
+    ] {
+        let answer = running.post(&format!("/cache/purge{query}"));
+        assert!(answer.status == 400 && answer.body.contains(what), "{query}: {answer:?}");
+    }
+    assert!(running.scene.purged.lock().unwrap().is_empty());
+}
+
+#[test]
+fn no_web_page_purges() {
+    let running = Running::start();
+    let head = "POST /cache/purge?all=true HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert!(running.raw(head).starts_with("HTTP/1.1 403 "));
+    assert_eq!(running.get("/cache/purge?all=true").status, 405);
+    assert!(running.scene.purged.lock().unwrap().is_empty());
+}
+
+#[test]
+fn entries_are_listed_within_bounds() {
+    let running = Running::start();
+    let entries = |path: &str| client::read::<Entries>(&running.address(), running.get(path)).unwrap();
+    let listed = entries("/cache/list");
+    assert_eq!((listed.entries.len(), listed.is_cut), (100, true));
+    let listed = entries(&client::list_path(Some("http://shop.example/14"), 50));
+    assert_eq!((listed.entries.len(), listed.is_cut), (11, false));
+    let top = entries("/cache/top?limit=2");
+    assert_eq!(top.entries.iter().map(|entry| entry.hits).collect::<Vec<_>>(), [149, 148]);
+    for path in
+        ["/cache/list?limit=0", "/cache/list?limit=10001", "/cache/top?limit=1001", "/cache/top?prefix=a"]
+    {
+        assert_eq!(running.get(path).status, 400, "{path}");
+    }
+}
+
+#[test]
+fn what_the_cache_holds_is_part_of_the_status() {
+    let running = Running::start();
+    let alone: CacheStatus = client::read(&running.address(), running.get("/cache")).unwrap();
+    let status = client::status(&running.address(), TIME).unwrap();
+    assert_eq!((alone.entries, alone.fills), (150, 160));
+    assert_eq!(status.cache, alone);
 }
 
 #[test]
