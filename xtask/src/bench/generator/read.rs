@@ -66,7 +66,7 @@ pub(crate) fn hey(text: &str) -> Option<Report> {
                 report.errors += if status < 400 { 0 } else { count };
             }
             [count, "Get" | "Post", ..] => {
-                report.errors += count.trim_matches(['[', ']']).parse::<u64>().ok()?
+                report.errors += count.trim_matches(['[', ']']).parse::<u64>().ok()?;
             }
             _ => {}
         }
