@@ -1,4 +1,4 @@
-# Varnish as a cache: every request is looked up, nothing else is done. What it is started with (memory, threads, what is
+# Varnish as a cache: every GET is looked up, nothing else is done. What it is started with (memory, threads, what is
 # not logged) is in xtask/src/bench/peer.rs.
 # @ORIGIN@ is a port.
 vcl 4.1;
@@ -12,5 +12,8 @@ backend origin {
 }
 
 sub vcl_recv {
-    return (hash);
+    # What is built in does the rest: it passes on all other methods.
+    if (req.method == "GET") {
+        return (hash);
+    }
 }

@@ -51,8 +51,9 @@ pub(crate) enum Ask<'a> {
 /// The name that all answers to `GET /cached/N` are counted under.
 pub(crate) const CACHED: &[u8] = b"cached";
 
-/// How many known bytes a slow answer begins with, in its first line's wake, and how many it ends with.
-const PART_BYTES: usize = 8 * 1024;
+/// How many known bytes a slow answer begins with, after its first line, and how many it ends with: more than what a cache
+/// may read ahead before it passes anything on.
+const PART_BYTES: usize = 32 * 1024;
 
 /// How long answers that may be kept are fresh, in seconds, unless the request says otherwise.
 const TTL_S: u64 = 3600;
