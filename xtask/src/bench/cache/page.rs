@@ -119,14 +119,16 @@ fn entries_tables(entries: &[Kept]) -> String {
     text += "| peer | still there | MiB with all | bytes per entry | beyond key, head and body | on disk |\n";
     text += "| --- | ---: | ---: | ---: | ---: | ---: |\n";
     for kept in entries {
+        // Who has grown by less than the entries' own bytes keeps them elsewhere.
+        let elsewhere = kept.overhead_bytes < 0.0;
+        let overhead = if elsewhere { "–".to_owned() } else { format!("{:.0}", kept.overhead_bytes) };
         let _ = writeln!(
             text,
-            "| {} | {} | {:.1} | {:.0} | {:.0} | {:.0} |",
+            "| {} | {} | {:.1} | {:.0} | {overhead} | {:.0} |",
             kept.peer.name(),
             kept.still_there,
             kept.memory_bytes as f64 / 1024.0 / 1024.0,
             kept.growth_bytes,
-            kept.overhead_bytes,
             kept.disk_bytes
         );
     }
