@@ -59,10 +59,11 @@ const fn tool(program: &'static str, package: &'static str, need: Need) -> Tool 
 }
 
 /// Every program that is called and that does not come with the Rust toolchain.
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
     tool("nginx", "nginx", Need::Tests),
     tool("haproxy", "haproxy", Need::Benches),
     tool("caddy", "caddy", Need::Benches),
+    tool("varnishd", "varnish", Need::Benches),
     tool("wrk", "wrk", Need::Benches),
     tool("ab", "apache2-utils", Need::Benches),
     tool("hey", "hey", Need::Benches),

@@ -3,10 +3,11 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
+use std::time::Instant;
 
 use rustix::event::epoll::EventFlags;
 
-use crate::message::{self, Answers, Ask};
+use crate::message::{self, Answer, Answers, Ask};
 use crate::socket::{self, Kind};
 
 /// How much is read at once, in bytes.
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     /// Received bytes that are not answered yet.
     received: Vec<u8>,
     pending: Option<(Rc<[u8]>, usize)>,
+    /// The rest of a slow answer, and when it is due.
+    rest: Option<(Instant, Rc<[u8]>)>,
     keep: bool,
     /// What it does with frames, once it is a WebSocket.
     socket: Option<Kind>,
@@ -36,7 +39,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection that nothing has arrived on.
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, received: Vec::new(), pending: None, keep: true, socket: None }
+        Self { stream, received: Vec::new(), pending: None, rest: None, keep: true, socket: None }
     }
 
     /// Does what the event allows. Events are edges, so everything possible is done each time.
@@ -52,10 +55,19 @@ impl Connection {
                 self.answer(answers)
             }
         });
-        match done {
-            Ok(()) if self.keep || self.pending.is_some() => Fate::Lives,
-            _ => Fate::Over,
-        }
+        self.fate(&done)
+    }
+
+    /// Sends the rest of a slow answer if it is due, and answers what has arrived meanwhile.
+    pub(crate) fn resume(&mut self, now: Instant, answers: &mut Answers) -> Fate {
+        let Some((_, rest)) = self.rest.take_if(|(due, _)| *due <= now) else { return Fate::Lives };
+        let done = self.send(&rest).and_then(|()| self.answer(answers));
+        self.fate(&done)
+    }
+
+    fn fate(&self, done: &io::Result<()>) -> Fate {
+        let busy = self.pending.is_some() || self.rest.is_some();
+        if done.is_ok() && (self.keep || busy) { Fate::Lives } else { Fate::Over }
     }
 
     /// Reads what has arrived, answering between reads, up to the end when the peer has `finished` sending.
@@ -87,7 +99,7 @@ impl Connection {
 
     /// Answers every request that has arrived whole, as long as the answers can be written.
     fn answer(&mut self, answers: &mut Answers) -> io::Result<()> {
-        while self.pending.is_none() && self.keep {
+        while self.pending.is_none() && self.rest.is_none() && self.keep {
             if self.socket.is_some() {
                 let mut received = std::mem::take(&mut self.received);
                 return self.talk(&mut received, answers);
@@ -97,12 +109,17 @@ impl Connection {
             let Some(body) = self.received.get(request.head_bytes..end) else { return Ok(()) };
             let (answer, socket) = match request.ask {
                 Ask::Socket(kind) => match socket::accept(&self.received[..request.head_bytes]) {
-                    Some(answer) => (answer.into(), Some(kind)),
+                    Some(answer) => (Answer { bytes: answer.into(), rest: None }, Some(kind)),
                     None => (answers.to(request.ask, body), None),
                 },
                 ask => (answers.to(ask, body), None),
             };
-            self.pending = Some((answer, 0));
+            self.pending = Some((answer.bytes, 0));
+            if let Some((delay, rest)) = answer.rest {
+                let due = Instant::now() + delay;
+                self.rest = Some((due, rest));
+                answers.due = Some(due);
+            }
             self.socket = socket;
             self.keep = request.keep;
             if end == self.received.len() && socket.is_some() {
@@ -173,5 +190,47 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    fn pair() -> (TcpStream, Connection) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (stream, _) = listener.accept().expect("accepted");
+        stream.set_nonblocking(true).expect("set");
+        (client, Connection::new(stream))
+    }
+
+    #[test]
+    fn a_slow_answer_begins_at_once_and_ends_when_it_is_due_and_then_the_next_one_comes() {
+        let (mut client, mut connection) = pair();
+        let mut answers = Answers::new(64);
+        connection.received =
+            b"GET /counted/a?ms=60000 HTTP/1.1\r\n\r\nGET /count/a HTTP/1.1\r\nConnection: close\r\n\r\n"
+                .to_vec();
+        assert_eq!(connection.advance(EventFlags::OUT, &mut answers), Fate::Lives);
+        let due = answers.due.expect("a time to resume at");
+        let mut first = [0; 1024];
+        let count = client.read(&mut first).expect("the first part");
+        assert!(first[..count].ends_with(&message::pattern(32)));
+
+        assert_eq!(
+            connection.resume(due.checked_sub(Duration::from_millis(1)).unwrap(), &mut answers),
+            Fate::Lives
+        );
+        assert!(connection.rest.is_some());
+        assert_eq!(connection.resume(due, &mut answers), Fate::Over);
+        drop(connection);
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).expect("the rest");
+        assert!(rest.starts_with(&message::pattern(64)[32..]));
+        assert!(rest.ends_with(b"\r\n\r\n1\n"));
     }
 }

@@ -3,7 +3,8 @@
 //! It shares a core with the load generator, so it has to be cheaper than any proxy: one thread, one epoll, answers built
 //! before the first request. It also has to be a witness. `GET /bytes/N` answers with N known bytes; `POST /check/N`
 //! answers 200 only when exactly those N bytes arrived, so a proxy that loses or changes a byte of a request shows up as
-//! a failed request in the load generator's report. `GET /ws/echo` opens a WebSocket that sends every frame back, and
+//! a failed request in the load generator's report. `GET /cached/N` answers with the same bytes and lets caches keep them; `GET /counted/NAME?ms=M`
+//! takes its time and says how often it was asked, as `GET /count/NAME` does. `GET /ws/echo` opens a WebSocket that sends every frame back, and
 //! `GET /ws/fan` one that gets every text of every such socket.
 //!
 //! Usage: `origin ADDRESS:PORT`. Several may share a port.
@@ -12,9 +13,13 @@ mod connection;
 mod message;
 mod socket;
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Instant;
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -51,9 +56,13 @@ fn serve(address: SocketAddr) -> io::Result<()> {
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     let mut events: Vec<Event> = Vec::with_capacity(1024);
+    // When slow answers go on, and in which slot. A connection that took over a slot finds nothing due in itself.
+    let mut timers: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
     loop {
         events.clear();
-        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None) {
+        let patience = timers.peek().map(|Reverse((due, _))| due.saturating_duration_since(Instant::now()));
+        let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
+        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), patience.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
@@ -69,10 +78,35 @@ fn serve(address: SocketAddr) -> io::Result<()> {
                 connections[slot] = None;
                 free.push(slot);
             }
+            timers.extend(answers.due.take().map(|due| Reverse((due, slot))));
             if !answers.fan.is_empty() {
                 fan_out(&mut answers.fan, &mut connections, &mut free);
             }
         }
+        resume(&mut timers, &mut answers, &mut connections, &mut free);
+    }
+}
+
+/// Goes on with every slow answer whose rest is due.
+fn resume(
+    timers: &mut BinaryHeap<Reverse<(Instant, usize)>>,
+    answers: &mut Answers,
+    connections: &mut [Option<Connection>],
+    free: &mut Vec<usize>,
+) {
+    while let Some(&Reverse((due, slot))) = timers.peek() {
+        let now = Instant::now();
+        if due > now {
+            return;
+        }
+        timers.pop();
+        let Some(Some(connection)) = connections.get_mut(slot) else { continue };
+        if connection.resume(now, answers) == Fate::Over {
+            connections[slot] = None;
+            free.push(slot);
+        }
+        // What it answered next may be slow as well.
+        timers.extend(answers.due.take().map(|due| Reverse((due, slot))));
     }
 }
 

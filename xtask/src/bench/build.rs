@@ -20,10 +20,9 @@ pub(crate) fn build(peers: &[Peer]) -> Result<Built, Problem> {
     let target = tidy::metadata(&["--no-deps"])?.target_directory.into_std_path_buf();
     println!("building the origin");
     shell::run(shell::cargo().args(["build", "--quiet", "--release", "--package", "origin"]))?;
-    if peers.contains(&Peer::Tidegate) {
-        println!("building tidegate");
-        shell::run(shell::cargo().args(["build", "--quiet", "--release", "--package", "tidegate"]))?;
-    }
+    // A peer or not, it makes the loads that have a rate.
+    println!("building tidegate");
+    shell::run(shell::cargo().args(["build", "--quiet", "--release", "--package", "tidegate"]))?;
     let beside = target.join("bench");
     if peers.contains(&Peer::Pingora) {
         println!("building the Pingora proxy (some minutes the first time)");

@@ -6,9 +6,40 @@ use std::time::Duration;
 
 use crate::problem::{OrProblem, Problem};
 
+use super::answer::Answer;
+
 /// The known bytes that the origin sends and expects; the same rule as in bench/origin/src/message.rs, written apart.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| b"abcdefghijklmnopqrstuvwxyz"[(at * 7 + at / 64) % 26]).collect()
+}
+
+/// Fetches what caches may keep, twice, over one kept-alive connection, comparing every byte, and says whether every
+/// second answer told its age. `fetched` says how many requests for it have reached the origin.
+pub(crate) fn check_hits(port: u16, fetched: impl Fn() -> Result<u64, Problem>) -> Result<bool, Problem> {
+    let mut client = Client::connect(port)?;
+    let mut aged = true;
+    for length in [0, 1, 100, 1024, 64 * 1024, 1024 * 1024] {
+        let request = format!("GET /cached/{length} HTTP/1.1\r\nHost: bench\r\n\r\n");
+        let before = fetched()?;
+        for what in ["miss", "hit"] {
+            let what = format!("{what} of {length} bytes");
+            let answer = client.ask(request.as_bytes())?;
+            answer.expect(200, &pattern(length), &what)?;
+            aged &= what.starts_with("miss") || answer.field("age").is_some();
+            let requests = fetched()? - before;
+            if requests != 1 {
+                return Err(Problem::new(format!("{what}: {requests} requests to the origin instead of 1")));
+            }
+        }
+    }
+    Ok(aged)
+}
+
+/// Asks the origin itself how often a name has been asked for.
+pub(crate) fn count(origin: u16, name: &str) -> Result<u64, Problem> {
+    let request = format!("GET /count/{name} HTTP/1.1\r\nHost: bench\r\n\r\n");
+    let answer = Client::connect(origin)?.ask(request.as_bytes())?;
+    String::from_utf8_lossy(&answer.body).trim().parse().problem("read what the origin counted")
 }
 
 /// Fetches bodies of several sizes and posts one over one kept-alive connection, comparing every byte.
@@ -29,34 +60,10 @@ pub(crate) fn check(port: u16) -> Result<(), Problem> {
     answer.expect(422, b"other bytes arrived\n", "POST of 16384 bytes, one of them wrong")
 }
 
-/// A client that reads answers with a content-length or in chunks.
+/// A client that reads answers one at a time.
 pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
-}
-
-/// An answer as it arrived.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn expect(&self, status: u16, body: &[u8], what: &str) -> Result<(), Problem> {
-        if self.status != status {
-            return Err(Problem::new(format!("{what}: status {} instead of {status}", self.status)));
-        }
-        match self.body.iter().zip(body).position(|(a, b)| a != b) {
-            Some(at) => Err(Problem::new(format!("{what}: byte {at} of the body is another"))),
-            None if self.body.len() != body.len() => Err(Problem::new(format!(
-                "{what}: {} bytes of body instead of {}",
-                self.body.len(),
-                body.len()
-            ))),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Client {
@@ -75,62 +82,21 @@ impl Client {
         answer.expect(200, &pattern(1024), "GET of 1024 bytes")
     }
 
-    fn ask(&mut self, request: &[u8]) -> Result<Answer, Problem> {
+    /// Sends a request and reads its answer.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Answer, Problem> {
         self.stream.write_all(request).problem("send a request")?;
-        let head = self.take_past(b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-        let status = head.split_whitespace().nth(1).and_then(|word| word.parse().ok());
-        let status = status.ok_or_else(|| Problem::new(format!("an answer without a status: {head}")))?;
-        let field = |name: &str| {
-            head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-        };
-        let body = match (field("transfer-encoding"), field("content-length")) {
-            (Some(_), _) => self.take_chunks()?,
-            (None, Some(length)) => self.take(length.parse().problem("read a content-length")?)?,
-            (None, None) => return Err(Problem::new(format!("an answer without a length: {head}"))),
-        };
-        Ok(Answer { status, body })
-    }
-
-    fn take_chunks(&mut self) -> Result<Vec<u8>, Problem> {
-        let mut body = Vec::new();
-        loop {
-            let line = self.take_past(b"\r\n")?;
-            let size = String::from_utf8_lossy(&line);
-            let size = size.trim().split(';').next().unwrap_or_default();
-            let size = usize::from_str_radix(size, 16).problem("read a chunk's size")?;
-            let chunk = self.take(size + 2)?;
-            body.extend_from_slice(&chunk[..size]);
-            if size == 0 {
-                return Ok(body);
-            }
-        }
-    }
-
-    fn take(&mut self, count: usize) -> Result<Vec<u8>, Problem> {
-        while self.received.len() < count {
-            self.receive()?;
-        }
-        Ok(self.received.drain(..count).collect())
-    }
-
-    fn take_past(&mut self, mark: &[u8]) -> Result<Vec<u8>, Problem> {
-        loop {
-            if let Some(at) = self.received.windows(mark.len()).position(|window| window == mark) {
-                return self.take(at + mark.len());
-            }
-            self.receive()?;
-        }
-    }
-
-    fn receive(&mut self) -> Result<(), Problem> {
         let mut buffer = [0; 16 * 1024];
-        let count = self.stream.read(&mut buffer).problem("read an answer")?;
-        if count == 0 {
-            return Err(Problem::new("the connection ended within an answer"));
+        loop {
+            if let Some((answer, taken)) = Answer::read(&self.received)? {
+                self.received.drain(..taken);
+                return Ok(answer);
+            }
+            let count = self.stream.read(&mut buffer).problem("read an answer")?;
+            if count == 0 {
+                return Err(Problem::new("the connection ended within an answer"));
+            }
+            self.received.extend_from_slice(&buffer[..count]);
         }
-        self.received.extend_from_slice(&buffer[..count]);
-        Ok(())
     }
 }
 
@@ -170,13 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_a_missing_byte_and_another_status_are_told() {
-        let answer = Answer { status: 200, body: b"abc".to_vec() };
-        assert_eq!(answer.expect(200, b"abc", "it"), Ok(()));
-        let what = |result: Result<(), Problem>| result.expect_err("told").what().to_owned();
-        assert_eq!(what(answer.expect(200, b"aXc", "it")), "it: byte 1 of the body is another");
-        assert_eq!(what(answer.expect(200, b"abcd", "it")), "it: 3 bytes of body instead of 4");
-        assert_eq!(what(answer.expect(500, b"abc", "it")), "it: status 200 instead of 500");
+    fn a_hit_that_reached_the_origin_is_told() {
+        use std::cell::Cell;
+        const HIT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let port = serve(&[HIT, HIT]);
+        let asked = Cell::new(0);
+        // Read before the miss, after it, and after what should have been a hit.
+        let problem = check_hits(port, || Ok([0, 1, 2][asked.replace(asked.get() + 1)])).expect_err("told");
+        assert_eq!(problem.what(), "hit of 0 bytes: 2 requests to the origin instead of 1");
+        let port = serve(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n"]);
+        assert_eq!(count(port, "name"), Ok(7));
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl<'a> Load<'a> {
         let (path, bytes) = match self.shape {
             Shape::Post { body_bytes, .. } => ("check", body_bytes),
             Shape::Get { body_bytes, .. } | Shape::Short { body_bytes, .. } => ("bytes", body_bytes),
-            Shape::Idle { .. } => ("bytes", 0),
+            Shape::Cached { body_bytes, .. } => ("cached", body_bytes),
+            Shape::Idle { .. } | Shape::Crowd { .. } => ("bytes", 0),
         };
         format!("http://127.0.0.1:{}/{path}/{bytes}", self.port)
     }

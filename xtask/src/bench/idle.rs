@@ -41,7 +41,8 @@ pub(crate) fn bytes_per_connection(running: &Running, connections: u32) -> Resul
     Ok((after as f64 - before as f64) / f64::from(connections))
 }
 
-fn raise_descriptor_limit(wanted: u64) -> Result<(), Problem> {
+/// Lets this process open so many files.
+pub(crate) fn raise_descriptor_limit(wanted: u64) -> Result<(), Problem> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= wanted) {
         return Ok(());

@@ -5,8 +5,12 @@
 //! turns round by round, so that a machine that slows down slows all of them; medians are shown, and with them the
 //! errors, which have to be none.
 
+mod answer;
 mod build;
+mod cache;
 mod correctness;
+mod crowd;
+mod field;
 mod generator;
 mod goal;
 mod idle;
@@ -25,9 +29,8 @@ mod syscalls;
 use clap::Args;
 
 use crate::problem::Problem;
-use crate::setup;
 
-use peer::Peer;
+use peer::{Peer, Role};
 use scene::Scene;
 
 /// Which bench, and how much of it.
@@ -62,9 +65,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Problem> {
         for bench in &BENCHES {
             println!("{:8} {}", bench.name, bench.about);
         }
-        println!("\nscenes of proxy:");
-        for scene in Scene::ALL {
-            println!("  {:14} {}", scene.name(), scene.about());
+        for bench in BENCHES.iter().filter(|bench| !bench.scenes.is_empty()) {
+            println!("\nscenes of {}:", bench.name);
+            for scene in bench.scenes {
+                println!("  {:14} {}", scene.name(), scene.about());
+            }
         }
         return Ok(());
     }
@@ -74,33 +79,45 @@ pub(crate) fn run(options: &Options) -> Result<(), Problem> {
         return Err(Problem::new(format!("there is no bench `{name}`"))
             .help(format!("choose one of: {}", names.join(", "))));
     };
-    (bench.run)(&Plan::new(options))
+    (bench.run)(&Plan::new(options, bench)?)
 }
 
 /// A bench.
 struct Bench {
     name: &'static str,
     about: &'static str,
+    scenes: &'static [Scene],
+    peers: &'static [Peer],
     run: fn(&Plan) -> Result<(), Problem>,
 }
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
     Bench {
         name: "proxy",
         about: "a reverse proxy's work: CPU, speed, latency and memory beside nginx, HAProxy, Caddy and Pingora",
-        run: |plan| {
-            setup::run(&setup::Options { bench: true })?;
-            proxy::run(plan)
-        },
+        scenes: &Scene::PROXY,
+        peers: Role::Proxy.peers(),
+        run: proxy::run,
+    },
+    Bench {
+        name: "cache",
+        about: "a shared cache's work: hits, stampedes and memory beside nginx, HAProxy and Varnish",
+        scenes: &Scene::CACHE,
+        peers: Role::Cache.peers(),
+        run: cache::run,
     },
     Bench {
         name: "load",
         about: "load generators: speed, exactness and truth beside wrk, oha, hey and ab",
+        scenes: &load::SCENES,
+        peers: &[],
         run: load::run,
     },
     Bench {
         name: "route",
         about: "what finding a route costs with 10 and with 10,000 routes",
+        scenes: &[],
+        peers: &[],
         run: |_| route::run(),
     },
 ];
@@ -116,16 +133,55 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(options: &Options) -> Self {
-        let all_or = |some: &Vec<Peer>| if some.is_empty() { Peer::ALL.to_vec() } else { some.clone() };
-        let scenes = if options.scene.is_empty() { Scene::ALL.to_vec() } else { options.scene.clone() };
+    fn new(options: &Options, bench: &Bench) -> Result<Self, Problem> {
         let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
-        Self {
+        let foreign = |what: String| {
+            Problem::new(format!("the bench {} has no {what}", bench.name))
+                .help("`cargo xtask bench --list` shows what each bench has")
+        };
+        if let Some(peer) = options.only.iter().find(|peer| !bench.peers.contains(peer)) {
+            return Err(foreign(format!("peer {}", peer.name())));
+        }
+        if let Some(scene) = options.scene.iter().find(|scene| !bench.scenes.contains(scene)) {
+            return Err(foreign(format!("scene {}", scene.name())));
+        }
+        Ok(Self {
             rounds,
             seconds,
-            peers: all_or(&options.only),
-            scenes,
+            peers: if options.only.is_empty() { bench.peers.to_vec() } else { options.only.clone() },
+            scenes: if options.scene.is_empty() { bench.scenes.to_vec() } else { options.scene.clone() },
             whole: options.only.is_empty() && options.scene.is_empty() && rounds >= 5,
-        }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(only: &[Peer], scene: &[Scene]) -> Options {
+        let (only, scene) = (only.to_vec(), scene.to_vec());
+        Options { name: None, list: false, rounds: 5, seconds: 5, quick: false, only, scene }
+    }
+
+    fn plan(bench: &str, options: &Options) -> Result<Plan, Problem> {
+        Plan::new(options, BENCHES.iter().find(|at| at.name == bench).expect("a bench"))
+    }
+
+    #[test]
+    fn a_plan_has_all_of_its_bench_or_what_was_chosen() {
+        let all = plan("cache", &options(&[], &[])).expect("a plan");
+        assert_eq!((all.peers.as_slice(), all.scenes.as_slice()), (Role::Cache.peers(), &Scene::CACHE[..]));
+        assert!(all.whole);
+        let some = plan("cache", &options(&[Peer::Varnish], &[Scene::Cold])).expect("a plan");
+        assert_eq!((some.peers, some.scenes, some.whole), (vec![Peer::Varnish], vec![Scene::Cold], false));
+    }
+
+    #[test]
+    fn a_peer_or_a_scene_of_another_bench_is_told() {
+        let what = |options| plan("cache", &options).err().map(|problem| problem.what().to_owned());
+        assert_eq!(what(options(&[Peer::Caddy], &[])).as_deref(), Some("the bench cache has no peer Caddy"));
+        let told = what(options(&[], &[Scene::Small64]));
+        assert_eq!(told.as_deref(), Some("the bench cache has no scene small64"));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::goal::{self, Bound, Goal};
 use super::machine::Machine;
 use super::measure::{Results, Row};
-use super::peer::Peer;
+use super::peer::{Peer, Role};
 use super::process::{LOAD_CORE, SERVER_CORE};
 use super::route;
 use super::scene::Scene;
@@ -26,7 +26,7 @@ pub(crate) fn page(
     text += &machine.section();
     text += "## The peers\n\n| peer | version | set up by |\n| --- | --- | --- |\n";
     for (peer, version) in versions {
-        let path = peer.setup_path();
+        let path = peer.setup_path(Role::Proxy);
         let _ = writeln!(text, "| {} | {version} | [{path}](../../{path}) |", peer.name());
     }
     text
@@ -68,7 +68,7 @@ pub(crate) fn tables(results: &Results) -> String {
     text
 }
 
-fn scene_table(scene: Scene, rows: &[Row]) -> String {
+pub(crate) fn scene_table(scene: Scene, rows: &[Row]) -> String {
     let own = rows.iter().find(|row| row.peer.is_own());
     let mut text = format!("## {}\n\n", scene.about());
     text += "| peer | CPU µs per request | lowest to highest | requests/s | p50 µs | p99 µs | core used | errors ";
@@ -96,7 +96,7 @@ fn scene_table(scene: Scene, rows: &[Row]) -> String {
 }
 
 /// Latencies at one rate; empty for a scene that was only measured at full speed.
-fn rate_table(scene: Scene, results: &Results) -> String {
+pub(crate) fn rate_table(scene: Scene, results: &Results) -> String {
     let rows: Vec<_> = results.at_rate.iter().filter(|row| row.scene == scene).collect();
     let Some(first) = rows.first() else { return String::new() };
     let own = results.at_rate(scene, Peer::Tidegate);
@@ -112,7 +112,7 @@ fn rate_table(scene: Scene, results: &Results) -> String {
     text
 }
 
-fn ratio(own: Option<f64>, peer: f64) -> String {
+pub(crate) fn ratio(own: Option<f64>, peer: f64) -> String {
     match own {
         Some(own) if peer > 0.0 => format!("{:.2}", own / peer),
         _ => "–".to_owned(),
@@ -150,7 +150,8 @@ fn goals(results: &Results) -> Vec<Goal> {
     goals
 }
 
-fn compare(
+/// Tidegate's figure over that of a peer, as something that may not exceed `limit`.
+pub(crate) fn compare(
     results: &Results,
     scene: Scene,
     peer: Peer,

@@ -11,7 +11,7 @@ use crate::shell;
 use super::build::Built;
 use super::process::{Process, SERVER_CORE, free_port, pinned};
 
-/// A reverse proxy.
+/// A program that stands in front of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Peer {
     Tidegate,
@@ -19,13 +19,29 @@ pub(crate) enum Peer {
     Haproxy,
     Caddy,
     Pingora,
+    Varnish,
+}
+
+/// What a peer is set up as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A reverse proxy that forwards every request.
+    Proxy,
+    /// A shared cache.
+    Cache,
+}
+
+impl Role {
+    /// Who is measured in this role, in the order of the report.
+    pub(crate) const fn peers(self) -> &'static [Peer] {
+        match self {
+            Self::Proxy => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Caddy, Peer::Pingora],
+            Self::Cache => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Varnish],
+        }
+    }
 }
 
 impl Peer {
-    /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Tidegate, Self::Nginx, Self::Haproxy, Self::Caddy, Self::Pingora];
-
     /// The name that people know.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -34,17 +50,22 @@ impl Peer {
             Self::Haproxy => "HAProxy",
             Self::Caddy => "Caddy",
             Self::Pingora => "Pingora",
+            Self::Varnish => "Varnish",
         }
     }
 
     /// The file, relative to the root, that says how it is set up.
-    pub(crate) fn setup_path(self) -> &'static str {
-        match self {
-            Self::Tidegate => "bench/peers/tidegate.toml",
-            Self::Nginx => "bench/peers/nginx.conf",
-            Self::Haproxy => "bench/peers/haproxy.cfg",
-            Self::Caddy => "bench/peers/Caddyfile",
-            Self::Pingora => "bench/pingora/src/main.rs",
+    pub(crate) fn setup_path(self, role: Role) -> &'static str {
+        match (self, role) {
+            (Self::Tidegate, Role::Proxy) => "bench/peers/tidegate.toml",
+            (Self::Tidegate, Role::Cache) => "bench/peers/cache-tidegate.toml",
+            (Self::Nginx, Role::Proxy) => "bench/peers/nginx.conf",
+            (Self::Nginx, Role::Cache) => "bench/peers/cache-nginx.conf",
+            (Self::Haproxy, Role::Proxy) => "bench/peers/haproxy.cfg",
+            (Self::Haproxy, Role::Cache) => "bench/peers/cache-haproxy.cfg",
+            (Self::Varnish, _) => "bench/peers/cache-varnish.vcl",
+            (Self::Caddy, _) => "bench/peers/Caddyfile",
+            (Self::Pingora, _) => "bench/pingora/src/main.rs",
         }
     }
 
@@ -56,6 +77,7 @@ impl Peer {
             Self::Haproxy => (PathBuf::from(installed("haproxy")?), "-v"),
             Self::Caddy => (PathBuf::from(installed("caddy")?), "version"),
             Self::Pingora => return pingora_version(),
+            Self::Varnish => (PathBuf::from(installed("varnishd")?), "-V"),
         };
         let output = shell::capture(Command::new(program).arg(flag))?;
         let text = [output.stdout, output.stderr].concat();
@@ -63,12 +85,20 @@ impl Peer {
     }
 
     /// Starts it on a free port in front of the origin and waits until it accepts.
-    pub(crate) fn start(self, built: &Built, origin: u16, scratch: &Path) -> Result<Running, Problem> {
+    pub(crate) fn start(
+        self,
+        role: Role,
+        built: &Built,
+        origin: u16,
+        scratch: &Path,
+    ) -> Result<Running, Problem> {
         let port = free_port()?;
         let folder = scratch.join(self.name());
         std::fs::create_dir_all(&folder).problem("create a folder for a peer")?;
-        let config =
-            if self == Self::Pingora { PathBuf::new() } else { self.write_config(port, origin, &folder)? };
+        let config = match self {
+            Self::Pingora => PathBuf::new(),
+            _ => write_config(self.setup_path(role), port, origin, &folder)?,
+        };
         let command = self.command(built, &config, port, origin, &folder)?;
         let log = folder.join("output.log");
         let mut process = Process::start(command, self.name(), &log)?;
@@ -113,22 +143,49 @@ impl Peer {
                 command.args([format!("127.0.0.1:{port}"), format!("127.0.0.1:{origin}")]);
                 command
             }
+            Self::Varnish => {
+                let mut command = on_core(Path::new(&installed("varnishd")?));
+                command.args(["-F", "-j", "none", "-T", "none", "-s", "malloc,1g", "-l", "1m"]);
+                command.args(["-a", &format!("127.0.0.1:{port}"), "-n"]).arg(folder.join("work"));
+                command.arg("-f").arg(config);
+                for parameter in VARNISH_PARAMETERS {
+                    command.args(["-p", parameter]);
+                }
+                command
+            }
         })
     }
+}
 
-    /// Fills the ports and folders into the config that is kept in bench/peers.
-    fn write_config(self, port: u16, origin: u16, folder: &Path) -> Result<PathBuf, Problem> {
-        let source = shell::root().join(self.setup_path());
-        let template = std::fs::read_to_string(&source).problem(&format!("read {}", source.display()))?;
-        let text = template
-            .replace("@LISTEN@", &port.to_string())
-            .replace("@ADMIN@", &free_port()?.to_string())
-            .replace("@ORIGIN@", &origin.to_string())
-            .replace("@DIR@", &folder.display().to_string());
-        let path = folder.join(source.file_name().unwrap_or_default());
-        std::fs::write(&path, text).problem(&format!("write {}", path.display()))?;
-        Ok(path)
-    }
+/// One pool of threads, since there is one core; threads for 1,000 connections before they come, which costs less per
+/// request than making them then; no compression, and none of the records that nobody reads.
+const VARNISH_PARAMETERS: [&str; 8] = [
+    "thread_pools=1",
+    "thread_pool_min=1100",
+    "thread_pool_max=2000",
+    "thread_pool_add_delay=0",
+    "thread_queue_limit=4000",
+    "listen_depth=4096",
+    "http_gzip_support=off",
+    "vsl_mask=-Begin,-End,-Link,-SessOpen,-SessClose,-ReqStart,-ReqMethod,-ReqURL,-ReqProtocol,-ReqHeader,\
+     -ReqUnset,-ReqAcct,-RespProtocol,-RespStatus,-RespReason,-RespHeader,-RespUnset,-Timestamp,-VCL_call,\
+     -VCL_return,-VCL_use,-Hit,-HitMiss,-HitPass,-Length,-Storage,-Filters,-TTL,-BereqAcct,-BereqMethod,-BereqURL,\
+     -BereqProtocol,-BereqHeader,-BerespProtocol,-BerespStatus,-BerespReason,-BerespHeader,-BackendOpen,\
+     -BackendClose,-Fetch_Body",
+];
+
+/// Fills the ports and folders into a config that is kept in bench/peers.
+fn write_config(setup_path: &str, port: u16, origin: u16, folder: &Path) -> Result<PathBuf, Problem> {
+    let source = shell::root().join(setup_path);
+    let template = std::fs::read_to_string(&source).problem(&format!("read {}", source.display()))?;
+    let text = template
+        .replace("@LISTEN@", &port.to_string())
+        .replace("@ADMIN@", &free_port()?.to_string())
+        .replace("@ORIGIN@", &origin.to_string())
+        .replace("@DIR@", &folder.display().to_string());
+    let path = folder.join(source.file_name().unwrap_or_default());
+    std::fs::write(&path, text).problem(&format!("write {}", path.display()))?;
+    Ok(path)
 }
 
 /// A peer that accepts connections; ends when dropped.
@@ -157,8 +214,9 @@ fn pingora_version() -> Result<String, Problem> {
         .ok_or_else(|| Problem::new("bench/pingora/Cargo.lock names no pingora-proxy"))
 }
 
-/// The first thing in a text that looks like a version: `nginx version: nginx/1.22.1` has 1.22.1.
+/// The first thing in a text that looks like a version: `nginx version: nginx/1.22.1` has 1.22.1, and `varnishd (varnish-7.1.1 revision 7cee)` has 7.1.1.
 pub(crate) fn first_number(text: &str) -> String {
+    let text = text.replace("(varnish-", "");
     let words = text.split(|c: char| c.is_whitespace() || c == '/');
     let version = words
         .map(|word| word.trim_start_matches('v'))
@@ -178,6 +236,7 @@ mod tests {
             "2.6.12"
         );
         assert_eq!(first_number("v2.6.2 h1:abc="), "2.6.2");
+        assert_eq!(first_number("varnishd (varnish-7.1.1 revision 7cee1c5)\nCopyright"), "7.1.1");
         assert_eq!(first_number("none"), "unknown");
     }
 
@@ -188,8 +247,10 @@ mod tests {
 
     #[test]
     fn every_setup_is_a_file_of_the_repository() {
-        for peer in Peer::ALL {
-            assert!(shell::root().join(peer.setup_path()).is_file(), "{}", peer.setup_path());
+        for role in [Role::Proxy, Role::Cache] {
+            for path in role.peers().iter().map(|peer| peer.setup_path(role)) {
+                assert!(shell::root().join(path).is_file(), "{path}");
+            }
         }
     }
 }

@@ -42,6 +42,11 @@ pub(crate) fn resident_bytes(root: u32) -> Result<u64, Problem> {
     Ok(sum(root, "status", resident_kib)? * 1024)
 }
 
+/// The resident memory in bytes of a process and its children, where what several of them share counts once.
+pub(crate) fn proportional_bytes(root: u32) -> Result<u64, Problem> {
+    Ok(sum(root, "smaps_rollup", proportional_kib)? * 1024)
+}
+
 /// Adds up a figure of a process and its children. The process itself has to be there; a child may have just left.
 fn sum(root: u32, file: &str, figure: fn(&str) -> Option<u64>) -> Result<u64, Problem> {
     let of = |id: u32| figure(&fs::read_to_string(format!("/proc/{id}/{file}")).ok()?);
@@ -51,7 +56,15 @@ fn sum(root: u32, file: &str, figure: fn(&str) -> Option<u64>) -> Result<u64, Pr
 }
 
 fn resident_kib(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+    kib(status, "VmRSS:")
+}
+
+fn proportional_kib(rollup: &str) -> Option<u64> {
+    kib(rollup, "Pss:")
+}
+
+fn kib(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// The fields of /proc/PID/stat that are used here.
@@ -93,12 +106,17 @@ mod tests {
     fn resident_memory_is_read_in_kib() {
         assert_eq!(resident_kib("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2048));
         assert_eq!(resident_kib("Name:\tkthread\n"), None);
+        assert_eq!(
+            proportional_kib("0-f ---p 0 00:00 0 [rollup]\nRss: 9 kB\nPss:   7 kB\nPss_Anon: 1 kB\n"),
+            Some(7)
+        );
     }
 
     #[test]
     fn this_process_has_used_memory_and_is_in_its_own_tree() {
         assert_eq!(tree(std::process::id())[0], std::process::id());
         assert!(resident_bytes(std::process::id()).expect("readable") > 0);
+        assert!(proportional_bytes(std::process::id()).expect("readable") > 0);
         assert!(cpu_us(std::process::id()).expect("readable") >= 0.0);
     }
 }

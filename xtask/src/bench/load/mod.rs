@@ -31,7 +31,8 @@ const ORIGIN_CORE: u32 = super::process::SERVER_CORE;
 const GENERATOR_CORE: u32 = super::process::LOAD_CORE;
 
 /// What the generators are asked for.
-const SCENES: [Scene; 5] = [Scene::Small1, Scene::Small64, Scene::Small1000, Scene::Large64, Scene::Short64];
+pub(super) const SCENES: [Scene; 5] =
+    [Scene::Small1, Scene::Small64, Scene::Small1000, Scene::Large64, Scene::Short64];
 
 /// The medians of one generator in one scene.
 struct Row {
