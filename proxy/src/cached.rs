@@ -105,9 +105,9 @@ fn look<'a>(to: To<'_>, cache: &'a RouteCache, client: &Client, exchange: &mut E
             return Step::Read(Part { reader, told: Some(told), cache });
         }
         Found::Follow(filling) => {
-            return filling
-                .read_along()
-                .map_or(Step::Pass(Bypass::Crowded), |reader| Step::Read(Part { reader, told: None, cache }));
+            return filling.read_along().map_or(Step::Pass(Bypass::Crowded), |reader| {
+                Step::Read(Part { reader, told: None, cache })
+            });
         }
         Found::Pass(why) => return Step::Pass(why),
         Found::NotHere => return Step::Refuse(Refusal::NotCached),
@@ -249,7 +249,8 @@ impl Part<'_> {
     ) -> End {
         let (rules, now) = (&self.cache.rules, to.core.unix_ms());
         let storable = head.storable.as_ref();
-        let follows = |ask: &Ask<'_>| storable.is_ok_and(|storable| freshness::may_follow(storable, ask, now));
+        let follows =
+            |ask: &Ask<'_>| storable.is_ok_and(|storable| freshness::may_follow(storable, ask, now));
         if self.told.is_none() && !asks(exchange, rules, follows) {
             return End::Again;
         }

@@ -60,6 +60,7 @@ fn a_finished_request_allocates_nothing() {
         received_bytes: 0,
         sent_bytes: 1_000,
         times: Times { total: Duration::from_micros(900), ..Times::default() },
+        cached: None,
         client: Some([2, 1, 0, 0, 0, 0, 0, 9].into()),
         method: b"GET",
         target: b"/x?caf\xe9=\"1\"",

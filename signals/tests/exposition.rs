@@ -138,6 +138,7 @@ fn finished() -> Finished<'static> {
         received_bytes: 10,
         sent_bytes: 100,
         times: Times { total: Duration::from_millis(3), wait: Duration::from_millis(2), ..Times::default() },
+        cached: None,
         client: Some(IpAddr::from([127, 0, 0, 1])),
         method: b"GET",
         target: b"/",

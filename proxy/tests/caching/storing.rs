@@ -53,10 +53,13 @@ fn a_head_that_misses_fills_with_a_get() {
 #[test]
 fn the_route_gives_a_lifetime_to_what_says_nothing() {
     scene(cached("{ ttl = \"30s\", negative = \"2s\" }"))
-        .origin(ORIGIN, app(|number, request| {
-            let status = if request.target() == "/gone" { 404 } else { 200 };
-            answer_with(status, &[], &number.to_string())
-        }))
+        .origin(
+            ORIGIN,
+            app(|number, request| {
+                let status = if request.target() == "/gone" { 404 } else { 200 };
+                answer_with(status, &[], &number.to_string())
+            }),
+        )
         .run(async |scene| {
             let mut client = scene.client();
             assert_eq!(status(&client.get("/").await), "fwd=uri-miss; stored; ttl=30");
@@ -92,7 +95,10 @@ fn what_is_for_one_client_is_passed_on_and_not_kept() {
             async |scene| {
                 let first = scene.client().get("/").await;
                 assert_eq!((first.text(), status(&first)), ("1", &*format!("fwd=uri-miss; detail={why}")));
-                assert_eq!(first.header("set-cookie"), fields.get(1).and_then(|f| f.strip_prefix("Set-Cookie: ")));
+                assert_eq!(
+                    first.header("set-cookie"),
+                    fields.get(1).and_then(|f| f.strip_prefix("Set-Cookie: "))
+                );
                 assert_eq!(first.header("age"), None, "{why}");
                 assert_eq!(scene.client().get("/").await.text(), "2", "{why}");
             },
@@ -109,14 +115,20 @@ fn authorised_responses_are_shared_only_if_they_say_so() {
         assert_eq!((first.text(), status(&first)), ("1", "fwd=uri-miss; detail=authorization"));
         assert_eq!(scene.client().get("/").await.text(), "2", "nobody else gets it");
         let third = scene.client().ask(&asked).await;
-        assert_eq!((third.text(), status(&third)), ("3", "fwd=miss; detail=authorization"), "nor the other way");
+        assert_eq!(
+            (third.text(), status(&third)),
+            ("3", "fwd=miss; detail=authorization"),
+            "nor the other way"
+        );
         assert_eq!(scene.client().get("/").await.text(), "2");
     });
-    scene(cached("true")).origin(ORIGIN, counting(&["Cache-Control: public, max-age=60"])).run(async |scene| {
-        assert_eq!(scene.client().ask(&asked).await.text(), "1");
-        assert_eq!(scene.client().get("/").await.text(), "1");
-        assert_eq!(scene.client().ask(&asked).await.text(), "1");
-    });
+    scene(cached("true")).origin(ORIGIN, counting(&["Cache-Control: public, max-age=60"])).run(
+        async |scene| {
+            assert_eq!(scene.client().ask(&asked).await.text(), "1");
+            assert_eq!(scene.client().get("/").await.text(), "1");
+            assert_eq!(scene.client().ask(&asked).await.text(), "1");
+        },
+    );
 }
 
 /// RFC 9111 section 3.3: what is incomplete is not kept, and ranges never reach the origin of a fill.
@@ -124,14 +136,16 @@ fn authorised_responses_are_shared_only_if_they_say_so() {
 fn partial_responses_are_passed_on_and_not_kept() {
     let partial = "HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=60\r\nContent-Range: bytes 0-1/9\r\n\
                    Content-Length: 2\r\n\r\nab";
-    scene(cached("true")).origin(ORIGIN, async move |mut conn| conn.answer_all(partial).await).run(async |scene| {
-        let response = scene.client().ask(&get(&["Range: bytes=0-1"])).await;
-        assert_eq!((response.status(), response.text()), (206, "ab"));
-        assert_eq!(status(&response), "fwd=uri-miss; detail=partial");
-        scene.client().get("/").await;
-        let requests = scene.requests();
-        assert_eq!((requests.len(), requests[0].header("range")), (2, None));
-    });
+    scene(cached("true")).origin(ORIGIN, async move |mut conn| conn.answer_all(partial).await).run(
+        async |scene| {
+            let response = scene.client().ask(&get(&["Range: bytes=0-1"])).await;
+            assert_eq!((response.status(), response.text()), (206, "ab"));
+            assert_eq!(status(&response), "fwd=uri-miss; detail=partial");
+            scene.client().get("/").await;
+            let requests = scene.requests();
+            assert_eq!((requests.len(), requests[0].header("range")), (2, None));
+        },
+    );
 }
 
 /// A cookie that the route drops is dropped for the one who asked first as well, or the page would differ by who came
@@ -182,15 +196,15 @@ fn cookies_never_go_from_one_user_to_another() {
 
 #[test]
 fn requests_with_cookies_pass_where_the_route_says_so() {
-    scene(cached("{ template = \"session-app\" }")).origin(ORIGIN, counting(&["Cache-Control: max-age=60"])).run(
-        async |scene| {
+    scene(cached("{ template = \"session-app\" }"))
+        .origin(ORIGIN, counting(&["Cache-Control: max-age=60"]))
+        .run(async |scene| {
             let own = scene.client().ask(&get(&["Cookie: session=1"])).await;
             assert_eq!((own.text(), status(&own)), ("1", "fwd=bypass; detail=request-cookie"));
             assert_eq!(scene.client().get("/").await.text(), "2");
             assert_eq!(scene.client().get("/").await.text(), "2");
             assert_eq!(scene.client().ask(&get(&["Cookie: session=1"])).await.text(), "3");
-        },
-    );
+        });
 }
 
 /// RFC 9111 section 3.1 and RFC 9110 section 7.6.1: what is about one connection or one exchange is not kept.
@@ -221,7 +235,8 @@ fn what_is_about_one_exchange_is_not_kept() {
 /// RFC 9213: the field for this cache alone goes no further, that for all caches of its kind does.
 #[test]
 fn a_targeted_field_wins_and_ends_here() {
-    let fields = &["Tidegate-Cache-Control: max-age=60", "CDN-Cache-Control: max-age=5", "Cache-Control: no-store"];
+    let fields =
+        &["Tidegate-Cache-Control: max-age=60", "CDN-Cache-Control: max-age=5", "Cache-Control: no-store"];
     scene(cached("true")).origin(ORIGIN, counting(fields)).run(async |scene| {
         let response = scene.client().get("/").await;
         assert_eq!(status(&response), "fwd=uri-miss; stored; ttl=60");
@@ -235,12 +250,14 @@ fn a_targeted_field_wins_and_ends_here() {
 /// RFC 9111 section 4.2.3: what the origin, or a cache before it, says of the age counts.
 #[test]
 fn age_counts_from_where_the_response_comes_from() {
-    scene(cached("true")).origin(ORIGIN, counting(&["Cache-Control: max-age=60", "Age: 50"])).run(async |scene| {
-        let first = scene.client().get("/").await;
-        assert_eq!((first.header("age"), status(&first)), (Some("50"), "fwd=uri-miss; stored; ttl=10"));
-        scene.seconds(10).await;
-        assert_eq!(scene.client().get("/").await.text(), "2");
-    });
+    scene(cached("true")).origin(ORIGIN, counting(&["Cache-Control: max-age=60", "Age: 50"])).run(
+        async |scene| {
+            let first = scene.client().get("/").await;
+            assert_eq!((first.header("age"), status(&first)), (Some("50"), "fwd=uri-miss; stored; ttl=10"));
+            scene.seconds(10).await;
+            assert_eq!(scene.client().get("/").await.text(), "2");
+        },
+    );
 }
 
 /// The route's own fields are stored with the response, so that a hit writes nothing anew.
@@ -255,7 +272,10 @@ fn the_routes_fields_are_in_misses_and_hits_once() {
         for _ in 0..2 {
             let response = scene.client().get("/").await;
             assert_eq!((response.text(), response.all("server")), ("1", vec!["edge"]));
-            assert_eq!((response.all("link"), response.header("x-powered-by")), (vec!["</app>", "</own>"], None));
+            assert_eq!(
+                (response.all("link"), response.header("x-powered-by")),
+                (vec!["</app>", "</own>"], None)
+            );
         }
     });
 }
@@ -290,13 +310,13 @@ fn status_can_be_left_out() {
 /// RFC 9211 section 2: caches before this one come first.
 #[test]
 fn the_status_of_an_inner_cache_comes_first() {
-    scene(cached("true")).origin(ORIGIN, counting(&["Cache-Control: max-age=60", "Cache-Status: inner; hit"])).run(
-        async |scene| {
+    scene(cached("true"))
+        .origin(ORIGIN, counting(&["Cache-Control: max-age=60", "Cache-Status: inner; hit"]))
+        .run(async |scene| {
             scene.client().get("/").await;
             let response = scene.client().get("/").await;
             assert_eq!(response.all("cache-status"), ["inner; hit", "Tidegate; hit; ttl=60"]);
-        },
-    );
+        });
 }
 
 /// Less memory makes room at once, none switches the cache off, and more switches it on again.
@@ -304,7 +324,10 @@ fn the_status_of_an_inner_cache_comes_first() {
 fn a_reload_changes_how_much_is_kept() {
     let with = |memory: &str| format!("cache.memory = \"{memory}\"\n{}", cached("true"));
     scene(with("64 MiB"))
-        .origin(ORIGIN, app(|number, _| answer(&["Cache-Control: max-age=600"], &format!("{number:08}").repeat(5_000))))
+        .origin(
+            ORIGIN,
+            app(|number, _| answer(&["Cache-Control: max-age=600"], &format!("{number:08}").repeat(5_000))),
+        )
         .run(async |scene| {
             let mut client = scene.client();
             for number in 0..100 {
@@ -351,8 +374,7 @@ fn a_body_of_unknown_length_has_one_when_it_is_given_again() {
 #[test]
 fn a_client_of_http_1_0_gets_hits_and_misses_as_it_can_read_them() {
     let old = "GET / HTTP/1.0\r\nHost: a\r\n\r\n";
-    let chunked =
-        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let chunked = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     scene(cached("true"))
         .origin(ORIGIN, async move |mut conn| {
             conn.request().await;
@@ -366,15 +388,21 @@ fn a_client_of_http_1_0_gets_hits_and_misses_as_it_can_read_them() {
             assert_eq!((miss.text(), miss.framing), ("hello", Framing::Close));
             let hit = scene.client().ask(old).await;
             assert_eq!((hit.text(), hit.framing), ("hello", Framing::Length(5)));
-            let kept = scene.client().ask("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await;
+            let kept =
+                scene.client().ask("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await;
             assert_eq!(kept.header("connection"), Some("keep-alive"));
-            assert_eq!(scene.requests()[0].start_line(), "GET / HTTP/1.1", "the fill is a request of our own");
+            assert_eq!(
+                scene.requests()[0].start_line(),
+                "GET / HTTP/1.1",
+                "the fill is a request of our own"
+            );
         });
 }
 
 #[test]
 fn responses_without_a_body_are_kept_too() {
-    let moved = "HTTP/1.1 301 Moved\r\nCache-Control: max-age=60\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n";
+    let moved =
+        "HTTP/1.1 301 Moved\r\nCache-Control: max-age=60\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n";
     let empty = "HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\n";
     for (response, code) in [(moved, 301), (empty, 204)] {
         scene(cached("true")).origin(ORIGIN, async move |mut conn| conn.answer_all(response).await).run(
@@ -400,7 +428,10 @@ fn interim_responses_are_not_kept() {
         async |scene| {
             for _ in 0..2 {
                 let response = scene.client().get("/").await;
-                assert_eq!((response.status(), response.text(), response.header("link")), (200, "hello", None));
+                assert_eq!(
+                    (response.status(), response.text(), response.header("link")),
+                    (200, "hello", None)
+                );
             }
         },
     );
@@ -413,7 +444,10 @@ fn other_methods_and_requests_with_bodies_pass() {
         async |scene| {
             for (asked, told) in [
                 (request("OPTIONS / HTTP/1.1", &[]), "fwd=method; detail=method"),
-                (format!("{}x", request("GET / HTTP/1.1", &["Content-Length: 1"])), "fwd=bypass; detail=request-body"),
+                (
+                    format!("{}x", request("GET / HTTP/1.1", &["Content-Length: 1"])),
+                    "fwd=bypass; detail=request-body",
+                ),
             ] {
                 for _ in 0..2 {
                     assert_eq!(status(&scene.client().ask(&asked).await), told);
@@ -422,4 +456,31 @@ fn other_methods_and_requests_with_bodies_pass() {
             assert_eq!(scene.requests().len(), 4);
         },
     );
+}
+
+/// RFC 9111 section 3.5 while an answer is on its way in: nobody who is authorised gets what does not say that it may be
+/// shared with him, and the other way round.
+#[test]
+fn authorised_requests_do_not_share_what_comes_in() {
+    scene(cached("true"))
+        .origin(ORIGIN, async |mut conn| {
+            while let Some(request) = conn.request().await {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                let who = request.header("authorization").unwrap_or("nobody").to_owned();
+                conn.send(answer(&["Cache-Control: max-age=60"], &who)).await;
+            }
+        })
+        .run(async |scene| {
+            let mut clients = Vec::new();
+            for who in ["one", "nobody", "two", "nobody", "one"] {
+                let mut client = scene.client();
+                let field = format!("Authorization: {who}");
+                let fields: &[&str] = if who == "nobody" { &[] } else { &[&field] };
+                client.send(get(fields)).await;
+                clients.push((who, client));
+            }
+            for (who, client) in &mut clients {
+                assert_eq!(client.response().await.text(), *who);
+            }
+        });
 }
