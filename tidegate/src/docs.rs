@@ -60,14 +60,21 @@ fn cli() -> String {
     );
     let mut command = Cli::command().term_width(100);
     command.build();
+    commands(&mut command, "tidegate", &mut text);
+    text
+}
+
+/// The help of the commands below `command`, and of those below them.
+fn commands(command: &mut clap::Command, path: &str, text: &mut String) {
     for sub in command.get_subcommands_mut() {
         if !sub.is_hide_set() && sub.get_name() != "help" {
+            let path = format!("{path} {}", sub.get_name());
             // Writing to a String does not fail.
             let help = sub.render_long_help();
-            let _ = write!(text, "\n## tidegate {}\n\n```text\n{help}```\n", sub.get_name());
+            let _ = write!(text, "\n## {path}\n\n```text\n{help}```\n");
+            commands(sub, &path, text);
         }
     }
-    text
 }
 
 /// Every refusal with its status and what it means.

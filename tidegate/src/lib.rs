@@ -9,3 +9,5 @@ mod control;
 mod docs;
 mod explain;
 mod run;
+mod sitemap;
+mod warm;
