@@ -18,6 +18,9 @@ pub enum Bypass {
     /// An answer for this key was not storable a moment ago (hit-for-miss), so that requests do not queue for one
     /// another in vain.
     RecentlyUncacheable,
+    /// The request has a condition that only the origin can answer, and what is stored does not meet it (RFC 9111
+    /// section 4.3.2).
+    Condition,
     /// Too many requests wait for the same fill, or this one has waited too long.
     Crowded,
     /// A status that may not be kept, or not without an explicit lifetime of its own (RFC 9110 section
@@ -58,7 +61,7 @@ pub enum Bypass {
 
 impl Bypass {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Off,
         Self::Method,
         Self::RequestBody,
@@ -66,6 +69,7 @@ impl Bypass {
         Self::RequestNoStore,
         Self::RequestCookie,
         Self::RecentlyUncacheable,
+        Self::Condition,
         Self::Crowded,
         Self::Status,
         Self::NoStore,
@@ -123,6 +127,7 @@ impl Bypass {
             Self::RequestNoStore => "request-no-store",
             Self::RequestCookie => "request-cookie",
             Self::RecentlyUncacheable => "recently-uncacheable",
+            Self::Condition => "condition",
             Self::Crowded => "crowded",
             Self::Status => "status",
             Self::NoStore => "no-store",
@@ -157,6 +162,7 @@ impl Bypass {
                 "the request has a cookie, and the route's cookies = \"bypass\" keeps such requests apart"
             }
             Self::RecentlyUncacheable => "the answer to this request was not cacheable a moment ago",
+            Self::Condition => "the request has If-Match or If-Unmodified-Since, and what is stored does not meet it",
             Self::Crowded => "too many requests wait for the same answer, or this one waited too long",
             Self::Status => "this status is not kept unless the response itself says how long",
             Self::NoStore => "the response says no-store",

@@ -24,10 +24,12 @@ pub struct Entry {
     /// Who accounts for it, once it is in a store.
     budget: Option<Arc<Budget>>,
     born_ms: UnixMs,
-    /// These four since `born_ms`. The first is atomic for soft purges.
+    /// How long after `born_ms` it is fresh. Atomic for soft purges.
     fresh: AtomicU32,
+    /// How long after that it may be served stale, so that a soft purge leaves it these windows.
     stale: u32,
     error: u32,
+    /// When it was stored, after `born_ms`.
     stored: u32,
     key_len: u32,
     url_len: u32,
@@ -118,8 +120,8 @@ impl Entry {
             budget: None,
             born_ms: terms.born_ms,
             fresh: AtomicU32::new(pack(terms.fresh_until_ms.saturating_sub(terms.born_ms))),
-            stale: pack(terms.stale_until_ms.saturating_sub(terms.born_ms)),
-            error: pack(terms.error_until_ms.saturating_sub(terms.born_ms)),
+            stale: pack(terms.stale_until_ms.saturating_sub(terms.fresh_until_ms)),
+            error: pack(terms.error_until_ms.saturating_sub(terms.fresh_until_ms)),
             stored: pack(stored_ms.saturating_sub(terms.born_ms)),
             key_len: key.len() as u32,
             url_len,
@@ -175,7 +177,7 @@ impl Entry {
     pub fn terms(&self) -> Terms {
         let flags = self.flags.load(Relaxed);
         let fresh_until_ms = self.born_ms.saturating_add(unpack(self.fresh.load(Relaxed)));
-        let until = |lapse| self.born_ms.saturating_add(unpack(lapse)).max(fresh_until_ms);
+        let until = |lapse| fresh_until_ms.saturating_add(unpack(lapse));
         let span = |start: u32, len: u32| Span::new(start, start + len);
         Terms {
             born_ms: self.born_ms,
@@ -358,4 +360,62 @@ fn pack(lapse_ms: u64) -> u32 {
 const fn unpack(lapse: u32) -> u64 {
     let value = (lapse & !IN_SECONDS) as u64;
     if lapse & IN_SECONDS == 0 { value } else { value * 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lapses_are_exact_for_weeks_and_whole_seconds_after_that() {
+        for exact in [0, 1, 999, 86_400_000, u64::from(IN_SECONDS) - 1] {
+            assert_eq!(unpack(pack(exact)), exact);
+        }
+        let year_ms = 365 * 86_400_000 + 999;
+        assert_eq!(unpack(pack(year_ms)), year_ms - 999);
+        assert_eq!(unpack(pack(u64::MAX)), u64::from(IN_SECONDS - 1) * 1000);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_packed_form_is_left_out_and_not_cut_off() {
+        let terms = Terms {
+            born_ms: 5,
+            fresh_until_ms: 6,
+            stale_until_ms: 7,
+            error_until_ms: 8,
+            always_validate: false,
+            never_stale: true,
+            public: false,
+            etag: Some(Span::new(0, 70_000)),
+            last_modified: Some((u64::from(u32::MAX) + 1, Span::new(3, 32))),
+        };
+        let head = vec![b'h'; 70_000];
+        let parts = |storable| Parts {
+            key: b"k",
+            url_len: 1,
+            status: 200,
+            head: &head,
+            body: Body::Empty,
+            storable,
+            stored_ms: 5,
+        };
+        let storable = Storable { terms, vary: None, tags: Box::new([1, u64::MAX]) };
+        let entry = Entry::new(parts(&storable));
+        assert_eq!(entry.terms(), Terms { etag: None, last_modified: None, ..terms });
+        assert_eq!(entry.tags().collect::<Vec<_>>(), [1, u64::MAX]);
+        let etag = Some(Span::new(10, 65_000));
+        let terms = Terms { etag, last_modified: None, ..terms };
+        let storable = Storable { terms, ..storable.clone() };
+        assert_eq!(Entry::new(parts(&storable)).terms(), storable.terms);
+    }
+
+    #[test]
+    fn a_body_leaves_out_empty_pieces_and_knows_its_length() {
+        let piece = |len: usize| -> Arc<[u8]> { vec![0; len].into() };
+        let lens = |lens: &[usize]| Body::from_pieces(lens.iter().map(|len| piece(*len)));
+        assert!(matches!(lens(&[0, 0]), Body::Empty));
+        assert!(matches!(lens(&[0, 3]), Body::Piece(_)));
+        let several = lens(&[1, 0, 2, 3]);
+        assert_eq!((several.len_bytes(), several.pieces().len()), (6, 3));
+    }
 }

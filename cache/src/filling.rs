@@ -16,8 +16,10 @@ pub(crate) use state::Progress;
 use state::State;
 
 use crate::entry::allocated;
+use crate::freshness::{self, Use};
+use crate::status::Why;
 use crate::store::{Budget, Ticket};
-use crate::{Bypass, Entry, Key, Rules, Storable};
+use crate::{Ask, Bypass, Entry, Key, Rules, Storable, UnixMs};
 
 /// Bytes that may wait for the slowest reader of a response that is not kept.
 pub const WINDOW_BYTES: u64 = 256 * 1024;
@@ -80,6 +82,9 @@ pub struct Filling {
     pub(crate) key_hash: u64,
     pub(crate) limits: Limits,
     pub(crate) stored: Option<Arc<Entry>>,
+    /// What is stored for the key varies, and nothing of it was for the request that caused the filling, unless it is
+    /// `stored`.
+    pub(crate) varies: bool,
     /// For whoever looks: it has a head, and this is it.
     pub(crate) begun: OnceLock<Arc<Head>>,
     budget: Arc<Budget>,
@@ -127,6 +132,7 @@ impl Filling {
             key_hash: key.hash,
             limits,
             stored,
+            varies: false,
             begun: OnceLock::new(),
             budget: Arc::clone(budget),
             state: Mutex::new(State::default()),
@@ -148,6 +154,18 @@ impl Filling {
     /// How many read along.
     pub fn readers(&self) -> u32 {
         self.lock().present()
+    }
+
+    /// Why a request that waits for it is not answered with what is stored.
+    pub fn why(&self, ask: &Ask<'_>, now: UnixMs) -> Why {
+        match &self.stored {
+            Some(stored) => match freshness::decide(&stored.terms(), ask, now) {
+                Use::Validate(cause) => cause.into(),
+                _ => Why::Stale,
+            },
+            None if self.varies => Why::VaryMiss,
+            None => Why::UriMiss,
+        }
     }
 
     pub(crate) fn url(&self) -> &[u8] {

@@ -70,6 +70,7 @@ impl From<Bypass> for Why {
     fn from(why: Bypass) -> Self {
         match why {
             Bypass::Method => Self::Method,
+            Bypass::Condition => Self::Request,
             Bypass::Off
             | Bypass::RequestBody
             | Bypass::Upgrade

@@ -10,7 +10,7 @@ use crate::key::tag_hash;
 use crate::rules::SetCookie;
 use crate::{Ask, Bypass, Rules, UnixMs, vary};
 
-pub use head::{locate_validators, refresh, update_head, write_head};
+pub use head::{locate_validators, refresh, write_head};
 pub(crate) use head::{stored_lines, stored_values, write_line};
 
 /// Most tags of one response.

@@ -140,6 +140,14 @@ impl Store {
         Self { shared: Arc::new(Shared { lanes, budget: Arc::new(Budget::new(memory_bytes)), seed }) }
     }
 
+    /// Changes how many bytes it may take. With fewer than it has, what was used least goes at once; what is on its way
+    /// in stays until it has come in.
+    pub fn set_memory(&self, memory_bytes: u64) {
+        self.shared.budget.set_memory(memory_bytes);
+        let [first, ..] = &*self.shared.lanes else { return };
+        while self.shared.budget.is_over() && self.evict(first, self.shared.budget.excess_bytes()) {}
+    }
+
     /// What keys have to be hashed with.
     pub fn seed(&self) -> &Seed {
         &self.shared.seed
@@ -272,7 +280,7 @@ impl Store {
     #[cold]
     fn look_to_fill(&self, key: &Key<'_>, ask: &Ask<'_>, rules: &Rules, now: UnixMs) -> Found {
         let cost = Filling::cost_bytes(key);
-        let reserved = self.make_room(key.url_hash, cost);
+        let reserved = self.make_room_to_grow(key.url_hash, 0) && self.make_room(key.url_hash, cost);
         let found = self.change(key.url_hash, |shard, _| {
             let (hash, stored, stale) = match shard.see(key, ask, now) {
                 Seen::Fresh(at) => return Ok(Found::Hit(shard.hit(at, now))),
@@ -300,7 +308,9 @@ impl Store {
             shard.tally.fills += 1;
             let stored =
                 stored.map(|at| if stale { shard.hit(at, now) } else { Arc::clone(shard.slots.entry(at)) });
-            let filling = Arc::new(Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget));
+            let mut filling = Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget);
+            filling.varies = hash != key.hash;
+            let filling = Arc::new(filling);
             shard.register(hash, Arc::clone(&filling));
             Err((filling, hash, stored.filter(|_| stale)))
         });
@@ -371,6 +381,17 @@ impl Store {
         made
     }
 
+    /// Makes room for what the tables of a shard may grow by when something is added. Others may take it meanwhile, and
+    /// then whoever adds something makes room again.
+    fn make_room_to_grow(&self, url_hash: u64, spec_len: usize) -> bool {
+        let growth = self.lane(url_hash).lock().growth_bytes(spec_len);
+        let roomy = growth == 0 || self.make_room(url_hash, growth);
+        if roomy {
+            self.shared.budget.release(growth);
+        }
+        roomy
+    }
+
     /// Reserves so many bytes, at others' cost if need be.
     fn make_room(&self, url_hash: u64, bytes: u64) -> bool {
         let lane = self.lane(url_hash);
@@ -425,19 +446,25 @@ impl Store {
 
     /// A fill has its head, and goes where the variant is.
     fn settle_variant(&self, hash: u64, filling: &Arc<Filling>, spec: Option<&[u8]>) -> Result<u64, Bypass> {
-        self.change(filling.url_hash, |shard, leaving| shard.settle_variant(hash, filling, spec, leaving))
+        let roomy = self.make_room_to_grow(filling.url_hash, spec.map_or(0, <[u8]>::len));
+        self.change(filling.url_hash, |shard, leaving| {
+            if roomy { shard.settle_variant(hash, filling, spec, leaving) } else { Err(Bypass::NoRoom) }
+        })
     }
 
     /// What comes is not to be kept.
     fn refuse(&self, hash: u64, filling: &Arc<Filling>, (why, status): (Bypass, u16), now: UnixMs) {
+        let roomy = self.make_room_to_grow(filling.url_hash, 0);
         self.change(filling.url_hash, |shard, leaving| {
             shard.detach(hash, filling);
             shard.tally.refuse(why);
             if why.is_lasting(status) {
-                shard.notes.mark(hash, now, filling.limits.hit_for_miss_ms);
+                if roomy {
+                    shard.notes.mark(hash, now, filling.limits.hit_for_miss_ms);
+                }
                 // It has taken the place of what was there before.
                 shard.forget(hash, &filling.key, leaving);
-            } else if filling.stored.is_some() {
+            } else if filling.stored.is_some() && roomy {
                 shard.notes.back_off(hash, now);
             }
             shard.forget_unused_names(filling.key_hash);
@@ -454,9 +481,10 @@ impl Store {
     }
 
     fn back_off(&self, hash: u64, filling: &Arc<Filling>, now: UnixMs) {
+        let roomy = self.make_room_to_grow(filling.url_hash, 0);
         self.change(filling.url_hash, |shard, _| {
             shard.detach(hash, filling);
-            if filling.stored.is_some() {
+            if filling.stored.is_some() && roomy {
                 shard.notes.back_off(hash, now);
             }
         });
@@ -526,9 +554,13 @@ impl Store {
     }
 
     fn keep(&self, hash: u64, filling: &Arc<Filling>, entry: &Arc<Entry>) -> bool {
+        let roomy = self.make_room_to_grow(filling.url_hash, entry.vary().map_or(0, <[u8]>::len));
         self.change(filling.url_hash, |shard, leaving| {
             let mut kept = Err(Bypass::Purged);
-            if shard.detach(hash, filling) {
+            if !roomy {
+                shard.detach(hash, filling);
+                kept = Err(Bypass::NoRoom);
+            } else if shard.detach(hash, filling) {
                 kept = shard.insert(Arc::clone(entry), filling, leaving);
             }
             if let Err(why) = kept {

@@ -1,23 +1,37 @@
 //! The cache's part in a request: look, and deliver what is there; else fill, or follow whoever fills already.
+//!
+//! ```text
+//!            ┌─ fresh, or stale and refreshed behind ──▶ deliver::entry
+//!  look ─────┼─ nothing, or to be validated ──▶ fill::spawn ─┐
+//!   ▲        ├─ somebody fills already ──────────────────────┴▶ Part::play ─▶ deliver::streaming, deliver::entry
+//!   │        └─ not for the cache ──▶ forward                       │    └─▶ for the one who asked alone: forward
+//!   └─────────────── for others, such as another variant ───────────┘
+//! ```
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use cache::filling::{Begun, Reader};
-use cache::status::{Forwarded, Outcome, Why};
-use cache::{Ask, Bypass, Found, Key, freshness, invalidation, key::Url};
+use cache::filling::{Begun, Head, Reader};
+use cache::freshness::{self, Use};
+use cache::status::{Forwarded, Why};
+use cache::{Ask, Bypass, Entry, Found, Key, Rules, UnixMs, invalidation, key::Url};
 use config::RouteCache;
 use signals::request::{Cached, Stage, Who};
 use traffic::Refusal;
 use traffic::client::Proto;
+use traffic::route::{Params, Query};
 
 use crate::client::Client;
+use crate::core::Core;
 use crate::deliver::{self, Said};
 use crate::exchange::Exchange;
 use crate::fill::{self, Told};
 use crate::forward::{To, forward};
+use crate::live::Live;
 use crate::pipeline::Stop;
+use crate::respond::settle_body;
 
 /// How often somebody who waits for a fill is looked after: whether the client is still there.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -32,181 +46,179 @@ pub async fn serve(
     client: &mut Client,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
+    let mut why = Bypass::Crowded;
     for _ in 0..LOOKS {
-        let found = match look(to, cache, exchange) {
-            Ok(found) => found,
-            Err(why) => return pass(to, cache, client, exchange, why).await,
-        };
-        let (reader, told) = match found {
-            Found::Hit(entry) => {
-                exchange.facts.cached = Some(Cached::Hit);
+        let part = match look(to, cache, client, exchange) {
+            Step::Deliver(entry) => {
                 return deliver::entry(to, cache, client, exchange, &entry, Said::Hit).await;
             }
-            Found::Stale { entry, refresh } => {
-                if let Some(ticket) = refresh {
-                    fill::spawn(to, cache, ticket, exchange, client.peer);
-                }
-                exchange.facts.cached = Some(Cached::Stale);
-                return deliver::entry(to, cache, client, exchange, &entry, Said::Hit).await;
+            Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
+            Step::Pass(bypass) => {
+                why = bypass;
+                break;
             }
-            Found::Fill(ticket) => {
-                let reader = ticket.leader();
-                let validates = ticket.stored().is_some();
-                let told = fill::spawn(to, cache, ticket, exchange, client.peer);
-                (reader, Some((told, validates)))
-            }
-            Found::Follow(filling) => match filling.read_along() {
-                Some(reader) => (reader, None),
-                None => return pass(to, cache, client, exchange, Bypass::Crowded).await,
-            },
-            Found::Pass(why) => return pass(to, cache, client, exchange, why).await,
-            Found::NotHere => return Err(Stop::Refused(Refusal::NotCached)),
+            Step::Read(part) => part,
         };
-        let part = Part { reader, told, rules: cache };
-        if let Some(result) = part.play(to, client, exchange).await {
-            return match result {
-                Err(Next::Pass(why)) => pass(to, cache, client, exchange, why).await,
-                Err(Next::Stop(stop)) => Err(stop),
-                Ok(()) => Ok(()),
-            };
+        // Most requests are hits, and their connections need not have room for this.
+        match Box::pin(part.play(to, client, exchange)).await {
+            End::Answered(result) => return result,
+            End::Pass(bypass) => {
+                why = bypass;
+                break;
+            }
+            End::Again => {}
         }
     }
-    pass(to, cache, client, exchange, Bypass::Crowded).await
-}
-
-/// Reads the request and asks the store.
-fn look(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found, Bypass> {
-    let store = &to.core.shared.cache;
-    let Exchange { input, head, host, path, key, asker, .. } = exchange;
-    let ask = Ask::read(head, input, &cache.rules)?;
-    let url = url(head, input, host, path, asker.and_then(|asker| asker.proto));
-    let key = Key::write(key, &url, &ask, &cache.rules, store.seed());
-    Ok(store.look(&key, &ask, &cache.rules, to.core.unix_ms()))
-}
-
-/// The URL that a request means.
-pub fn url<'a>(
-    head: &wire::RequestHead,
-    input: &'a [u8],
-    host: &'a [u8],
-    path: &'a [u8],
-    proto: Option<Proto>,
-) -> Url<'a> {
-    let raw = head.path.of(input);
-    Url {
-        scheme: proto.unwrap_or(Proto::Http).as_str(),
-        host,
-        path: if raw.is_empty() { path } else { raw },
-        query: head.query.map(|query| query.of(input)),
-    }
-}
-
-/// Forwards a request as if there were no cache; what it changes is forgotten.
-async fn pass(
-    to: To<'_>,
-    cache: &RouteCache,
-    client: &mut Client,
-    exchange: &mut Exchange,
-    why: Bypass,
-) -> Result<(), Stop> {
     exchange.facts.cached = Some(Cached::Bypass(why));
     exchange.says_bypass = cache.status.then_some(why);
     forward(to, client, exchange).await
 }
 
+/// What a look comes to.
+enum Step<'a> {
+    /// It is stored, fresh or stale.
+    Deliver(Arc<Entry>),
+    /// It is on its way.
+    Read(Part<'a>),
+    /// The request is forwarded as if there were no cache.
+    Pass(Bypass),
+    Refuse(Refusal),
+}
+
+/// Reads the request, asks the store, and sends a fill on its way if that is called for.
+fn look<'a>(to: To<'_>, cache: &'a RouteCache, client: &Client, exchange: &mut Exchange) -> Step<'a> {
+    let found = match find(to, cache, exchange) {
+        Ok(found) => found,
+        Err(why) => return Step::Pass(why),
+    };
+    let (entry, cached) = match found {
+        Found::Hit(entry) => (entry, Cached::Hit),
+        Found::Stale { entry, refresh } => {
+            if let Some(ticket) = refresh {
+                fill::spawn(to, cache, ticket, exchange, client.peer);
+            }
+            (entry, Cached::Stale)
+        }
+        Found::Fill(ticket) => {
+            let reader = ticket.leader();
+            let told = fill::spawn(to, cache, ticket, exchange, client.peer);
+            return Step::Read(Part { reader, told: Some(told), cache });
+        }
+        Found::Follow(filling) => {
+            return filling.read_along().map_or(Step::Pass(Bypass::Crowded), |reader| {
+                Step::Read(Part { reader, told: None, cache })
+            });
+        }
+        Found::Pass(why) => return Step::Pass(why),
+        Found::NotHere => return Step::Refuse(Refusal::NotCached),
+    };
+    if deliver::origin_decides(exchange, &cache.rules, entry.status(), entry.head(), || Some(entry.terms())) {
+        return Step::Pass(Bypass::Condition);
+    }
+    exchange.facts.cached = Some(cached);
+    Step::Deliver(entry)
+}
+
+/// Asks the store.
+fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found, Bypass> {
+    let store = &to.core.shared.cache;
+    // The key is written into a buffer that the request keeps, while the rest of it is read.
+    let mut buffer = std::mem::take(&mut exchange.key);
+    let found = Ask::read(&exchange.head, &exchange.input, &cache.rules).map(|ask| {
+        let key = Key::write(&mut buffer, &url(exchange), &ask, &cache.rules, store.seed());
+        store.look(&key, &ask, &cache.rules, to.core.unix_ms())
+    });
+    exchange.key = buffer;
+    found
+}
+
+/// The URL that a request means.
+pub fn url(exchange: &Exchange) -> Url<'_> {
+    let Exchange { input, head, host, host_port, path, asker, .. } = exchange;
+    let scheme = asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
+    let own_port: &[u8] = match scheme {
+        Proto::Http => b":80",
+        Proto::Https => b":443",
+    };
+    let raw = head.path.of(input);
+    Url {
+        scheme: scheme.as_str(),
+        host: if host_port.is_empty() || host_port.ends_with(own_port) { host } else { host_port },
+        path: if raw.is_empty() { path } else { raw },
+        query: head.query.map(|query| query.of(input)),
+    }
+}
+
 /// Forgets what a request has changed (RFC 9111 section 4.4). `buffer` is what the response's head was parsed from.
-pub fn invalidate(to_core: &crate::core::Core, route: &config::Route, exchange: &Exchange, buffer: &[u8]) {
-    let Some(cache) = &route.cache else { return };
-    if !invalidation::applies(exchange.head.method, exchange.response.status) {
+pub fn invalidate(core: &Core, live: &Live, route: &config::Route, exchange: &Exchange, buffer: &[u8]) {
+    let Exchange { head, response, .. } = exchange;
+    if !invalidation::applies(head.method, response.status) {
         return;
     }
-    let Exchange { input, head, host, path, asker, response, .. } = exchange;
-    let url = url(head, input, host, path, asker.and_then(|asker| asker.proto));
-    let store = &to_core.shared.cache;
+    let Some(rules) = rules_of_target(live, route, exchange) else { return };
     let mut scratch = Vec::new();
-    invalidation::targets(head.method, &url, response, buffer, &cache.rules, &mut scratch, |url| {
-        store.invalidate(url);
+    invalidation::targets(head.method, &url(exchange), response, buffer, rules, &mut scratch, |url| {
+        core.shared.cache.invalidate(url);
     });
+}
+
+/// By what rules a GET of the same URL is kept, which may be another route's.
+fn rules_of_target<'a>(live: &'a Live, route: &'a config::Route, exchange: &Exchange) -> Option<&'a Rules> {
+    if let Some(cache) = &route.cache {
+        return Some(&cache.rules);
+    }
+    let header = |name: &str| exchange.header(name);
+    let query = Query { host: &exchange.host, path: &exchange.path, method: b"GET", header: &header };
+    let id = live.table.select(&query, &mut Params::new()).ok()?;
+    live.route(id).0.cache.as_ref().map(|cache| &cache.rules)
 }
 
 /// A request's part in a fill.
 struct Part<'a> {
     reader: Reader,
-    /// It caused the fill; whether that validates what is stored.
-    told: Option<(Told, bool)>,
-    rules: &'a RouteCache,
+    /// It caused the fill, and this is what it knows of it.
+    told: Option<Told>,
+    cache: &'a RouteCache,
 }
 
-/// How a part ends without an answer.
-enum Next {
+/// How a part ends.
+enum End {
+    Answered(Result<(), Stop>),
     Pass(Bypass),
-    Stop(Stop),
+    /// What came is for others.
+    Again,
 }
 
 impl Part<'_> {
-    /// Waits for what comes of the fill, and delivers it. `None`: it is for others, look again.
-    async fn play(
-        mut self,
-        to: To<'_>,
-        client: &mut Client,
-        exchange: &mut Exchange,
-    ) -> Option<Result<(), Next>> {
-        let leads = self.told.is_some();
-        loop {
-            let begun = match self.wait(to, client, exchange).await {
-                Ok(begun) => begun,
-                Err(next) => return Some(Err(next)),
-            };
-            let now = to.core.unix_ms();
-            let fits = |exchange: &Exchange, fits: &dyn Fn(&Ask<'_>) -> bool| {
-                leads
-                    || Ask::read(&exchange.head, &exchange.input, &self.rules.rules)
-                        .is_ok_and(|ask| fits(&ask))
-            };
-            let said = match begun {
-                Begun::Streaming(head) => {
-                    let may = head.storable.as_ref().is_ok_and(|storable| {
-                        fits(exchange, &|ask| freshness::may_follow(storable, ask, now))
-                    });
-                    if !may && !leads {
-                        return None;
-                    }
-                    let said = self.said(exchange, head.status, head.storable.is_ok());
-                    let result =
-                        deliver::streaming(to, self.rules, client, exchange, (&head, &mut self.reader), said)
-                            .await;
-                    self.tell(exchange);
-                    return Some(result.map_err(Next::Stop));
+    /// Waits for what comes of the fill, and delivers it.
+    async fn play(mut self, to: To<'_>, client: &mut Client, exchange: &mut Exchange) -> End {
+        // While it waits, the client is watched, and what comes then is behind what has come already.
+        settle_body(client, exchange);
+        let end = loop {
+            match self.wait(to, client, exchange).await {
+                Ok(Begun::Streaming(head)) => break self.stream(to, client, exchange, &head).await,
+                Ok(Begun::Whole { entry, stale }) => {
+                    break self.deliver(to, client, exchange, &entry, stale).await;
                 }
-                Begun::Whole { entry, stale } => {
-                    if !fits(exchange, &|ask| entry.fits(ask)) {
-                        return None;
-                    }
-                    let said = self.said_whole(exchange, stale);
-                    let result = deliver::entry(to, self.rules, client, exchange, &entry, said).await;
-                    self.tell(exchange);
-                    return Some(result.map_err(Next::Stop));
+                Ok(Begun::Lead(ticket)) => {
+                    self.told = Some(fill::spawn(to, self.cache, ticket, exchange, client.peer));
                 }
-                Begun::Lead(ticket) => {
-                    let validates = ticket.stored().is_some();
-                    let told = fill::spawn(to, self.rules, ticket, exchange, client.peer);
-                    self.told = Some((told, validates));
-                    continue;
+                Ok(Begun::Unshared(why)) => break End::Pass(why),
+                Ok(Begun::Failed(code)) => {
+                    break End::Answered(Err(Stop::Refused(fill::refusal(code))));
                 }
-                Begun::Unshared(why) => Next::Pass(why),
-                Begun::Failed(code) => {
-                    let refusal = Refusal::ALL.get(usize::from(code)).copied();
-                    Next::Stop(Stop::Refused(refusal.unwrap_or(Refusal::ResponseClosed)))
-                }
-            };
+                Err(end) => break end,
+            }
+        };
+        if matches!(end, End::Answered(_)) {
             self.tell(exchange);
-            return Some(Err(said));
         }
+        end
     }
 
     /// Waits for the head, as long as the client does; whoever follows, no longer than the rules say.
-    async fn wait(&mut self, to: To<'_>, client: &mut Client, exchange: &Exchange) -> Result<Begun, Next> {
-        let most = Duration::from_millis(self.rules.rules.wait_ms);
+    async fn wait(&mut self, to: To<'_>, client: &mut Client, exchange: &Exchange) -> Result<Begun, End> {
+        let most = Duration::from_millis(self.cache.rules.wait_ms);
         loop {
             client.timer.set(LOOK_AGAIN);
             let begun = poll_fn(|cx| match self.reader.poll_head(cx) {
@@ -219,43 +231,94 @@ impl Part<'_> {
                 return Ok(begun);
             }
             if client.has_left(to.core) {
-                return Err(Next::Stop(Stop::Cut(Who::Client, Stage::Wait)));
+                return Err(End::Answered(Err(Stop::Cut(Who::Client, Stage::Wait))));
             }
             if self.told.is_none() && exchange.facts.elapsed(to.core.now()) > most {
-                return Err(Next::Pass(Bypass::Crowded));
+                return Err(End::Pass(Bypass::Crowded));
             }
         }
+    }
+
+    /// Delivers what comes in.
+    async fn stream(
+        &mut self,
+        to: To<'_>,
+        client: &mut Client,
+        exchange: &mut Exchange,
+        head: &Arc<Head>,
+    ) -> End {
+        let (rules, now) = (&self.cache.rules, to.core.unix_ms());
+        let storable = head.storable.as_ref();
+        let follows =
+            |ask: &Ask<'_>| storable.is_ok_and(|storable| freshness::may_follow(storable, ask, now));
+        if self.told.is_none() && !asks(exchange, rules, follows) {
+            return End::Again;
+        }
+        let terms = || storable.ok().map(|storable| storable.terms);
+        if deliver::origin_decides(exchange, rules, head.status, &head.bytes, terms) {
+            return End::Pass(Bypass::Condition);
+        }
+        let detail = storable.err().map(|why| why.code());
+        let said = Said::Forwarded(self.forwarded(exchange, now, None, storable.is_ok()), detail);
+        let leads = self.told.is_some();
+        exchange.facts.cached = Some(if leads { Cached::Miss } else { Cached::Collapsed });
+        let from = (&**head, &mut self.reader);
+        End::Answered(deliver::streaming(to, self.cache, client, exchange, from, said).await)
+    }
+
+    /// Delivers what was whole at once: validated, from a lower tier, come in meanwhile; or stale, for an origin that
+    /// has failed.
+    async fn deliver(
+        &mut self,
+        to: To<'_>,
+        client: &mut Client,
+        exchange: &mut Exchange,
+        entry: &Arc<Entry>,
+        stale: bool,
+    ) -> End {
+        let (rules, now) = (&self.cache.rules, to.core.unix_ms());
+        let fits = |ask: &Ask<'_>| {
+            entry.fits(ask)
+                && match freshness::decide(&entry.terms(), ask, now) {
+                    Use::Pass(_) => false,
+                    Use::Validate(_) => stale,
+                    Use::Fresh | Use::StaleWanted | Use::StaleWhileRevalidate => true,
+                }
+        };
+        if self.told.is_none() && !asks(exchange, rules, fits) {
+            return End::Again;
+        }
+        if deliver::origin_decides(exchange, rules, entry.status(), entry.head(), || Some(entry.terms())) {
+            return End::Pass(Bypass::Condition);
+        }
+        // What the origin said is known to the one who caused the fill.
+        let status = self.told.as_ref().and_then(|told| {
+            let facts = told.take();
+            told.set(facts);
+            facts.map(|facts| facts.status).filter(|&status| status > 0)
+        });
+        exchange.facts.cached = Some(match (status, &self.told) {
+            _ if stale => Cached::Stale,
+            (Some(304), _) => Cached::Revalidated,
+            (_, Some(_)) => Cached::Miss,
+            (_, None) => Cached::Collapsed,
+        });
+        let status = status.filter(|&status| status != entry.status());
+        let detail = stale.then_some("stale-if-error");
+        let said = Said::Forwarded(self.forwarded(exchange, now, status, !stale), detail);
+        End::Answered(deliver::entry(to, self.cache, client, exchange, entry, said).await)
     }
 
     /// What Cache-Status says of a response that comes from the origin.
-    fn said(&self, exchange: &mut Exchange, status: u16, stored: bool) -> Said {
-        let (why, cached) = match &self.told {
-            Some((_, true)) => (Why::Stale, Cached::Miss),
-            Some((_, false)) => (Why::UriMiss, Cached::Miss),
-            None => (Why::UriMiss, Cached::Collapsed),
-        };
-        exchange.facts.cached = Some(cached);
-        let collapsed = self.told.is_none();
-        Said::Forwarded(Outcome::Forwarded(Forwarded { why, status: Some(status), stored, collapsed }))
-    }
-
-    /// The same of one that was whole at once.
-    fn said_whole(&self, exchange: &mut Exchange, stale: bool) -> Said {
-        let collapsed = self.told.is_none();
-        if stale {
-            exchange.facts.cached = Some(Cached::Stale);
-            return Said::Hit;
-        }
-        let validated = matches!(self.told, Some((_, true)));
-        exchange.facts.cached = Some(if validated { Cached::Revalidated } else { Cached::Collapsed });
-        let why = if validated { Why::Stale } else { Why::UriMiss };
-        let status = validated.then_some(304);
-        Said::Forwarded(Outcome::Forwarded(Forwarded { why, status, stored: true, collapsed }))
+    fn forwarded(&self, exchange: &Exchange, now: UnixMs, status: Option<u16>, stored: bool) -> Forwarded {
+        let ask = Ask::read(&exchange.head, &exchange.input, &self.cache.rules);
+        let why = ask.map_or(Why::Miss, |ask| self.reader.filling().why(&ask, now));
+        Forwarded { why, status, stored, collapsed: self.told.is_none() }
     }
 
     /// Takes over what is known of the fill, for the request's event.
     fn tell(&self, exchange: &mut Exchange) {
-        let Some(facts) = self.told.as_ref().and_then(|(told, _)| told.take()) else { return };
+        let Some(facts) = self.told.as_ref().and_then(|told| told.take()) else { return };
         let own = &mut exchange.facts;
         own.upstream = facts.upstream;
         own.endpoint = facts.endpoint;
@@ -265,4 +328,9 @@ impl Part<'_> {
         own.times.connect = facts.times.connect;
         own.times.wait = facts.times.wait;
     }
+}
+
+/// Whether `what` is true for what a request asks of the cache.
+fn asks(exchange: &Exchange, rules: &Rules, what: impl FnOnce(&Ask<'_>) -> bool) -> bool {
+    Ask::read(&exchange.head, &exchange.input, rules).is_ok_and(|ask| what(&ask))
 }

@@ -177,21 +177,24 @@ impl Client {
         Arrival::Refused(refusal, exchange)
     }
 
-    /// Whether the client has left, asked while nobody reads from it; what it has sent meanwhile is
-    /// kept as its next request, one piece at most.
+    /// Whether the client has left, asked while nobody reads from it.
     pub fn has_left(&mut self, core: &Core) -> bool {
+        self.poll_left(&mut Context::from_waker(Waker::noop()), core).is_ready()
+    }
+
+    /// Ready once the client has left, asked while nobody else reads from it; what it has sent meanwhile is kept as
+    /// its next request, one piece at most, and from then on nobody can tell.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<()> {
         if !self.pending.is_empty() {
-            return false;
+            return Poll::Pending;
         }
-        let mut cx = Context::from_waker(Waker::noop());
         let mut scratch = core.scratch.borrow_mut();
-        match self.stream.poll_read(&mut cx, &mut scratch) {
-            Poll::Ready(Ok(0) | Err(_)) => true,
-            Poll::Ready(Ok(read)) => {
+        match ready!(self.stream.poll_read(cx, &mut scratch)) {
+            Ok(0) | Err(_) => Poll::Ready(()),
+            Ok(read) => {
                 self.pending.extend_from_slice(&scratch[..read]);
-                false
+                Poll::Pending
             }
-            Poll::Pending => false,
         }
     }
 

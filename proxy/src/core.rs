@@ -87,6 +87,7 @@ impl Shared {
 
     /// Puts another configuration in force.
     pub fn replace(&self, live: Live) {
+        self.cache.set_memory(live.plan.cache.memory_bytes);
         self.live.store(Arc::new(live));
         self.generation.fetch_add(1, Ordering::Release);
     }

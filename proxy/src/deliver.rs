@@ -10,11 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use cache::filling::{Flow, Head, Reader};
 use cache::range::{self, Choice, Slice};
-use cache::status::{self, Outcome};
-use cache::{Ask, Entry, Terms, UnixMs, condition, freshness};
+use cache::status::{self, Forwarded, Outcome};
+use cache::{Ask, Entry, Rules, Terms, UnixMs, condition, freshness};
 use config::RouteCache;
 use signals::request::{Stage, Who};
-use wire::{Method, Version, encode};
+use wire::{Field, Method, Version, encode};
 
 use crate::client::Client;
 use crate::exchange::Exchange;
@@ -30,13 +30,16 @@ const COPY_BYTES: u64 = 16 * 1024;
 /// Most pieces that are written in one call.
 const PIECES: usize = 16;
 
+/// The same of pieces that are copied into chunks.
+const CHUNKS: usize = 4;
+
 /// What Cache-Status says of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Said {
     /// It was stored, fresh or stale.
     Hit,
-    /// It came from the origin.
-    Forwarded(Outcome),
+    /// It came from the origin. The detail says why it is not kept, or why something stale stands in.
+    Forwarded(Forwarded, Option<&'static str>),
 }
 
 /// What is delivered, as far as its head.
@@ -46,6 +49,8 @@ struct Source<'a> {
     terms: Option<Terms>,
     /// Length of the whole body, if it is known.
     len: Option<u64>,
+    /// All of the body is here already, so that it can be sent in any order.
+    is_whole: bool,
 }
 
 /// What the client gets of it.
@@ -74,6 +79,7 @@ pub async fn entry(
         head: entry.head(),
         terms: Some(entry.terms()),
         len: Some(entry.body().len_bytes()),
+        is_whole: true,
     };
     let what = begin(to, cache, client, exchange, &source, said);
     let pieces = entry.body().pieces();
@@ -86,11 +92,17 @@ pub async fn entry(
             let len = whole.end;
             for (at, slice) in slices.iter().enumerate() {
                 let mut out = to.core.out.borrow_mut();
+                if at > 0 {
+                    out.clear();
+                }
                 range::write_part_head(entry.head(), *slice, len, &boundary, at == 0, &mut out);
                 drop(out);
                 send(to, client, exchange, pieces, *slice).await?;
             }
-            range::write_parts_end(&boundary, &mut to.core.out.borrow_mut());
+            let mut out = to.core.out.borrow_mut();
+            out.clear();
+            range::write_parts_end(&boundary, &mut out);
+            drop(out);
             send(to, client, exchange, &[], Slice::default()).await
         }
     }
@@ -106,31 +118,36 @@ pub async fn streaming(
     said: Said,
 ) -> Result<(), Stop> {
     let terms = head.storable.as_ref().ok().map(|storable| storable.terms);
-    let source = Source { status: head.status, head: &head.bytes, terms, len: head.body_bytes };
-    let what = begin(to, cache, client, exchange, &source, said);
-    // Several parts need the whole first; a client that asks for them while it comes in gets all of it.
-    let slice = match what {
+    let source =
+        Source { status: head.status, head: &head.bytes, terms, len: head.body_bytes, is_whole: false };
+    let slice = match begin(to, cache, client, exchange, &source, said) {
         What::Head => return send(to, client, exchange, &[], Slice::default()).await,
         What::Part(slice) => slice,
         What::Whole | What::Parts(..) => Slice { start: 0, end: source.len.unwrap_or(u64::MAX) },
     };
     let chunked = source.len.is_none() && exchange.head.version == Version::Http11;
-    let mut pieces: Vec<Arc<[u8]>> = Vec::with_capacity(PIECES);
+    // Chunks are copied behind their sizes, so that fewer of them are written at once.
+    let mut pieces: Vec<Arc<[u8]>> = Vec::with_capacity(if chunked { CHUNKS } else { PIECES });
     let mut at = 0;
     loop {
         pieces.clear();
-        let flow = next_pieces(to, client, exchange, reader, &mut pieces).await?;
+        let ready = poll_fn(|cx| Poll::Ready(reader.poll_pieces(cx, &mut pieces))).await;
+        let flow = match ready {
+            Poll::Ready(flow) => flow,
+            Poll::Pending => {
+                // The head waits for no body; and others use the core's buffer while this request waits.
+                send(to, client, exchange, &[], Slice::default()).await?;
+                let flow = next_pieces(to, client, reader, &mut pieces).await?;
+                to.core.out.borrow_mut().clear();
+                flow
+            }
+        };
         let len: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
         let part =
             Slice { start: slice.start.clamp(at, at + len) - at, end: slice.end.clamp(at, at + len) - at };
         at += len;
         if chunked {
-            let mut out = to.core.out.borrow_mut();
-            pieces.iter().for_each(|piece| encode::chunk(&mut out, piece));
-            if flow == Flow::Done {
-                out.extend_from_slice(encode::LAST_CHUNK);
-            }
-            drop(out);
+            write_chunks(&mut to.core.out.borrow_mut(), &pieces, flow);
             send(to, client, exchange, &[], Slice::default()).await?;
         } else {
             send(to, client, exchange, &pieces, part).await?;
@@ -140,35 +157,30 @@ pub async fn streaming(
             Flow::Broken => return Err(Stop::Cut(Who::Endpoint, Stage::Deliver)),
             // What is left of the body is not for this client.
             Flow::More if at >= slice.end => return Ok(()),
-            Flow::More => {}
+            Flow::More => to.core.out.borrow_mut().clear(),
         }
     }
 }
 
-/// Waits for the next pieces, as long as the client is there.
+fn write_chunks(out: &mut Vec<u8>, pieces: &[Arc<[u8]>], flow: Flow) {
+    pieces.iter().for_each(|piece| encode::chunk(out, piece));
+    if flow == Flow::Done {
+        out.extend_from_slice(encode::LAST_CHUNK);
+    }
+}
+
+/// Waits for the next pieces, as long as the client is there. The fill has deadlines of its own.
 async fn next_pieces(
     to: To<'_>,
     client: &mut Client,
-    exchange: &Exchange,
     reader: &mut Reader,
     pieces: &mut Vec<Arc<[u8]>>,
 ) -> Result<Flow, Stop> {
-    // The head may still be in the core's buffer, and must not wait for the body.
-    debug_assert!(exchange.download.is_empty());
-    loop {
-        client.timer.set(to.route.timeouts.body);
-        let flow = poll_fn(|cx| match reader.poll_pieces(cx, pieces) {
-            Poll::Ready(flow) => Poll::Ready(Some(flow)),
-            Poll::Pending => client.timer.poll(cx).map(|()| None),
-        })
-        .await;
-        match flow {
-            Some(flow) => return Ok(flow),
-            None if client.has_left(to.core) => return Err(Stop::Cut(Who::Client, Stage::Deliver)),
-            // The fill has deadlines of its own.
-            None => {}
-        }
-    }
+    poll_fn(|cx| match reader.poll_pieces(cx, pieces) {
+        Poll::Ready(flow) => Poll::Ready(Ok(flow)),
+        Poll::Pending => client.poll_left(cx, to.core).map(|()| Err(Stop::Cut(Who::Client, Stage::Deliver))),
+    })
+    .await
 }
 
 /// Decides what the client gets and writes the head into the core's buffer.
@@ -233,11 +245,35 @@ fn begin(
 fn choose(ask: &Ask<'_>, terms: &Terms, source: &Source<'_>) -> Option<Choice> {
     match condition::evaluate(ask, terms, source.head, source.status) {
         condition::Verdict::NotModified => None,
-        // The pipeline asks the origin about these before it comes here.
+        // Whoever has something to deliver asks `origin_decides` before.
         condition::Verdict::Deliver | condition::Verdict::Forward => {
             let Some(len) = source.len else { return Some(Choice::Whole) };
-            Some(range::choose(ask, terms, source.head, source.status, len))
+            match range::choose(ask, terms, source.head, source.status, len) {
+                Choice::Several(_) if !source.is_whole => Some(Choice::Whole),
+                choice => Some(choice),
+            }
         }
+    }
+}
+
+/// Whether a request has a condition that only the origin can answer, for what is here does not meet it (RFC 9111
+/// section 4.3.2). The origin was not told of it when this was fetched.
+pub fn origin_decides(
+    exchange: &Exchange,
+    rules: &Rules,
+    status: u16,
+    head: &[u8],
+    terms: impl FnOnce() -> Option<Terms>,
+) -> bool {
+    let headers = &exchange.head.headers;
+    if !headers.contains(Field::IfMatch) && !headers.contains(Field::IfUnmodifiedSince) {
+        return false;
+    }
+    match (Ask::read(&exchange.head, &exchange.input, rules), terms()) {
+        (Ok(ask), Some(terms)) => {
+            condition::evaluate(&ask, &terms, head, status) == condition::Verdict::Forward
+        }
+        _ => (200..300).contains(&status),
     }
 }
 
@@ -274,9 +310,12 @@ fn finish_head(
     if cache.status {
         match (said, &source.terms) {
             (Said::Hit, Some(terms)) => status::write_hit(terms, now, out),
-            (Said::Forwarded(outcome), terms) => {
+            (Said::Forwarded(mut forwarded, detail), terms) => {
                 let ttl = terms.as_ref().map(|terms| freshness::ttl_s(terms, now));
-                status::write(outcome, ttl, None, out);
+                if forwarded.status.is_none() && exchange.facts.status != source.status {
+                    forwarded.status = Some(source.status);
+                }
+                status::write(Outcome::Forwarded(forwarded), ttl, detail, out);
             }
             (Said::Hit, None) => {}
         }
@@ -302,7 +341,7 @@ async fn send(
     pieces: &[Arc<[u8]>],
     part: Slice,
 ) -> Result<(), Stop> {
-    let mut left = Left { pieces, skip: part.start, len: part.len() };
+    let mut left = Left { pieces, skip: part.start, len: part.len(), with_buffer: true };
     left.drop_passed();
     if left.len <= COPY_BYTES {
         left.copy_to(&mut to.core.out.borrow_mut());
@@ -344,6 +383,9 @@ fn poll_send(
         };
     }
     let mut out = to.core.out.borrow_mut();
+    if !std::mem::take(&mut left.with_buffer) {
+        out.clear();
+    }
     if out.is_empty() && left.len == 0 {
         return Poll::Ready(Ok(true));
     }
@@ -375,6 +417,8 @@ struct Left<'a> {
     /// Bytes of the first one that are not part of it.
     skip: u64,
     len: u64,
+    /// What is in the core's buffer goes before them. Only at first: while this waits, others use that.
+    with_buffer: bool,
 }
 
 impl<'a> Left<'a> {

@@ -2,7 +2,7 @@
 //! given back when the response is out. An idle connection holds none.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
-use wire::{RequestHead, ResponseHead};
+use wire::{RequestHead, ResponseHead, Version};
 
 use crate::fill::Told;
 
@@ -35,6 +35,9 @@ pub struct Exchange {
     pub head: RequestHead,
     /// Host in lower case without its port, for matching.
     pub host: Vec<u8>,
+    /// Host as `host` and the port that the request names, if it names one: part of the key in the cache, for an app
+    /// may write it into what it answers.
+    pub host_port: Vec<u8>,
     /// Path normalised for matching.
     pub path: Vec<u8>,
     /// The response's head, slices of whatever buffer it was parsed from.
@@ -74,6 +77,13 @@ pub struct Asker {
     pub proto: Option<Proto>,
     /// Whether the peer is trusted, so that what it says of the client is passed on.
     pub is_trusted: bool,
+}
+
+impl Asker {
+    /// Somebody on this machine who asks over `proto`.
+    pub const fn local(proto: Proto) -> Self {
+        Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), proto: Some(proto), is_trusted: false }
+    }
 }
 
 /// Bytes that wait to be written, and how many of them were.
@@ -132,6 +142,7 @@ impl Exchange {
             input: Vec::with_capacity(2048),
             head: RequestHead::new(),
             host: Vec::with_capacity(64),
+            host_port: Vec::new(),
             path: Vec::with_capacity(128),
             response: ResponseHead::new(),
             reply: Vec::new(),
@@ -169,6 +180,17 @@ impl Exchange {
         &self.input[self.head.len as usize..]
     }
 
+    /// Whether the cache asks, for everybody who wants the answer, and not a client for itself.
+    pub fn is_fill(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Whether whoever gets the response can take its body in chunks. A fill has no use for them: how it ended is known
+    /// from how forwarding ended.
+    pub fn takes_chunks(&self) -> bool {
+        self.head.version == Version::Http11 && !self.is_fill()
+    }
+
     /// Whether what the peer says of its client is believed.
     pub fn is_trusted(&self) -> bool {
         self.asker.is_some_and(|asker| asker.is_trusted)
@@ -178,6 +200,7 @@ impl Exchange {
         for buffer in [
             &mut self.input,
             &mut self.host,
+            &mut self.host_port,
             &mut self.path,
             &mut self.reply,
             &mut self.upload.bytes,

@@ -55,7 +55,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         say("request", refused(refusal));
         return steps;
     }
-    let exchange = &*exchange;
+    let exchange = &mut *exchange;
     let shown = String::from_utf8_lossy;
     let method = exchange.head.method_name.of(head);
     say(
@@ -93,8 +93,8 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
         Action::Files(files) => say("answer", format!("a file of {}", files.root.display())),
         Action::Upstream(index) => {
-            let of = stored::Of { live, shared, asked, exchange, route };
-            if of.explain(&mut say).is_continue() {
+            let of = stored::Of { live, shared, asked, route };
+            if of.explain(exchange, &mut say).is_continue() {
                 upstream(live, exchange, route, *index, now, &mut say);
             }
         }

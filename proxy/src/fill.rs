@@ -10,14 +10,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use cache::filling::Head;
+use cache::filling::{Head, LOST};
 use cache::freshness::{self, Times};
+use cache::rules::SetCookie;
 use cache::store::{Ticket, Writer};
 use cache::{Ask, Rules, UnixMs, condition, storable, vary};
 use config::{Action, RouteCache};
 use tokio::task::spawn_local;
 use traffic::Refusal;
-use wire::{Field, Method, RequestHead, ResponseHead, Version};
+use wire::{Field, Method, RequestHead, ResponseHead};
 
 use crate::client::Client;
 use crate::core::{Core, Peer};
@@ -25,11 +26,24 @@ use crate::exchange::{Exchange, Facts};
 use crate::forward::{To, forward};
 use crate::lines::Lines;
 use crate::live::Live;
+use crate::outbound::field;
 use crate::pipeline::Stop;
 use crate::stream::Stream;
 
 /// What a request knows of the fill that it caused, for its event.
 pub type Told = Rc<Cell<Option<Facts>>>;
+
+/// How a refusal is told to everybody who waits.
+fn code(refusal: Refusal) -> u16 {
+    const { assert!(LOST == 0) };
+    refusal.index() as u16 + 1
+}
+
+/// What everybody who waits was told. Of a fill that was lost nobody knows more.
+pub fn refusal(code: u16) -> Refusal {
+    let at = usize::from(code).checked_sub(1);
+    at.and_then(|at| Refusal::ALL.get(at)).copied().unwrap_or(Refusal::ResponseClosed)
+}
 
 /// Sends a fill on its way.
 pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange, peer: Peer) -> Told {
@@ -40,7 +54,7 @@ pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange
     // Known to be one: the pipeline has just chosen it.
     let route = exchange.facts.route_index.unwrap_or_default();
     if !ask(&mut own, exchange, &ticket, &cache.rules, &live) {
-        ticket.fail(Refusal::Malformed(wire::Malformed::TooManyHeaders).index() as u16, core.unix_ms());
+        ticket.fail(code(Refusal::Malformed(wire::Malformed::TooManyHeaders)), core.unix_ms());
         return told;
     }
     own.told = Some(Rc::clone(&told));
@@ -101,8 +115,6 @@ fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, liv
     if own.head.parse(&own.input, &live.plan.server.limits.wire) != Ok(true) {
         return false;
     }
-    // Towards the sink a body needs no chunks: how it ended is known from how forwarding ended.
-    own.head.version = Version::Http10;
     own.host.extend_from_slice(&asked.host);
     own.path.extend_from_slice(&asked.path);
     own.asker = asked.asker;
@@ -184,7 +196,7 @@ impl Sink {
                 Err(Stop::Refused(refusal)) => *refusal,
                 _ => Refusal::ResponseClosed,
             };
-            ticket.fail(refusal.index() as u16, now);
+            ticket.fail(code(refusal), now);
         }
         if let Some(writer) = self.writer.take().filter(|_| result.is_ok()) {
             writer.finish(now);
@@ -204,25 +216,28 @@ impl Sink {
         let limits = wire::Limits { head_bytes: u32::MAX, ..live.plan.server.limits.wire };
         let parsed = response.parse(bytes, Method::Get, &limits);
         let (Ok(true), Ok(ask)) = (parsed, Ask::read(head, input, rules)) else {
-            ticket.fail(Refusal::ResponseMalformed(wire::Malformed::BadStatus).index() as u16, now);
+            ticket.fail(code(Refusal::ResponseMalformed(wire::Malformed::BadStatus)), now);
             return Ok(bytes.len());
         };
         let len = response.len as usize;
         if freshness::is_failure(response.status)
             && ticket.stored().is_some_and(|stored| freshness::may_stand_in(&stored.terms(), now))
         {
-            ticket.fail(Refusal::ResponseClosed.index() as u16, now);
+            ticket.fail(code(Refusal::ResponseClosed), now);
             return Ok(len);
         }
         if response.status == 304 && ticket.stored().is_some() {
             refresh(ticket, &ask, &response, bytes, rules, times);
             return Ok(len);
         }
-        let mut stored = Vec::with_capacity(len);
-        storable::write_head(&response, bytes, rules, now, &mut stored);
         let mut storable = storable::judge(&ask, &response, bytes, rules, times);
-        if let Ok(storable) = &mut storable {
-            storable::locate_validators(&mut storable.terms, &stored);
+        let mut stored = Vec::with_capacity(len);
+        match &mut storable {
+            Ok(storable) => {
+                storable::write_head(&response, bytes, rules, now, &mut stored);
+                storable::locate_validators(&mut storable.terms, &stored);
+            }
+            Err(_) => write_unshared(&response, bytes, now, &mut stored),
         }
         let body_bytes = match response.framing {
             wire::Framing::None => Some(0),
@@ -232,6 +247,15 @@ impl Sink {
         let head = Head { status: response.status, bytes: stored.into_boxed_slice(), body_bytes, storable };
         self.writer = Some(ticket.begin(head, now));
         Ok(len)
+    }
+}
+
+/// Writes the head of a response for the one who asked: with its cookies and its age, for nobody else gets it.
+fn write_unshared(response: &ResponseHead, bytes: &[u8], now: UnixMs, out: &mut Vec<u8>) {
+    let rules = Rules { set_cookie: SetCookie::Bypass, ..Rules::default() };
+    storable::write_head(response, bytes, &rules, now, out);
+    if let Some(age) = response.headers.get(Field::Age) {
+        field(out, b"Age", age.value.of(bytes));
     }
 }
 
@@ -247,7 +271,7 @@ fn refresh(
     let Some(stored) = ticket.stored().cloned() else { return };
     let now = times.arrived_ms;
     if !condition::freshens(&stored.terms(), stored.head(), response, bytes) {
-        ticket.fail(Refusal::ResponseMalformed(wire::Malformed::BadStatus).index() as u16, now);
+        ticket.fail(code(Refusal::ResponseMalformed(wire::Malformed::BadStatus)), now);
         return;
     }
     let mut head = Vec::new();

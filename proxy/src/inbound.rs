@@ -2,6 +2,7 @@
 //! speaks, the marks of this hop added.
 
 use cache::status::{self, Forwarded, Outcome};
+use config::HeaderEdit;
 use wire::{Field, Framing, Method, Version, encode};
 
 use crate::core::Core;
@@ -28,7 +29,7 @@ pub fn delivery(exchange: &Exchange) -> Delivery {
     match exchange.response.framing {
         Framing::None => Delivery::Empty,
         Framing::Length(_) => Delivery::Length,
-        Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => Delivery::Chunked,
+        Framing::Chunked | Framing::Close if exchange.takes_chunks() => Delivery::Chunked,
         Framing::Chunked | Framing::Close => Delivery::Close,
     }
 }
@@ -53,8 +54,10 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     let response = &exchange.response;
     status_line(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, hop.route);
-    if !response.headers.contains(Field::Date) && !edited(&hop.route.response_headers, b"date") {
-        // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1).
+    let has_date = response.headers.contains(Field::Date) || exchange.is_fill();
+    if !has_date && !edited(&hop.route.response_headers, b"date") {
+        // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1); the cache does so
+        // by its own clock.
         hop.core.date(out);
     }
     match response.framing {
@@ -72,7 +75,7 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
             encode::decimal(out, length);
             out.extend_from_slice(b"\r\n");
         }
-        Framing::Chunked | Framing::Close if exchange.head.version == Version::Http11 => {
+        Framing::Chunked | Framing::Close if exchange.takes_chunks() => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
         _ => {}
@@ -85,9 +88,25 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     if let Some(cookie) = hop.sticky {
         field(out, b"Set-Cookie", cookie);
     }
-    edits(out, &hop.route.response_headers);
+    if exchange.is_fill() && response.status == 304 {
+        refreshing_edits(out, exchange, buffer, hop.route);
+    } else {
+        edits(out, &hop.route.response_headers);
+    }
     connection(out, exchange.head.version, hop.keep_alive);
     out.extend_from_slice(b"\r\n");
+}
+
+/// What the route adds to a 304 that refreshes what is stored. A field that it does not mention stays as it is stored,
+/// with what the route has added to it then, and would be replaced by what the route adds now.
+fn refreshing_edits(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
+    for edit in &route.response_headers {
+        if let HeaderEdit::Add(name, value) = edit
+            && exchange.response.headers.find(buffer, name.as_bytes()).is_some()
+        {
+            field(out, name.as_bytes(), value.as_bytes());
+        }
+    }
 }
 
 /// Writes an interim response (RFC 9110 section 15.2).
@@ -154,7 +173,8 @@ fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
     if let Some(name) = &live.plan.server.marks.via {
         via(out, version, name);
     }
-    if !exchange.request_id.is_empty() {
+    // What is stored gets the id of each request that it answers.
+    if !exchange.request_id.is_empty() && !exchange.is_fill() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
 }

@@ -9,7 +9,7 @@ use signals::request::{Stage, Who};
 use traffic::Refusal;
 use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
-use wire::{Field, Framing, Malformed, Method, uri};
+use wire::{Field, Framing, Malformed, Method, encode, uri};
 
 use crate::cached;
 use crate::client::Client;
@@ -98,13 +98,18 @@ fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
 
 /// Chooses the route by host, path, method and fields.
 pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> {
-    let Exchange { input, head, host, path, .. } = exchange;
+    let Exchange { input, head, host, host_port, path, .. } = exchange;
     if head.method == Method::Connect {
         return Err(Refusal::ConnectRefused);
     }
     // `path` serves as the scratch of both, one after the other.
     if let Ok(found) = uri::host(head.authority.of(input), path) {
         host.extend_from_slice(found.name);
+        if let Some(port) = found.port {
+            host_port.extend_from_slice(found.name);
+            host_port.push(b':');
+            encode::decimal(host_port, u64::from(port));
+        }
     }
     let raw = head.path.of(input);
     normalise(if raw.starts_with(b"/") { raw } else { b"/" }, path).map_err(Refusal::Malformed)?;

@@ -449,7 +449,7 @@ impl<'a> Transfer<'a> {
     fn relay_interim(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), Broken> {
         let head = &self.exchange.head;
         let asked = self.exchange.response.status != 100 || head.expect_continue;
-        if head.version == Version::Http10 || !asked {
+        if head.version == Version::Http10 || self.exchange.is_fill() || !asked {
             return Ok(());
         }
         let core = self.core;
@@ -500,7 +500,7 @@ impl<'a> Transfer<'a> {
         len: usize,
     ) -> Result<Option<End>, Broken> {
         self.note_head();
-        cached::invalidate(self.core, self.route, self.exchange, bytes);
+        cached::invalidate(self.core, self.live, self.route, self.exchange, bytes);
         self.state = State::Delivering;
         self.delivery = inbound::delivery(self.exchange);
         self.body = BodyReader::new(self.exchange.response.framing, &self.live.plan.server.limits.wire);

@@ -27,8 +27,10 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: Un
 }
 
 /// Appends a stored head with what a 304 says in place of what was said before (RFC 9111 section 3.2). The body stays
-/// the same, and so does what belongs to it: its length, coding and range.
-pub fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+/// the same, and so does what belongs to it: its length, coding and range. The moment of arrival is its Date if it has
+/// none.
+fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], arrived_ms: UnixMs, out: &mut Vec<u8>) {
+    let date = if head.headers.contains(Field::Date) { None } else { freshness::http_date(arrived_ms) };
     let updates = |field, name: &[u8]| {
         is_kept(field, name)
             && !is_named(head, buf, name)
@@ -39,7 +41,9 @@ pub fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], out: &mut Vec<u8
     };
     out.extend_from_slice(status_line(old));
     for (name, value) in stored_lines(old) {
-        if !updates(Field::classify(name), name) || head.headers.find(buf, name).is_none() {
+        let field = Field::classify(name);
+        let is_said_anew = updates(field, name) && head.headers.find(buf, name).is_some();
+        if !is_said_anew && !(field == Field::Date && date.is_some()) {
             write_line(out, name, value);
         }
     }
@@ -48,6 +52,9 @@ pub fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], out: &mut Vec<u8
         if updates(line.field, name) {
             write_line(out, name, line.value.of(buf));
         }
+    }
+    if let Some(date) = date {
+        write_line(out, b"Date", date.as_bytes());
     }
 }
 
@@ -66,7 +73,7 @@ pub fn refresh(
     out: &mut Vec<u8>,
 ) -> Result<Storable, Bypass> {
     out.clear();
-    update_head(old_head, head, buf, out);
+    update_head(old_head, head, buf, times.arrived_ms, out);
     // A cookie that may not be dropped is for the one who asked, and then so is the whole.
     if rules.set_cookie == SetCookie::Bypass {
         for line in head.headers.all(Field::SetCookie) {

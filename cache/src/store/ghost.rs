@@ -1,107 +1,114 @@
 //! Who was sent away from the small queue a short while ago.
 
-use std::collections::VecDeque;
+/// Fingerprints that share a place.
+const WAYS: usize = 8;
 
-use hashbrown::HashTable;
-
-/// The hashes of entries that were evicted before they proved themselves, as four bytes each; the oldest is forgotten
-/// first. Two that share a fingerprint cost a place in the wrong queue, nothing else.
+/// The hashes of entries that were evicted before they proved themselves, as four bytes each; of those that share a
+/// place the oldest is forgotten first. It grows only when it is told to, since memory is needed where entries come,
+/// not where they leave. Two with one fingerprint cost a place in the wrong queue, nothing else.
 #[derive(Debug, Default)]
 pub(super) struct Ghost {
-    ring: VecDeque<u32>,
-    /// Number of the first in `ring`. Numbers wrap around.
-    base: u32,
-    /// Numbers.
-    table: HashTable<u32>,
+    /// A power of two of them, the newest fingerprint first in each. Zero is none.
+    places: Vec<[u32; WAYS]>,
 }
 
 impl Ghost {
-    /// Remembers it, and forgets the oldest so that no more than `most` are left.
-    pub fn insert(&mut self, hash: u64, most: usize) {
-        let print = fingerprint(hash);
-        while self.ring.len() >= most.max(1) {
-            self.forget_oldest();
+    /// Sees to it that about so many are remembered.
+    pub fn fit(&mut self, entries: usize) {
+        if self.growth(entries) == 0 {
+            return;
         }
-        let number = self.base.wrapping_add(self.ring.len() as u32);
-        self.ring.push_back(print);
-        let Self { ring, base, table } = self;
-        let of = |number: u32| ring[number.wrapping_sub(*base) as usize];
-        match table.find_mut(spread(print), |&number| of(number) == print) {
-            Some(known) => *known = number,
-            None => {
-                table.insert_unique(spread(print), number, |&number| spread(of(number)));
-            }
+        let before = core::mem::take(&mut self.places);
+        self.places = vec![[0; WAYS]; wanted(entries)];
+        for mark in before.iter().flat_map(|place| place.iter().rev()).filter(|mark| **mark != 0) {
+            self.remember(*mark);
         }
+    }
+
+    /// Remembers it.
+    pub fn insert(&mut self, hash: u64) {
+        let mark = fingerprint(hash);
+        self.forget(mark);
+        self.remember(mark);
     }
 
     /// Whether it was remembered; it no longer is.
     pub fn take(&mut self, hash: u64) -> bool {
-        let print = fingerprint(hash);
-        let Self { ring, base, table } = self;
-        let found =
-            table.find_entry(spread(print), |number| ring[number.wrapping_sub(*base) as usize] == print);
-        found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
+        self.forget(fingerprint(hash))
     }
 
-    fn forget_oldest(&mut self) {
-        let Some(&print) = self.ring.front() else { return };
-        let base = self.base;
-        if let Ok(oldest) = self.table.find_entry(spread(print), |&number| number == base) {
-            oldest.remove();
+    fn remember(&mut self, mark: u32) {
+        if let Some(place) = self.place(mark) {
+            place.rotate_right(1);
+            place[0] = mark;
         }
-        self.ring.pop_front();
-        self.base = base.wrapping_add(1);
+    }
+
+    fn forget(&mut self, mark: u32) -> bool {
+        let Some(place) = self.place(mark) else { return false };
+        let Some(at) = place.iter().position(|other| *other == mark) else { return false };
+        place[at..].rotate_left(1);
+        place[WAYS - 1] = 0;
+        true
+    }
+
+    fn place(&mut self, mark: u32) -> Option<&mut [u32; WAYS]> {
+        let last = self.places.len().wrapping_sub(1);
+        self.places.get_mut(mark as usize & last)
+    }
+
+    /// Bytes that it would grow by to remember so many.
+    pub fn growth(&self, entries: usize) -> usize {
+        wanted(entries).saturating_sub(self.places.len()) * size_of::<[u32; WAYS]>()
     }
 
     pub fn allocated_bytes(&self) -> u64 {
-        (self.ring.capacity() * size_of::<u32>() + self.table.allocation_size()) as u64
+        (self.places.capacity() * size_of::<[u32; WAYS]>()) as u64
     }
 }
 
-const fn fingerprint(hash: u64) -> u32 {
-    (hash >> 32) as u32
+const fn wanted(entries: usize) -> usize {
+    entries.div_ceil(WAYS).next_power_of_two()
 }
 
-/// The table wants all 64 bits to say something.
-const fn spread(print: u32) -> u64 {
-    (print as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+const fn fingerprint(hash: u64) -> u32 {
+    let mark = (hash >> 32) as u32;
+    if mark == 0 { 1 } else { mark }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_oldest_is_forgotten_first() {
-        let mut ghost = Ghost::default();
-        (1..=5_u64).for_each(|at| ghost.insert(at << 32, 3));
-        assert!(!ghost.take(1 << 32) && !ghost.take(2 << 32));
-        assert!(ghost.take(3 << 32) && ghost.take(4 << 32) && ghost.take(5 << 32));
-        assert!(!ghost.take(5 << 32), "it is taken once");
+    fn remembered(ghost: &mut Ghost, of: impl Iterator<Item = u64>) -> Vec<u64> {
+        of.filter(|at| ghost.take(at << 32)).collect()
     }
 
     #[test]
-    fn one_that_comes_again_is_remembered_from_then_on() {
+    fn the_oldest_is_forgotten_first_and_each_is_taken_once() {
         let mut ghost = Ghost::default();
-        [1_u64, 2, 1, 3].into_iter().for_each(|at| ghost.insert(at << 32, 3));
-        assert!(ghost.take(1 << 32) && ghost.take(2 << 32) && ghost.take(3 << 32));
+        ghost.fit(8);
+        (1..=11_u64).for_each(|at| ghost.insert(at << 32));
+        assert_eq!(remembered(&mut ghost, 1..=11), [4, 5, 6, 7, 8, 9, 10, 11]);
+        assert!(remembered(&mut ghost, 1..=11).is_empty());
     }
 
     #[test]
-    fn a_place_that_was_taken_out_is_passed_over() {
+    fn one_that_comes_again_is_the_newest_then() {
         let mut ghost = Ghost::default();
-        ghost.insert(1 << 32, 2);
-        assert!(ghost.take(1 << 32));
-        [2_u64, 3, 4].into_iter().for_each(|at| ghost.insert(at << 32, 2));
-        assert!(!ghost.take(2 << 32));
-        assert!(ghost.take(3 << 32) && ghost.take(4 << 32));
-        assert!(ghost.table.is_empty());
+        ghost.fit(8);
+        (1..=8_u64).chain([1, 9]).for_each(|at| ghost.insert(at << 32));
+        assert_eq!(remembered(&mut ghost, 1..=9), [1, 3, 4, 5, 6, 7, 8, 9]);
     }
 
     #[test]
-    fn numbers_may_wrap_around() {
-        let mut ghost = Ghost { base: u32::MAX - 1, ..Ghost::default() };
-        (1..=6_u64).for_each(|at| ghost.insert(at << 32, 4));
-        assert_eq!((1..=6).filter(|at| ghost.take(*at << 32)).collect::<Vec<u64>>(), [3, 4, 5, 6]);
+    fn nothing_is_forgotten_when_it_grows() {
+        let mut ghost = Ghost::default();
+        assert!(!ghost.take(1 << 32), "there is none at first");
+        ghost.fit(8);
+        (1..=8_u64).for_each(|at| ghost.insert(at << 32));
+        assert_eq!((ghost.growth(8), ghost.growth(9), ghost.growth(33)), (0, 32, 7 * 32));
+        ghost.fit(33);
+        assert_eq!(remembered(&mut ghost, 1..=8).len(), 8);
     }
 }

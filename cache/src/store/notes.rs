@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
+use super::shard::table_growth;
 use crate::UnixMs;
 
 /// How long one request at a time is let through to see whether an answer has become cacheable.
@@ -89,6 +90,16 @@ impl Notes {
             self.table.insert_unique(hash, note, |note| note.hash);
         }
         self.table.find_mut(hash, |note| note.hash == hash).expect("it was put there")
+    }
+
+    /// Bytes that they grow by when one is added.
+    pub fn growth(&self) -> usize {
+        let order = if self.order.len() < self.order.capacity() {
+            0
+        } else {
+            self.order.capacity().max(4) * size_of::<u64>()
+        };
+        order + table_growth(&self.table)
     }
 
     pub fn allocated_bytes(&self) -> u64 {

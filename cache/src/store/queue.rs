@@ -104,6 +104,13 @@ impl Slots {
         self.free = start;
     }
 
+    /// Bytes that it grows by when one is added.
+    pub fn growth(&self) -> usize {
+        let list = if self.chunks.len() < self.chunks.capacity() { 0 } else { self.chunks.capacity().max(4) };
+        let chunk = CHUNK * size_of::<Slot>() + list * size_of::<Box<[Slot]>>();
+        if self.free == NONE { chunk } else { 0 }
+    }
+
     pub fn allocated_bytes(&self) -> u64 {
         (self.chunks.len() * CHUNK * size_of::<Slot>() + self.chunks.capacity() * size_of::<Box<[Slot]>>())
             as u64

@@ -358,6 +358,7 @@ impl Shard {
         if hash != url_hash {
             self.join_family(at, url_hash);
         }
+        self.ghost.fit(self.slots.len() as usize);
         let in_main = self.ghost.take(hash);
         self.slots.get_mut(at).in_main = in_main;
         if in_main { &mut self.main } else { &mut self.small }.push(&mut self.slots, at);
@@ -466,7 +467,7 @@ impl Shard {
             }
             let hash = slot.hash;
             if !was_in_main {
-                self.ghost.insert(hash, self.slots.len() as usize);
+                self.ghost.insert(hash);
             }
             self.tally.evictions += 1;
             return Some(self.remove_queued(at));
@@ -529,4 +530,21 @@ impl Shard {
             self.slots.allocated_bytes() + self.ghost.allocated_bytes() + self.notes.allocated_bytes();
         tables as u64 + others + self.spec_bytes
     }
+
+    /// Most bytes that they grow by when something is added to each.
+    pub fn growth_bytes(&self, spec_len: usize) -> u64 {
+        let tables = table_growth(&self.table)
+            + table_growth(&self.varying)
+            + table_growth(&self.families)
+            + table_growth(&self.fillings);
+        let others =
+            self.slots.growth() + self.notes.growth() + self.ghost.growth(self.slots.len() as usize + 1);
+        (tables + others) as u64 + allocated(spec_len)
+    }
+}
+
+/// Bytes that a table grows by when one is added: it doubles.
+pub(super) fn table_growth<T>(table: &HashTable<T>) -> usize {
+    let least = 8 * (size_of::<T>() + 1) + 64;
+    if table.len() < table.capacity() { 0 } else { table.allocation_size() + least }
 }

@@ -4,6 +4,7 @@ use core::ops::Range;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use cache::rules::KeyPart;
 use toml::Spanned;
 use traffic::route::{HeaderMatch, HostPattern, PathPattern, Rule, Table};
 
@@ -82,6 +83,7 @@ impl Lowering<'_> {
         let path = self.path(route);
         let methods = self.methods(route);
         let headers = self.headers(route);
+        let tells_more_than_url = !methods.is_empty() || !headers.is_empty();
         let action = self.action(known, span.clone(), route, &path);
         let rewrite = match self.rewrite(route, &path) {
             Rewrite::None if matches!(action, Action::Files(_)) => content::below(&path),
@@ -96,7 +98,7 @@ impl Lowering<'_> {
             .map_or_else(|| upstream::timeouts(&file::UpstreamTimeouts::default()), |u| u.timeouts.clone());
         let retry = base.map_or_else(upstream::no_retry, |u| u.traffic.retry.clone());
         let hosts = self.hosts(route);
-        let plan = Route {
+        let mut plan = Route {
             name: self.route_name(route),
             line: self.line(span.start),
             rule: Rule { host: HostPattern::Any, path, methods, headers },
@@ -116,6 +118,10 @@ impl Lowering<'_> {
             },
             cors: self.route_cors(known, route),
         };
+        if let Some(cache) = plan.cache.as_mut().filter(|_| tells_more_than_url) {
+            // Another route may send the same URL elsewhere, and what comes from there is another answer.
+            cache.rules.key.push(KeyPart::Fixed(plan.name.clone()));
+        }
         let errors = self.diagnostics[told..].iter().any(|told| told.severity == Severity::Error);
         let is_sound = !errors && !route.has_mistakes;
         let several = hosts.len() > 1;

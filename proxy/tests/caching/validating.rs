@@ -1,0 +1,207 @@
+//! Asking the origin whether what is stored is still good, and answering clients who ask the same.
+
+use testkit::{Framing, scene};
+
+use crate::support::{ORIGIN, answer, answer_with, app, cached, counting, get, not_modified, status};
+
+const DATED: &str = "Last-Modified: Sun, 15 Nov 2026 12:00:00 GMT";
+
+/// RFC 9111 sections 5.2.2.4, 4.3.1 and 4.3.4.
+#[test]
+fn no_cache_is_stored_and_validated_each_time() {
+    let config = format!("{}response_headers = {{ add = {{ link = \"</own>\" }} }}\n", cached("true"));
+    scene(config)
+        .origin(
+            ORIGIN,
+            app(|number, request| {
+                if number == 1 {
+                    return answer(
+                        &["Cache-Control: no-cache", "ETag: \"v1\"", DATED, "X-Old: 1", "Link: </app>"],
+                        "page",
+                    );
+                }
+                assert_eq!(request.header("if-none-match"), Some("\"v1\""));
+                assert_eq!(request.header("if-modified-since"), Some("Sun, 15 Nov 2026 12:00:00 GMT"));
+                not_modified(&["Cache-Control: no-cache", "ETag: \"v1\"", &format!("X-Seen: {number}")])
+            }),
+        )
+        .run(async |scene| {
+            let mut client = scene.client();
+            client.get("/").await;
+            for number in 2..5 {
+                let response = client.get("/").await;
+                assert_eq!((response.status(), response.text()), (200, "page"));
+                assert!(
+                    status(&response).starts_with("fwd=stale; fwd-status=304; stored"),
+                    "{}",
+                    status(&response)
+                );
+                assert_eq!(response.header("x-seen"), Some(&*number.to_string()), "fields are refreshed");
+                assert_eq!(response.header("x-old"), Some("1"), "what is not mentioned stays");
+                assert_eq!(response.all("link"), ["</app>", "</own>"]);
+            }
+            assert_eq!(scene.requests().len(), 4);
+        });
+}
+
+/// RFC 9111 section 4.3.4: a 304 makes what is stored fresh again, for everybody.
+#[test]
+fn a_304_makes_it_fresh_again() {
+    scene(cached("true"))
+        .origin(
+            ORIGIN,
+            app(|number, request| match number {
+                1 => answer(&["Cache-Control: max-age=10", "ETag: W/\"1\""], "page"),
+                _ => {
+                    assert_eq!(request.header("if-none-match"), Some("W/\"1\""));
+                    not_modified(&["Cache-Control: max-age=99", "ETag: W/\"1\""])
+                }
+            }),
+        )
+        .run(async |scene| {
+            let mut client = scene.client();
+            let first = client.get("/").await;
+            scene.seconds(20).await;
+            let response = client.get("/").await;
+            assert_eq!(status(&response), "fwd=stale; fwd-status=304; stored; ttl=99");
+            assert_eq!(response.header("age"), Some("0"));
+            assert_ne!(response.header("date"), first.header("date"), "it came just now");
+            scene.seconds(50).await;
+            assert_eq!(status(&client.get("/").await), "hit; ttl=49");
+            assert_eq!(scene.requests().len(), 2);
+        });
+}
+
+#[test]
+fn a_new_answer_takes_the_place_of_the_old_one() {
+    scene(cached("true"))
+        .origin(
+            ORIGIN,
+            app(|number, _| {
+                answer(&["Cache-Control: max-age=10", &format!("ETag: \"{number}\"")], &number.to_string())
+            }),
+        )
+        .run(async |scene| {
+            let mut client = scene.client();
+            client.get("/").await;
+            scene.seconds(20).await;
+            let response = client.get("/").await;
+            assert_eq!((response.text(), status(&response)), ("2", "fwd=stale; stored; ttl=10"));
+            assert_eq!(scene.requests()[1].header("if-none-match"), Some("\"1\""));
+            assert_eq!(client.get("/").await.text(), "2");
+        });
+}
+
+/// RFC 9111 section 4.3.2: the client's conditions are answered here, on hits and on the miss that fills, and none of
+/// them reaches the origin.
+#[test]
+fn conditions_of_clients_are_answered_here() {
+    let fields = &["Cache-Control: max-age=60", "ETag: \"v1\"", DATED, "Content-Type: text/plain"];
+    for (condition, code) in [
+        ("If-None-Match: \"v1\"", 304),
+        ("If-None-Match: \"v0\", W/\"v1\"", 304),
+        ("If-None-Match: *", 304),
+        ("If-None-Match: \"v0\"", 200),
+        ("If-Modified-Since: Sun, 15 Nov 2026 12:00:00 GMT", 304),
+        ("If-Modified-Since: Sun, 15 Nov 2026 11:59:59 GMT", 200),
+        ("If-Match: \"v1\"", 200),
+        ("If-Unmodified-Since: Sun, 15 Nov 2026 12:00:00 GMT", 200),
+    ] {
+        scene(cached("true")).origin(ORIGIN, counting(fields)).run(async |scene| {
+            let mut client = scene.client();
+            for when in ["on the miss", "on the hit"] {
+                let response = client.ask(&get(&[condition])).await;
+                assert_eq!(response.status(), code, "{condition} {when}");
+                assert_eq!(response.header("etag"), Some("\"v1\""));
+                if code == 304 {
+                    assert_eq!((response.framing, response.header("content-type")), (Framing::None, None));
+                    assert!(response.header("date").is_some() && response.header("cache-control").is_some());
+                }
+            }
+            assert_eq!(client.get("/").await.text(), "1", "nothing was sent behind a 304");
+            let requests = scene.requests();
+            assert_eq!(requests.len(), 1, "{condition}");
+            let name = condition.split(':').next().unwrap_or_default();
+            assert_eq!(requests[0].header(name), None);
+        });
+    }
+}
+
+/// RFC 9110 section 13.2.2: If-None-Match counts, and If-Modified-Since beside it does not.
+#[test]
+fn a_tag_wins_over_a_date() {
+    scene(cached("true"))
+        .origin(ORIGIN, counting(&["Cache-Control: max-age=60", "ETag: \"v1\"", DATED]))
+        .run(async |scene| {
+            let dated = "If-Modified-Since: Sun, 15 Nov 2026 12:00:00 GMT";
+            let mut client = scene.client();
+            client.get("/").await;
+            assert_eq!(client.ask(&get(&["If-None-Match: \"v0\"", dated])).await.status(), 200);
+        });
+}
+
+/// RFC 9111 section 4.3.2: whether a condition like this holds only the origin can say.
+#[test]
+fn a_condition_that_does_not_hold_here_goes_to_the_origin() {
+    let origin = || {
+        app(|_, request| match request.header("if-match") {
+            Some(_) => answer_with(412, &[], "no"),
+            None => answer(&["Cache-Control: max-age=60", "ETag: \"v1\""], "page"),
+        })
+    };
+    for first in [true, false] {
+        scene(cached("true")).origin(ORIGIN, origin()).run(async |scene| {
+            let mut client = scene.client();
+            if first {
+                client.get("/").await;
+            }
+            let response = client.ask(&get(&["If-Match: \"v0\""])).await;
+            assert_eq!((response.status(), response.text()), (412, "no"));
+            assert_eq!(status(&response), "fwd=request; detail=condition");
+            assert_eq!(client.get("/").await.text(), "page");
+            assert_eq!(scene.requests().len(), 2, "the fill is not in vain");
+        });
+    }
+    // What is not kept is not known well enough to say that it holds.
+    scene(cached("true"))
+        .origin(
+            ORIGIN,
+            app(|_, request| match request.header("if-match") {
+                Some(_) => answer_with(412, &[], "no"),
+                None => answer(&["Cache-Control: no-store", "ETag: \"v1\""], "page"),
+            }),
+        )
+        .run(async |scene| {
+            assert_eq!(scene.client().ask(&get(&["If-Match: \"v0\""])).await.status(), 412);
+        });
+}
+
+/// A client's condition does not stop a stored response from being validated for everybody.
+#[test]
+fn a_client_validates_while_the_cache_does() {
+    scene(cached("true"))
+        .origin(
+            ORIGIN,
+            app(|number, request| match number {
+                1 => answer(&["Cache-Control: max-age=10", "ETag: \"1\""], "page"),
+                _ => {
+                    assert_eq!(
+                        request.header("if-none-match"),
+                        Some("\"1\""),
+                        "our own, and not the client's"
+                    );
+                    not_modified(&["ETag: \"1\""])
+                }
+            }),
+        )
+        .run(async |scene| {
+            let mut client = scene.client();
+            client.get("/").await;
+            scene.seconds(11).await;
+            let response = client.ask(&get(&["If-None-Match: \"0\""])).await;
+            assert_eq!((response.status(), response.text()), (200, "page"));
+            scene.seconds(11).await;
+            assert_eq!(client.ask(&get(&["If-None-Match: \"1\""])).await.status(), 304);
+            assert_eq!(scene.requests().len(), 3);
+        });
+}
