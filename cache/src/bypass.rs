@@ -162,7 +162,9 @@ impl Bypass {
                 "the request has a cookie, and the route's cookies = \"bypass\" keeps such requests apart"
             }
             Self::RecentlyUncacheable => "the answer to this request was not cacheable a moment ago",
-            Self::Condition => "the request has If-Match or If-Unmodified-Since, and what is stored does not meet it",
+            Self::Condition => {
+                "the request has If-Match or If-Unmodified-Since, and what is stored does not meet it"
+            }
             Self::Crowded => "too many requests wait for the same answer, or this one waited too long",
             Self::Status => "this status is not kept unless the response itself says how long",
             Self::NoStore => "the response says no-store",

@@ -318,6 +318,21 @@ fn keys_have_parts() {
     assert!(cache.purge.as_ref().unwrap().allows("10.1.2.3".parse().unwrap()));
 }
 
+/// Routes that a URL alone does not tell apart may go to different places.
+#[test]
+fn routes_by_method_or_header_have_keys_of_their_own() {
+    let key = |by: &str| {
+        let text =
+            format!("upstream = \"app\"\nname = \"one\"\ncache = {{ key = {{ device = true }} }}\n{by}");
+        with("", &text).routes[0].cache.clone().unwrap().rules.key
+    };
+    let own = KeyPart::Fixed("one".to_owned());
+    assert_eq!(key(""), [KeyPart::Device]);
+    assert_eq!(key("path = \"/a/*\"\nhost = \"example.org\""), [KeyPart::Device]);
+    assert_eq!(key("header = { x-beta = \"1\" }"), [KeyPart::Device, own.clone()]);
+    assert_eq!(key("method = \"GET\""), [KeyPart::Device, own]);
+}
+
 #[test]
 fn bodies_that_are_kept_fit_into_the_store() {
     let text = SMALLEST.replace("[[route]]", "[cache]\nmemory = \"8 MiB\"\n[[route]]");

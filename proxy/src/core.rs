@@ -227,6 +227,15 @@ impl Core {
         }
     }
 
+    /// Writes into `out`, which is cleared first where it may hold what others have left in it.
+    pub fn assemble(&self, anew: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut out = self.out.borrow_mut();
+        if anew {
+            out.clear();
+        }
+        write(&mut out);
+    }
+
     /// Writes the `Date` field (RFC 9110 section 6.6.1): at most one tick late.
     pub fn date(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.date.borrow().line.as_bytes());

@@ -82,30 +82,37 @@ pub async fn entry(
         is_whole: true,
     };
     let what = begin(to, cache, client, exchange, &source, said);
-    let pieces = entry.body().pieces();
-    let whole = Slice { start: 0, end: entry.body().len_bytes() };
-    match what {
-        What::Head => send(to, client, exchange, &[], Slice::default()).await,
-        What::Whole => send(to, client, exchange, pieces, whole).await,
-        What::Part(slice) => send(to, client, exchange, pieces, slice).await,
+    let part = match what {
+        What::Head => Slice::default(),
+        What::Whole => Slice { start: 0, end: entry.body().len_bytes() },
+        What::Part(slice) => slice,
+        // Rare, and connections need not have room for it.
         What::Parts(slices, boundary) => {
-            let len = whole.end;
-            for (at, slice) in slices.iter().enumerate() {
-                let mut out = to.core.out.borrow_mut();
-                if at > 0 {
-                    out.clear();
-                }
-                range::write_part_head(entry.head(), *slice, len, &boundary, at == 0, &mut out);
-                drop(out);
-                send(to, client, exchange, pieces, *slice).await?;
-            }
-            let mut out = to.core.out.borrow_mut();
-            out.clear();
-            range::write_parts_end(&boundary, &mut out);
-            drop(out);
-            send(to, client, exchange, &[], Slice::default()).await
+            return Box::pin(parts(to, client, exchange, entry, &slices, &boundary)).await;
         }
+    };
+    send(to, client, exchange, entry.body().pieces(), part).await
+}
+
+/// Sends several parts of a body; the head is in the core's buffer.
+async fn parts(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    entry: &Entry,
+    slices: &[Slice],
+    boundary: &[u8],
+) -> Result<(), Stop> {
+    let body = entry.body();
+    for (at, slice) in slices.iter().enumerate() {
+        let is_first = at == 0;
+        to.core.assemble(!is_first, |out| {
+            range::write_part_head(entry.head(), *slice, body.len_bytes(), boundary, is_first, out);
+        });
+        send(to, client, exchange, body.pieces(), *slice).await?;
     }
+    to.core.assemble(true, |out| range::write_parts_end(boundary, out));
+    send(to, client, exchange, &[], Slice::default()).await
 }
 
 /// Delivers a response while it comes in.
@@ -163,7 +170,9 @@ pub async fn streaming(
 }
 
 fn write_chunks(out: &mut Vec<u8>, pieces: &[Arc<[u8]>], flow: Flow) {
-    pieces.iter().for_each(|piece| encode::chunk(out, piece));
+    for piece in pieces {
+        encode::chunk(out, piece);
+    }
     if flow == Flow::Done {
         out.extend_from_slice(encode::LAST_CHUNK);
     }

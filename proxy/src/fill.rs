@@ -82,7 +82,7 @@ pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange
             told.set(Some(own.facts));
         }
         if let Stream::Fill(sink) = std::mem::replace(&mut client.stream, Stream::Fresh(None)) {
-            sink.end(&result, core.unix_ms());
+            sink.end(result, core.unix_ms());
         }
     });
     told
@@ -112,7 +112,7 @@ fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, liv
     }
     out.extend_from_slice(b"\r\n");
     own.input = out;
-    if own.head.parse(&own.input, &live.plan.server.limits.wire) != Ok(true) {
+    if own.head.parse(&own.input, &own_limits(live)) != Ok(true) {
         return false;
     }
     own.host.extend_from_slice(&asked.host);
@@ -125,6 +125,12 @@ fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, liv
     own.facts.route = asked.facts.route;
     own.facts.route_index = asked.facts.route_index;
     true
+}
+
+/// Limits for heads that are written here: what others have sent was within theirs.
+fn own_limits(live: &Live) -> wire::Limits {
+    let headers = wire::MAX_HEADERS as u16;
+    wire::Limits { head_bytes: u32::MAX, headers, ..live.plan.server.limits.wire }
 }
 
 /// The client of a fill: takes a response and hands it to the store.
@@ -190,10 +196,10 @@ impl Sink {
     }
 
     /// How forwarding ended is how the fill ends.
-    fn end(mut self, result: &Result<(), Stop>, now: UnixMs) {
+    fn end(mut self, result: Result<(), Stop>, now: UnixMs) {
         if let Some(ticket) = self.ticket.take() {
             let refusal = match result {
-                Err(Stop::Refused(refusal)) => *refusal,
+                Err(Stop::Refused(refusal)) => refusal,
                 _ => Refusal::ResponseClosed,
             };
             ticket.fail(code(refusal), now);
@@ -213,8 +219,7 @@ impl Sink {
         };
         let rules = &cache.rules;
         let mut response = Box::new(ResponseHead::new());
-        let limits = wire::Limits { head_bytes: u32::MAX, ..live.plan.server.limits.wire };
-        let parsed = response.parse(bytes, Method::Get, &limits);
+        let parsed = response.parse(bytes, Method::Get, &own_limits(live));
         let (Ok(true), Ok(ask)) = (parsed, Ask::read(head, input, rules)) else {
             ticket.fail(code(Refusal::ResponseMalformed(wire::Malformed::BadStatus)), now);
             return Ok(bytes.len());

@@ -1,9 +1,14 @@
-//! Sockets and time: accept, HTTP/1, the pipeline, upstream pools, tunnels.
+//! Sockets and time: accept, HTTP/1, the pipeline, the cache's fills and deliveries, upstream pools, tunnels.
 //!
 //! ```text
 //!   thread::accept ─▶ connection::serve ─▶ client::next_head ─▶ pipeline::serve ─▶ forward ─▶ transfer
-//!                                                   │                  │               │
-//!                                             wire (parse)      traffic (route)   traffic (pick, judge)
+//!                                                   │              │   │               │          │
+//!                                             wire (parse)         │ traffic (route)   │     inbound (head for
+//!                                                                  ▼                   │      the client, or for
+//!                        client ◀── deliver ◀────────────────── cached          traffic (pick,    fill::Sink)
+//!                                      ▲                           │                judge)        │
+//!                                      │ reads along               ▼ a miss, or stale             ▼
+//!                                      └──────── cache ◀── fill: a request of its own ─▶ forward ─▶ store
 //! ```
 //!
 //! One thread per core, each with its own runtime, listener sockets and pools ([`core::Core`]); what

@@ -110,11 +110,10 @@ impl Stream {
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Fresh(Some(socket)) => Poll::Ready(socket.shutdown(std::net::Shutdown::Write)),
-            Self::Fresh(None) => Poll::Ready(Ok(())),
+            Self::Fresh(None) | Self::Fill(_) => Poll::Ready(Ok(())),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Fill(_) => Poll::Ready(Ok(())),
         }
     }
 

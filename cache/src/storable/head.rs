@@ -42,8 +42,9 @@ fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], arrived_ms: UnixMs, 
     out.extend_from_slice(status_line(old));
     for (name, value) in stored_lines(old) {
         let field = Field::classify(name);
-        let is_said_anew = updates(field, name) && head.headers.find(buf, name).is_some();
-        if !is_said_anew && !(field == Field::Date && date.is_some()) {
+        let is_said_anew = updates(field, name) && head.headers.find(buf, name).is_some()
+            || field == Field::Date && date.is_some();
+        if !is_said_anew {
             write_line(out, name, value);
         }
     }

@@ -13,7 +13,11 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) const fn new(memory_bytes: u64) -> Self {
-        Self { memory_bytes: AtomicU64::new(memory_bytes), used: AtomicU64::new(0), fillings: AtomicU64::new(0) }
+        Self {
+            memory_bytes: AtomicU64::new(memory_bytes),
+            used: AtomicU64::new(0),
+            fillings: AtomicU64::new(0),
+        }
     }
 
     /// Takes so many bytes if they are there. A little is left for tables, which grow at their own pace.

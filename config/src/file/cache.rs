@@ -73,7 +73,9 @@ table! {
         purge: List<Network> => absent("PURGE is a method like any other"),
     }
 
-    /// What tells answers apart besides scheme, host, path and query.
+    /// What tells answers apart besides scheme, host, path and query. A request header that the app writes into what it
+    /// answers, such as X-Original-URL, has to be named here or in Vary of the answer, or be removed by
+    /// `request_headers`: else whoever asks first chooses what everybody sees.
     pub struct CacheKey {
         /// Request headers whose value is part of the key.
         headers: List<String> => default([]),

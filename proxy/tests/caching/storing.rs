@@ -457,3 +457,30 @@ fn other_methods_and_requests_with_bodies_pass() {
         },
     );
 }
+
+/// RFC 9111 section 3.5 while an answer is on its way in: nobody who is authorised gets what does not say that it may be
+/// shared with him, and the other way round.
+#[test]
+fn authorised_requests_do_not_share_what_comes_in() {
+    scene(cached("true"))
+        .origin(ORIGIN, async |mut conn| {
+            while let Some(request) = conn.request().await {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                let who = request.header("authorization").unwrap_or("nobody").to_owned();
+                conn.send(answer(&["Cache-Control: max-age=60"], &who)).await;
+            }
+        })
+        .run(async |scene| {
+            let mut clients = Vec::new();
+            for who in ["one", "nobody", "two", "nobody", "one"] {
+                let mut client = scene.client();
+                let field = format!("Authorization: {who}");
+                let fields: &[&str] = if who == "nobody" { &[] } else { &[&field] };
+                client.send(get(fields)).await;
+                clients.push((who, client));
+            }
+            for (who, client) in &mut clients {
+                assert_eq!(client.response().await.text(), *who);
+            }
+        });
+}

@@ -17,14 +17,12 @@ pub fn answer(fields: &[&str], body: &str) -> String {
 }
 
 pub fn answer_with(status: u16, fields: &[&str], body: &str) -> String {
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    format!("HTTP/1.1 {status} Said\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len())
+    format!("HTTP/1.1 {status} Said\r\n{}Content-Length: {}\r\n\r\n{body}", lines(fields), body.len())
 }
 
 /// A 304 with these fields.
 pub fn not_modified(fields: &[&str]) -> String {
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n")
+    format!("HTTP/1.1 304 Not Modified\r\n{}\r\n", lines(fields))
 }
 
 /// An origin that gives to its requests, counted from 1 on over all connections, what `answer` says.
@@ -55,6 +53,9 @@ pub fn get(fields: &[&str]) -> String {
 }
 
 pub fn request(line: &str, fields: &[&str]) -> String {
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    format!("{line}\r\nHost: a\r\n{fields}\r\n")
+    format!("{line}\r\nHost: a\r\n{}\r\n", lines(fields))
+}
+
+fn lines(fields: &[&str]) -> String {
+    fields.iter().flat_map(|field| [field, "\r\n"]).collect()
 }

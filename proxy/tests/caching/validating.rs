@@ -50,9 +50,10 @@ fn a_304_makes_it_fresh_again() {
     scene(cached("true"))
         .origin(
             ORIGIN,
-            app(|number, request| match number {
-                1 => answer(&["Cache-Control: max-age=10", "ETag: W/\"1\""], "page"),
-                _ => {
+            app(|number, request| {
+                if number == 1 {
+                    answer(&["Cache-Control: max-age=10", "ETag: W/\"1\""], "page")
+                } else {
                     assert_eq!(request.header("if-none-match"), Some("W/\"1\""));
                     not_modified(&["Cache-Control: max-age=99", "ETag: W/\"1\""])
                 }
@@ -182,9 +183,10 @@ fn a_client_validates_while_the_cache_does() {
     scene(cached("true"))
         .origin(
             ORIGIN,
-            app(|number, request| match number {
-                1 => answer(&["Cache-Control: max-age=10", "ETag: \"1\""], "page"),
-                _ => {
+            app(|number, request| {
+                if number == 1 {
+                    answer(&["Cache-Control: max-age=10", "ETag: \"1\""], "page")
+                } else {
                     assert_eq!(
                         request.header("if-none-match"),
                         Some("\"1\""),
@@ -203,5 +205,68 @@ fn a_client_validates_while_the_cache_does() {
             scene.seconds(11).await;
             assert_eq!(client.ask(&get(&["If-None-Match: \"1\""])).await.status(), 304);
             assert_eq!(scene.requests().len(), 3);
+        });
+}
+
+/// Those who want what has expired wait for one validation, and share what comes of it.
+#[test]
+fn concurrent_requests_share_one_validation() {
+    for is_still_good in [true, false] {
+        scene(cached("true"))
+            .origin(ORIGIN, async move |mut conn: testkit::Conn| {
+                while let Some(request) = conn.request().await {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    let is_first = request.header("if-none-match").is_none();
+                    let fields = ["Cache-Control: max-age=10", "ETag: \"1\""];
+                    conn.send(match (is_first, is_still_good) {
+                        (true, _) => answer(&fields, "old"),
+                        (false, true) => not_modified(&fields),
+                        (false, false) => answer(&fields[..1], "new"),
+                    })
+                    .await;
+                }
+            })
+            .run(async |scene| {
+                scene.client().get("/").await;
+                scene.seconds(20).await;
+                let mut clients: Vec<_> = (0..20).map(|_| scene.client()).collect();
+                for client in &mut clients {
+                    client.send(get(&[])).await;
+                }
+                let said =
+                    if is_still_good { "fwd=stale; fwd-status=304; stored" } else { "fwd=stale; stored" };
+                for (number, client) in clients.iter_mut().enumerate() {
+                    let response = client.response().await;
+                    assert_eq!(response.text(), if is_still_good { "old" } else { "new" });
+                    let wanted = if number == 0 { said } else { "fwd=stale; stored; collapsed" };
+                    assert!(status(&response).starts_with(wanted), "{}", status(&response));
+                }
+                assert_eq!(scene.requests().len(), 2);
+            });
+    }
+}
+
+/// What has to be validated for each request is not shared with those who did not ask for that validation; they do
+/// not wait for one another for ever, either.
+#[test]
+fn what_is_validated_each_time_is_validated_for_each() {
+    scene(cached("true"))
+        .origin(
+            ORIGIN,
+            app(|_, request| match request.header("if-none-match") {
+                None => answer(&["Cache-Control: no-cache", "ETag: \"1\""], "page"),
+                Some(_) => not_modified(&[]),
+            }),
+        )
+        .run(async |scene| {
+            scene.client().get("/").await;
+            let mut clients: Vec<_> = (0..20).map(|_| scene.client()).collect();
+            for client in &mut clients {
+                client.send(get(&[])).await;
+            }
+            for client in &mut clients {
+                assert_eq!(client.response().await.text(), "page");
+            }
+            assert_eq!(scene.requests().len(), 21);
         });
 }
