@@ -68,7 +68,7 @@ pub struct Entries {
 pub struct EntryStatus {
     /// Its URL.
     pub url: String,
-    /// What its route adds to the key, and what it varies on: `name=value`, or `name-` where the request had none.
+    /// What its route adds to the key, and what it varies on as `name=value`, or `name-` where the request had none.
     pub variant: Vec<String>,
     /// Its status.
     pub status: u16,

@@ -134,12 +134,8 @@ fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found
 
 /// The URL that a request means.
 pub fn url(exchange: &Exchange) -> Url<'_> {
-    url_under(exchange, exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http))
-}
-
-/// The URL that a request would mean under this scheme.
-pub fn url_under(exchange: &Exchange, scheme: Proto) -> Url<'_> {
-    let Exchange { input, head, host, host_port, path, .. } = exchange;
+    let Exchange { input, head, host, host_port, path, asker, .. } = exchange;
+    let scheme = asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
     let own_port: &[u8] = match scheme {
         Proto::Http => b":80",
         Proto::Https => b":443",

@@ -2,7 +2,7 @@
 //! given back when the response is out. An idle connection holds none.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
@@ -79,6 +79,13 @@ pub struct Asker {
     pub proto: Option<Proto>,
     /// Whether the peer is trusted, so that what it says of the client is passed on.
     pub is_trusted: bool,
+}
+
+impl Asker {
+    /// Somebody on this machine who asks over `proto`.
+    pub const fn local(proto: Proto) -> Self {
+        Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), proto: Some(proto), is_trusted: false }
+    }
 }
 
 /// Bytes that wait to be written, and how many of them were.

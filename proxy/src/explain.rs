@@ -56,7 +56,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         say("request", refused(refusal));
         return steps;
     }
-    let exchange = &*exchange;
+    let exchange = &mut *exchange;
     let shown = String::from_utf8_lossy;
     let method = exchange.head.method_name.of(head);
     say(
@@ -98,8 +98,8 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
         Action::Files(folder) => say("answer", files::explain(live, exchange, route, folder)),
         Action::Upstream(index) => {
-            let of = stored::Of { live, shared, asked, exchange, route };
-            if of.explain(&mut say).is_continue() {
+            let of = stored::Of { live, shared, asked, route };
+            if of.explain(exchange, &mut say).is_continue() {
                 upstream(live, exchange, route, *index, now, &mut say);
             }
         }

@@ -13,7 +13,7 @@ use traffic::client::Proto;
 use crate::cached;
 use crate::client::Client;
 use crate::core::{Core, Shared};
-use crate::exchange::{Exchange, Store};
+use crate::exchange::{Asker, Exchange, Held, Store};
 use crate::explain::Asked;
 use crate::live::Live;
 use crate::pipeline::{Stop, select};
@@ -53,9 +53,11 @@ pub fn purge(shared: &Shared, what: What<'_>, soft: bool) -> Result<u64, String>
         What::Tag(tag) => store.purge(Purge::Tag(tag.as_bytes()), soft, now),
         What::Url(url) => {
             let live = shared.live();
-            each(urls(&live, &*request_for(&live, url)?), |url| Purge::Url(url))
+            each(urls(&live, &mut *request_for(&live, url)?), |url| Purge::Url(url))
         }
-        What::Prefix(url) => each(beginnings(&*request_for(&shared.live(), url)?), |url| Purge::Prefix(url)),
+        What::Prefix(url) => {
+            each(beginnings(&mut *request_for(&shared.live(), url)?), |url| Purge::Prefix(url))
+        }
     })
 }
 
@@ -64,7 +66,7 @@ pub fn purge(shared: &Shared, what: What<'_>, soft: bool) -> Result<u64, String>
 /// # Errors
 /// What is no URL, for people.
 pub fn prefixes(shared: &Shared, prefix: &str) -> Result<Vec<Vec<u8>>, String> {
-    Ok(beginnings(&*request_for(&shared.live(), prefix)?))
+    Ok(beginnings(&mut *request_for(&shared.live(), prefix)?))
 }
 
 /// Whether the request asks for its URL to be purged, by the route's rules.
@@ -73,13 +75,18 @@ pub fn prefixes(shared: &Shared, prefix: &str) -> Result<Vec<Vec<u8>>, String> {
 /// It does, and may not.
 pub fn is_asked(route: &config::Route, exchange: &Exchange) -> Result<bool, Refusal> {
     let Some(purge) = route.cache.as_ref().and_then(|cache| cache.purge.as_ref()) else { return Ok(false) };
-    if exchange.head.method_name.of(&exchange.input) != METHOD {
+    if !is_named(exchange) {
         return Ok(false);
     }
     match exchange.asker {
         Some(asker) if purge.allows(asker.ip) => Ok(true),
         _ => Err(Refusal::PurgeForbidden),
     }
+}
+
+/// Whether the request's method is PURGE.
+pub fn is_named(exchange: &Exchange) -> bool {
+    exchange.head.method_name.of(&exchange.input) == METHOD
 }
 
 /// Purges the URL of a request that may, and says how many entries it were.
@@ -101,7 +108,7 @@ pub async fn serve(
 }
 
 /// The request that somebody who asks for `url` would send, as far as host and path.
-fn request_for(live: &Live, url: &str) -> Result<crate::exchange::Held, String> {
+fn request_for(live: &Live, url: &str) -> Result<Held, String> {
     let asked = Asked::read("GET", url, &[])?;
     let mut exchange = Store::default().take();
     exchange.input.extend_from_slice(&asked.head);
@@ -120,9 +127,8 @@ fn request_for(live: &Live, url: &str) -> Result<crate::exchange::Held, String> 
 
 /// Everything that keys of a request's URL may begin with: routes that differ in what of the query counts write it
 /// differently, and a request with other fields may go another route.
-fn urls(live: &Live, exchange: &Exchange) -> Vec<Vec<u8>> {
-    let header = |name: &str| exchange.header(name);
-    let routes = live.table.explain(&exchange.query(&header));
+fn urls(live: &Live, exchange: &mut Exchange) -> Vec<Vec<u8>> {
+    let routes = live.table.explain(&exchange.query(&|name: &str| exchange.header(name)));
     let rules = routes.iter().filter_map(|route| live.plan.routes[route.route.index()].cache.as_ref());
     let mut urls = Vec::new();
     for rules in rules.map(|cache| &cache.rules).chain([&Rules::default()]) {
@@ -132,20 +138,24 @@ fn urls(live: &Live, exchange: &Exchange) -> Vec<Vec<u8>> {
 }
 
 /// How keys begin whose URL begins with a request's: nothing of its query is left out.
-fn beginnings(exchange: &Exchange) -> Vec<Vec<u8>> {
+fn beginnings(exchange: &mut Exchange) -> Vec<Vec<u8>> {
     let mut urls = Vec::new();
     write(exchange, &Rules::default(), &mut urls);
     urls
 }
 
-fn write(exchange: &Exchange, rules: &Rules, urls: &mut Vec<Vec<u8>>) {
+/// Adds the URL of a request over either scheme, as these rules write it.
+fn write(exchange: &mut Exchange, rules: &Rules, urls: &mut Vec<Vec<u8>>) {
+    let asker = exchange.asker;
     for proto in [Proto::Http, Proto::Https] {
+        exchange.asker = Some(Asker::local(proto));
         let mut written = Vec::new();
-        key::write_url(&mut written, &cached::url_under(exchange, proto), rules);
+        key::write_url(&mut written, &cached::url(exchange), rules);
         if !urls.contains(&written) {
             urls.push(written);
         }
     }
+    exchange.asker = asker;
 }
 
 #[cfg(test)]
@@ -173,9 +183,9 @@ mod tests {
              cache = { key = { query = { except = [\"utm_*\"] }, sort_query = true } }\n\
              [[route]]\npath = \"/*\"\nheader = { x-app = \"a\" }\nupstream = \"app\"\ncache = { key = { query = \"none\" } }\n",
         );
-        let request = request_for(&live, "https://Shop.Example/a?z=1&utm_x=2&b=3").unwrap();
+        let mut request = request_for(&live, "https://Shop.Example/a?z=1&utm_x=2&b=3").unwrap();
         assert_eq!(
-            shown(urls(&live, &request)),
+            shown(urls(&live, &mut request)),
             [
                 "http://shop.example/a",
                 "https://shop.example/a",
@@ -190,9 +200,10 @@ mod tests {
     #[test]
     fn a_prefix_without_a_path_is_the_whole_host_and_no_other() {
         let live = live("[[route]]\nupstream = \"app\"\n");
-        let prefix = |text: &str| request_for(&live, text).map(|request| shown(beginnings(&request)));
+        let prefix = |text: &str| request_for(&live, text).map(|mut request| shown(beginnings(&mut request)));
         assert_eq!(prefix("http://shop.example").unwrap(), ["http://shop.example/", "https://shop.example/"]);
         assert_eq!(prefix("https://a/b/c").unwrap(), ["http://a/b/c", "https://a/b/c"]);
+        assert_eq!(prefix("http://a:443/").unwrap(), ["http://a:443/", "https://a/"]);
     }
 
     #[test]

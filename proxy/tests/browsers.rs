@@ -1,5 +1,6 @@
 //! What browsers are told: security fields and CORS, on answers of the app and on Tidegate's own.
 
+use tidegate_proxy::explain::{Asked, explain};
 use testkit::{Message, ok, scene};
 
 const ORIGIN: &str = "127.0.0.1:3001";
@@ -206,7 +207,8 @@ fn explain_takes_the_same_decisions() {
     scene(format!("{APP}{CORS}")).run(async |scene| {
         let live = scene.core.live();
         let last = |head: &str| {
-            let steps = tidegate_proxy::explain::explain(&live, head.as_bytes(), scene.shared.now());
+            let asked = Asked { head: head.into(), is_https: false };
+            let steps = explain(&live, Some(&scene.shared), &asked);
             steps.last().map(|step| (step.stage, step.text.clone())).expect("a step")
         };
         assert!(last(PREFLIGHT).1.starts_with("204"), "{:?}", last(PREFLIGHT));

@@ -744,8 +744,8 @@ fn explain_says_which_file_it_is_and_why_none() {
             ("POST", "/a.txt", "GET, HEAD, OPTIONS"),
         ] {
             let url = format!("http://a{path}");
-            let head = tidegate_proxy::explain::head_of(method, &url, &[]).expect("a url");
-            let steps = tidegate_proxy::explain::explain(&live, &head, scene.shared.now());
+            let asked = tidegate_proxy::explain::Asked::read(method, &url, &[]).expect("a url");
+            let steps = tidegate_proxy::explain::explain(&live, Some(&scene.shared), &asked);
             let last = steps.last().expect("a step");
             assert!(last.stage == "answer" && last.text.contains(expected), "{path}: {}", last.text);
         }

@@ -5,11 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use admin::client::{self, Answer, AskError};
+use admin::{Entries, Explanation, PurgeOrder, PurgeWhat, Purged};
 
-use crate::cli::{Admin, Drain, Explain, Status};
+use crate::cli::{Admin, Drain, Explain, ExplainCached, List, Purge, Status, Top};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A purge or a list may look at every entry.
+const STORE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A reload reads files and binds addresses.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
@@ -27,15 +31,89 @@ pub(crate) fn status(args: &Status) -> ExitCode {
     }
     match client::status(&address, PATIENCE) {
         Ok(status) => {
-            let terminal = std::io::stdout().is_terminal();
-            let width =
-                rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
-            let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-            print!("{}", admin::table::status(&status, if terminal { width } else { 0 }, colour));
+            let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            print!("{}", admin::table::status(&status, width(), colour));
             ExitCode::SUCCESS
         }
         Err(error) => failed(&error),
     }
+}
+
+/// `tidegate cache purge`.
+pub(crate) fn purge(args: Purge) -> ExitCode {
+    let Purge { url, prefix, tag, soft, admin, .. } = args;
+    let what = match (url, prefix, tag) {
+        (Some(url), ..) => PurgeWhat::Url(url),
+        (_, Some(prefix), _) => PurgeWhat::Prefix(prefix),
+        (.., Some(tag)) => PurgeWhat::Tag(tag),
+        // The command line takes exactly one of the four.
+        (None, None, None) => PurgeWhat::All,
+    };
+    let address = admin.admin.to_string();
+    let path = client::purge_path(&PurgeOrder { what, soft });
+    let purged = client::post(&address, &path, STORE_PATIENCE);
+    match purged.and_then(|answer| client::read::<Purged>(&address, answer)) {
+        Ok(purged) => {
+            println!("{}", purged.what());
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// `tidegate cache list`.
+pub(crate) fn list(args: &List) -> ExitCode {
+    let path = client::list_path(args.prefix.as_deref(), args.limit.into());
+    entries(&args.admin, &path, args.json)
+}
+
+/// `tidegate cache top`.
+pub(crate) fn top(args: &Top) -> ExitCode {
+    entries(&args.admin, &format!("/cache/top?limit={}", args.limit), args.json)
+}
+
+fn entries(admin: &Admin, path: &str, is_json: bool) -> ExitCode {
+    let address = admin.admin.to_string();
+    let answer = client::get(&address, path, STORE_PATIENCE);
+    if is_json {
+        return print(answer);
+    }
+    match answer.and_then(|answer| client::read::<Entries>(&address, answer)) {
+        Ok(entries) if entries.entries.is_empty() => {
+            println!("nothing is there");
+            ExitCode::SUCCESS
+        }
+        Ok(entries) => {
+            print!("{}", admin::table::entries(&entries, width()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// `tidegate cache explain`: of all decisions those of the cache, unless the request never comes that far.
+pub(crate) fn explain_cached(args: &ExplainCached) -> ExitCode {
+    let headers: Vec<String> = args.header.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let address = args.admin.admin.to_string();
+    let answer = client::get(&address, &client::explain_path("GET", &args.url, &headers), PATIENCE);
+    match answer.and_then(|answer| client::read::<Explanation>(&address, answer)) {
+        Ok(mut explanation) => {
+            if explanation.steps.iter().any(|step| step.stage == "cache") {
+                explanation.steps.retain(|step| matches!(step.stage.as_str(), "request" | "cache"));
+            }
+            print!("{explanation}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Width of the terminal in characters; 0 where there is none.
+fn width() -> usize {
+    if !std::io::stdout().is_terminal() {
+        return 0;
+    }
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col))
 }
 
 /// `tidegate drain`.
@@ -79,7 +157,7 @@ fn print(result: Result<Answer, AskError>) -> ExitCode {
     }
 }
 
-fn failed(error: &AskError) -> ExitCode {
+pub(crate) fn failed(error: &AskError) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::FAILURE
 }

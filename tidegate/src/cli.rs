@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{ask, docs, explain, load as load_command, run};
+use crate::{ask, docs, explain, load as load_command, run, warm};
 
 pub(crate) use self::load::{Arguments, Files, Load, LoadCommand};
 
@@ -53,6 +53,9 @@ enum Command {
     /// By default requests are due at moments that do not depend on how the target is doing, and
     /// their latency counts from then. TARGET is a URL or a scenario.
     Load(Box<Load>),
+    /// Look into the cache of a running Tidegate, take things out, fill it
+    #[command(subcommand)]
+    Cache(Cache),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -144,6 +147,104 @@ pub(crate) struct Drain {
     pub(crate) admin: Admin,
 }
 
+#[derive(Debug, Subcommand)]
+enum Cache {
+    /// Take answers out, or make them stale
+    ///
+    /// A URL is written as clients ask for it. Its scheme does not count: what was asked for over http
+    /// goes, and what was asked for over https.
+    Purge(Purge),
+    /// List what is in it
+    List(List),
+    /// List what was given out most
+    Top(Top),
+    /// Say whether a URL is cached, why, until when, and how to change it
+    Explain(ExplainCached),
+    /// Fill it: ask for every URL of a list or a sitemap, as a browser would
+    ///
+    /// SOURCE is the URL of one page, the URL of a sitemap (it ends in .xml), or a file: a sitemap, or a
+    /// list with one URL in each line. Everything is asked of the running Tidegate itself, whatever host
+    /// the URLs name.
+    Warm(Warm),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["url", "prefix", "tag", "all"])]
+pub(crate) struct Purge {
+    /// One URL, with all its variants
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Every URL that begins so: http://host/path
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// Every answer that has this tag in Cache-Tag or Surrogate-Key
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+    /// Everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Make it stale instead: it is given out once more where stale answers may be, and fetched anew
+    #[arg(long)]
+    pub(crate) soft: bool,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only URLs that begin so: http://host/path
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// How many at most
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) limit: u16,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// How many at most
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) limit: u16,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainCached {
+    /// The URL: http://host/path
+    pub(crate) url: String,
+    /// A field of the request, once for each: "name: value"
+    #[arg(short = 'H', long, value_name = "FIELD", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Warm {
+    /// A URL, a sitemap, or a file with one URL in each line
+    pub(crate) source: String,
+    /// Requests at once
+    #[arg(long, value_name = "COUNT", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) concurrency: u16,
+    /// Where to ask: host:port or unix:/path [default: the first listener of the running Tidegate]
+    #[arg(long, value_name = "ADDRESS", value_parser = endpoint)]
+    pub(crate) to: Option<config::EndpointAddress>,
+    /// A field of every request, once for each: "name: value"
+    #[arg(short = 'H', long, value_name = "FIELD", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
 /// Runs the command line `args` (the program's name first) to its end.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -163,6 +264,11 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => ask::status(&args),
         Command::Drain(args) => ask::drain(&args),
         Command::Load(load) => load_command::load(&load, &args),
+        Command::Cache(Cache::Purge(args)) => ask::purge(args),
+        Command::Cache(Cache::List(args)) => ask::list(&args),
+        Command::Cache(Cache::Top(args)) => ask::top(&args),
+        Command::Cache(Cache::Explain(args)) => ask::explain_cached(&args),
+        Command::Cache(Cache::Warm(args)) => warm::warm(args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -202,6 +308,16 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_purge_says_what_and_says_it_once() {
+        let parse = |args: &[&str]| {
+            let args = ["tidegate", "cache", "purge"].iter().chain(args);
+            Cli::try_parse_from(args).is_ok()
+        };
+        assert!(parse(&["--all"]) && parse(&["--tag", "a", "--soft"]));
+        assert!(!parse(&[]) && !parse(&["--soft"]) && !parse(&["--all", "--url", "http://a/"]));
     }
 
     #[test]

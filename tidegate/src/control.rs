@@ -3,12 +3,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use admin::{Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading};
+use admin::{
+    Drain, DrainRefused, EntryStatus, Explanation, NotReady, PurgeOrder, PurgeWhat, Question, Reloaded,
+    Reloading,
+};
+use cache::UnixMs;
+use cache::store::Listed;
 use config::Cache;
 use proxy::Server;
 use proxy::control::note;
 use proxy::core::Shared;
-use proxy::explain::head_of;
+use proxy::explain::Asked;
+use proxy::purge;
 use signals::{EndpointReading, Observed, Reload, Signals};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
@@ -103,6 +109,10 @@ impl Control {
 }
 
 impl Observed for Control {
+    fn cache(&self) -> cache::Usage {
+        self.shared.cache.usage()
+    }
+
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
         let now = self.shared.now();
         for upstream in &self.shared.live().upstreams {
@@ -169,8 +179,59 @@ impl admin::Control for Control {
     }
 
     fn explain(&self, question: &Question) -> Result<Explanation, String> {
-        let head = head_of(&question.method, &question.url, &question.headers)?;
-        Ok(explanation(&self.shared.live(), &head, self.shared.now()))
+        let asked = Asked::read(&question.method, &question.url, &question.headers)?;
+        Ok(explanation(&self.shared.live(), Some(&self.shared), &asked))
+    }
+
+    fn purge(&self, order: &PurgeOrder) -> Result<u64, String> {
+        let what = match &order.what {
+            PurgeWhat::Url(url) => purge::What::Url(url),
+            PurgeWhat::Prefix(prefix) => purge::What::Prefix(prefix),
+            PurgeWhat::Tag(tag) => purge::What::Tag(tag),
+            PurgeWhat::All => purge::What::All,
+        };
+        purge::purge(&self.shared, what, order.soft)
+    }
+
+    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Vec<EntryStatus>, String> {
+        let prefixes = match prefix {
+            Some(prefix) => purge::prefixes(&self.shared, prefix)?,
+            None => vec![Vec::new()],
+        };
+        let now = self.shared.unix_ms();
+        let listed = prefixes.iter().flat_map(|prefix| self.shared.cache.list(prefix, most));
+        let mut entries: Vec<EntryStatus> = listed.take(most).map(|listed| entry(&listed, now)).collect();
+        entries.sort_by(|one, other| (&one.url, &one.variant).cmp(&(&other.url, &other.variant)));
+        Ok(entries)
+    }
+
+    fn top(&self, most: usize) -> Vec<EntryStatus> {
+        let now = self.shared.unix_ms();
+        self.shared.cache.top(most).iter().map(|listed| entry(listed, now)).collect()
+    }
+}
+
+/// An entry as people are shown it.
+fn entry(listed: &Listed, now: UnixMs) -> EntryStatus {
+    let entry = &listed.entry;
+    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // Without the route's rules, which may have changed since, only the values of the key's parts are known.
+    let parts = entry.key()[entry.url().len()..].split(|&byte| byte == 0).skip(1);
+    let parts = parts.map(|part| shown(part.strip_prefix(b"=").unwrap_or(part)));
+    let varied = entry.vary().into_iter().flat_map(cache::vary::members).map(|(name, value)| match value {
+        Some(value) => format!("{}={}", shown(name), shown(value)),
+        None => format!("{}-", shown(name)),
+    });
+    EntryStatus {
+        url: shown(entry.url()),
+        variant: parts.chain(varied).collect(),
+        status: entry.status(),
+        body_bytes: entry.body().len_bytes(),
+        cost_bytes: entry.cost_bytes(),
+        hits: listed.hits,
+        age_ms: entry.age_ms(now),
+        fresh_ms: entry.terms().fresh_until_ms as i64 - now as i64,
+        tags: entry.tags().count() as u64,
     }
 }
 

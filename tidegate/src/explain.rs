@@ -4,25 +4,25 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use admin::{Explanation, Step};
-use proxy::explain::{explain as decide, head_of};
+use proxy::core::Shared;
+use proxy::explain::{Asked, explain as decide};
 use proxy::live::Live;
 use signals::Signals;
-use traffic::Moment;
 
 use crate::cli;
 use crate::run::Source;
 
 /// Explains by a file when one is named, else asks the running process.
 pub(crate) fn explain(args: &cli::Explain) -> ExitCode {
-    let head = match head_of(&args.method, &args.url, &args.header) {
-        Ok(head) => head,
+    let asked = match Asked::read(&args.method, &args.url, &args.header) {
+        Ok(asked) => asked,
         Err(text) => {
             eprintln!("error: {text}");
             return ExitCode::from(2);
         }
     };
     let Some(path) = &args.config else { return crate::ask::explain(args) };
-    match by_file(path, &head) {
+    match by_file(path, &asked) {
         Ok(explanation) => {
             print!("{explanation}");
             ExitCode::SUCCESS
@@ -35,15 +35,15 @@ pub(crate) fn explain(args: &cli::Explain) -> ExitCode {
 }
 
 /// Decides by a configuration that nothing runs on: every endpoint counts as never heard of.
-fn by_file(path: &Path, head: &[u8]) -> Result<Explanation, String> {
+fn by_file(path: &Path, asked: &Asked) -> Result<Explanation, String> {
     let plan = Source::File(path.to_owned()).read(false)?;
     let live = Live::build(plan, &Signals::new(1), None).map_err(|error| format!("error: {error}\n"))?;
-    Ok(explanation(&live, head, Moment::default()))
+    Ok(explanation(&live, None, asked))
 }
 
 /// The decisions as the admin listener gives them.
-pub(crate) fn explanation(live: &Live, head: &[u8], now: Moment) -> Explanation {
-    let steps = decide(live, head, now);
+pub(crate) fn explanation(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Explanation {
+    let steps = decide(live, shared, asked);
     Explanation {
         steps: steps.into_iter().map(|step| Step { stage: step.stage.to_owned(), text: step.text }).collect(),
     }

@@ -10,3 +10,5 @@ mod docs;
 mod explain;
 mod load;
 mod run;
+mod sitemap;
+mod warm;

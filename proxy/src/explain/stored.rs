@@ -15,15 +15,15 @@ use traffic::client::Proto;
 use super::Asked;
 use crate::cached;
 use crate::core::Shared;
-use crate::exchange::Exchange;
+use crate::exchange::{Asker, Exchange};
 use crate::live::Live;
+use crate::purge;
 
 /// What is explained.
 pub struct Of<'a> {
     pub live: &'a Live,
     pub shared: Option<&'a Shared>,
     pub asked: &'a Asked,
-    pub exchange: &'a Exchange,
     pub route: &'a config::Route,
 }
 
@@ -38,13 +38,17 @@ struct Found {
 
 impl Of<'_> {
     /// Says it step by step. Breaks where the request ends here, whatever the cache holds.
-    pub fn explain(&self, say: &mut impl FnMut(&'static str, String)) -> ControlFlow<()> {
+    pub fn explain(
+        &self,
+        exchange: &mut Exchange,
+        say: &mut impl FnMut(&'static str, String),
+    ) -> ControlFlow<()> {
         let Some(cache) = &self.route.cache else {
             say("cache", self.off());
             return ControlFlow::Continue(());
         };
         if let Some(purge) = &cache.purge
-            && self.exchange.head.method_name.of(&self.exchange.input) == b"PURGE"
+            && purge::is_named(exchange)
         {
             let networks: Vec<String> = purge.networks.iter().map(ToString::to_string).collect();
             let networks = networks.join(", ");
@@ -52,18 +56,24 @@ impl Of<'_> {
             return ControlFlow::Break(());
         }
         say("cache", self.rules(cache));
-        let ask = match Ask::read(&self.exchange.head, &self.exchange.input, &cache.rules) {
-            Ok(ask) => ask,
-            Err(why) => {
-                say("cache", bypass(why));
-                return ControlFlow::Continue(());
-            }
-        };
-        let found = self.find(&ask, &cache.rules);
-        say("cache", format!("key {}", key_in_words(&found, &cache.rules)));
+        if let Err(why) = self.looked_up(exchange, &cache.rules, say) {
+            say("cache", bypass(why));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What is found, and what would come of it.
+    fn looked_up(
+        &self,
+        exchange: &mut Exchange,
+        rules: &Rules,
+        say: &mut impl FnMut(&'static str, String),
+    ) -> Result<(), Bypass> {
+        let found = self.find(exchange, rules)?;
+        say("cache", format!("key {}", key_in_words(&found, rules)));
         let (Some(peek), Some(shared)) = (&found.peek, self.shared) else {
             say("cache", "whether it is stored, only the running process knows: leave out -c".to_owned());
-            return ControlFlow::Continue(());
+            return Ok(());
         };
         if (found.proto == Proto::Https) != self.asked.is_https {
             let what = "requests come as http unless a proxy in [server] trusted_proxies says https";
@@ -74,8 +84,9 @@ impl Of<'_> {
             Some(entry) => stored(entry, peek.hits, now, say),
             None => say("cache", "nothing is stored for it".to_owned()),
         }
-        say("cache", outcome(peek, &ask, &cache.rules, now));
-        ControlFlow::Continue(())
+        let ask = Ask::read(&exchange.head, &exchange.input, rules)?;
+        say("cache", outcome(peek, &ask, rules, now));
+        Ok(())
     }
 
     fn off(&self) -> String {
@@ -118,26 +129,27 @@ impl Of<'_> {
     }
 
     /// Looks under the scheme that the URL names, and if nothing is there, under the other.
-    fn find(&self, ask: &Ask<'_>, rules: &Rules) -> Found {
+    fn find(&self, exchange: &mut Exchange, rules: &Rules) -> Result<Found, Bypass> {
         let (first, second) =
             if self.asked.is_https { (Proto::Https, Proto::Http) } else { (Proto::Http, Proto::Https) };
         let is_stored = |found: &Found| found.peek.as_ref().is_some_and(|peek| peek.entry.is_some());
-        let found = self.find_under(first, ask, rules);
+        let found = self.find_under(first, exchange, rules)?;
         if is_stored(&found) {
-            return found;
+            return Ok(found);
         }
-        Some(self.find_under(second, ask, rules)).filter(is_stored).unwrap_or(found)
+        Ok(Some(self.find_under(second, exchange, rules)?).filter(is_stored).unwrap_or(found))
     }
 
-    fn find_under(&self, proto: Proto, ask: &Ask<'_>, rules: &Rules) -> Found {
-        let url = cached::url_under(self.exchange, proto);
+    fn find_under(&self, proto: Proto, exchange: &mut Exchange, rules: &Rules) -> Result<Found, Bypass> {
+        exchange.asker = Some(Asker::local(proto));
+        let ask = Ask::read(&exchange.head, &exchange.input, rules)?;
         // Without a process no hash is compared with another, so that any seed does.
         let seed = self.shared.map_or_else(|| cache::key::Seed::new(0), |shared| shared.cache.seed().clone());
         let mut bytes = Vec::new();
-        let key = Key::write(&mut bytes, &url, ask, rules, &seed);
-        let peek = self.shared.map(|shared| shared.cache.peek(&key, ask, shared.unix_ms()));
+        let key = Key::write(&mut bytes, &cached::url(exchange), &ask, rules, &seed);
+        let peek = self.shared.map(|shared| shared.cache.peek(&key, &ask, shared.unix_ms()));
         let url_len = key.url().len();
-        Found { proto, key: bytes, url_len, peek }
+        Ok(Found { proto, key: bytes, url_len, peek })
     }
 }
 
