@@ -161,7 +161,9 @@ impl Store {
         let seen = shard.see(key, ask, now);
         match seen {
             Seen::Fresh(at) => Found::Hit(shard.hit(at, now)),
-            Seen::Stale { at, refresh: false, .. } => Found::Stale { entry: shard.hit(at, now), refresh: None },
+            Seen::Stale { at, refresh: false, .. } => {
+                Found::Stale { entry: shard.hit(at, now), refresh: None }
+            }
             Seen::Follow(filling) => {
                 shard.tally.collapsed += 1;
                 Found::Follow(filling)
@@ -178,7 +180,8 @@ impl Store {
     /// What a request would find, without any effect.
     pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, now: UnixMs) -> Peek {
         let shard = self.lane(key.url_hash).lock();
-        let (entry, hits) = shard.stored(key, ask).map_or((None, 0), |(entry, hits)| (Some(Arc::clone(entry)), hits));
+        let (entry, hits) =
+            shard.stored(key, ask).map_or((None, 0), |(entry, hits)| (Some(Arc::clone(entry)), hits));
         let outcome = match shard.see(key, ask, now) {
             Seen::Fresh(_) => Foreseen::Hit,
             Seen::Stale { refresh, .. } => Foreseen::Stale { refresh },

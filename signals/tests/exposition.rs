@@ -6,10 +6,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
-use tidegate_signals::{
-    Cached, EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage, Times, Who,
-};
 use cache::{Bypass, Usage};
+use tidegate_signals::{
+    Cached, EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage,
+    Times, Who,
+};
 use traffic::Refusal;
 use wire::Malformed;
 
@@ -264,9 +265,8 @@ fn what_the_cache_did_is_counted_by_route() {
         signals.shard(shard).finished(&Finished { route, cached: Some(cached), ..finished() });
     }
     let samples = checked(&signals.render(&Scene(Vec::new())));
-    let outcome = |word: &str| {
-        samples[&format!("tidegate_cache_requests_total{{route=\"/x\",outcome=\"{word}\"}}")]
-    };
+    let outcome =
+        |word: &str| samples[&format!("tidegate_cache_requests_total{{route=\"/x\",outcome=\"{word}\"}}")];
     assert_eq!(Cached::CODES.map(outcome), [2.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
     assert_eq!(samples["tidegate_cache_hit_bytes_total{route=\"/x\"}"], 400.0);
     assert_eq!(samples["tidegate_cache_bypasses_total{reason=\"method\"}"], 1.0);
