@@ -154,17 +154,14 @@ pub fn explain_path(method: &str, url: &str, headers: &[String]) -> String {
 
 /// Path and query of the order to take something out of the cache.
 pub fn purge_path(order: &PurgeOrder) -> String {
-    let mut path = "/cache/purge?".to_owned();
-    match &order.what {
-        PurgeWhat::Url(url) => path.push_str(&format!("url={}", encoded(url))),
-        PurgeWhat::Prefix(prefix) => path.push_str(&format!("prefix={}", encoded(prefix))),
-        PurgeWhat::Tag(tag) => path.push_str(&format!("tag={}", encoded(tag))),
-        PurgeWhat::All => path.push_str("all=true"),
-    }
-    if order.soft {
-        path.push_str("&soft=true");
-    }
-    path
+    let (name, value) = match &order.what {
+        PurgeWhat::Url(url) => ("url", encoded(url)),
+        PurgeWhat::Prefix(prefix) => ("prefix", encoded(prefix)),
+        PurgeWhat::Tag(tag) => ("tag", encoded(tag)),
+        PurgeWhat::All => ("all", "true".to_owned()),
+    };
+    let soft = if order.soft { "&soft=true" } else { "" };
+    format!("/cache/purge?{name}={value}{soft}")
 }
 
 /// Path and query that ask for entries of the cache.

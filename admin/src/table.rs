@@ -67,7 +67,7 @@ pub fn entries(entries: &Entries, width: usize) -> String {
             Ok(left) => uptime(left),
             Err(_) => "stale".to_owned(),
         };
-        let variant = entry.variant.iter().map(|part| format!("  {part}")).collect::<String>();
+        let variant = entry.variant.iter().flat_map(|part| ["  ", part]).collect::<String>();
         table.row(vec![
             Cell::left(&entry.status.to_string()),
             Cell::right(count(entry.hits.into())),

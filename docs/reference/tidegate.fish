@@ -33,6 +33,7 @@ complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "reload" -d 'Have 
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "status" -d 'Show what a running Tidegate is doing'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "load" -d 'Load a web app, and say whether it holds: open-loop load with honest latencies'
+complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "cache" -d 'Look into the cache of a running Tidegate, take things out, fill it'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "man" -d 'Print the manual page (roff)'
 complete -c tidegate -n "__fish_tidegate_needs_command" -f -a "docs" -d 'Write the generated reference pages into a folder'
@@ -91,19 +92,62 @@ complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_
 complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Say whether one run was better than another, or whether it was only noise'
 complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "merge" -d 'Make one report of several runs that went on at the same time, such as from several machines'
 complete -c tidegate -n "__fish_tidegate_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -f -a "purge" -d 'Take answers out, or make them stale'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -f -a "list" -d 'List what is in it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -f -a "top" -d 'List what was given out most'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -f -a "explain" -d 'Say whether a URL is cached, why, until when, and how to change it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -f -a "warm" -d 'Fill it: ask for every URL of a list or a sitemap, as a browser would'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and not __fish_seen_subcommand_from purge list top explain warm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -l url -d 'One URL, with all its variants' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -l prefix -d 'Every URL that begins so: http://host/path' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -l tag -d 'Every answer that has this tag in Cache-Tag or Surrogate-Key' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -l all -d 'Everything'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -l soft -d 'Make it stale instead: it is given out once more where stale answers may be, and fetched anew'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from purge" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from list" -l prefix -d 'Only URLs that begin so: http://host/path' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from list" -l limit -d 'How many at most' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from list" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from list" -l json -d 'As JSON, for programs'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from top" -l limit -d 'How many at most' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from top" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from top" -l json -d 'As JSON, for programs'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from top" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from explain" -s H -l header -d 'A field of the request, once for each: "name: value"' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from explain" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from warm" -l concurrency -d 'Requests at once' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from warm" -l to -d 'Where to ask: host:port or unix:/path [default: the first listener of the running Tidegate]' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from warm" -s H -l header -d 'A field of every request, once for each: "name: value"' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from warm" -l admin -d 'Admin listener of the running Tidegate' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from warm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "purge" -d 'Take answers out, or make them stale'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "list" -d 'List what is in it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "top" -d 'List what was given out most'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Say whether a URL is cached, why, until when, and how to change it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "warm" -d 'Fill it: ask for every URL of a list or a sitemap, as a browser would'
+complete -c tidegate -n "__fish_tidegate_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c tidegate -n "__fish_tidegate_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c tidegate -n "__fish_tidegate_using_subcommand man" -s h -l help -d 'Print help'
 complete -c tidegate -n "__fish_tidegate_using_subcommand docs" -s h -l help -d 'Print help'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "run" -d 'Stand in front of an app, until told to stop'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "check" -d 'Check a configuration and say everything that is wrong with it'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "explain" -d 'Say what would be done with a request, and why'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "status" -d 'Show what a running Tidegate is doing'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "load" -d 'Load a web app, and say whether it holds: open-loop load with honest latencies'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "man" -d 'Print the manual page (roff)'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "docs" -d 'Write the generated reference pages into a folder'
-complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load completions man docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "run" -d 'Stand in front of an app, until told to stop'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "check" -d 'Check a configuration and say everything that is wrong with it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "explain" -d 'Say what would be done with a request, and why'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "reload" -d 'Have a running Tidegate read its configuration again'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "status" -d 'Show what a running Tidegate is doing'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "drain" -d 'Take an endpoint out of the traffic: what it works on is finished, nothing new is sent'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "load" -d 'Load a web app, and say whether it holds: open-loop load with honest latencies'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "cache" -d 'Look into the cache of a running Tidegate, take things out, fill it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "man" -d 'Print the manual page (roff)'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "docs" -d 'Write the generated reference pages into a folder'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and not __fish_seen_subcommand_from run check explain reload status drain load cache completions man docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "compare" -d 'Say whether one run was better than another, or whether it was only noise'
 complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "merge" -d 'Make one report of several runs that went on at the same time, such as from several machines'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "purge" -d 'Take answers out, or make them stale'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "list" -d 'List what is in it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "top" -d 'List what was given out most'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "explain" -d 'Say whether a URL is cached, why, until when, and how to change it'
+complete -c tidegate -n "__fish_tidegate_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "warm" -d 'Fill it: ask for every URL of a list or a sitemap, as a browser would'

@@ -179,6 +179,117 @@ esac
     ;;
 esac
 ;;
+(cache)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_tidegate__subcmd__cache_commands" \
+"*::: :->cache" \
+&& ret=0
+
+    case $state in
+    (cache)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-cache-command-$line[1]:"
+        case $line[1] in
+            (purge)
+_arguments "${_arguments_options[@]}" : \
+'--url=[One URL, with all its variants]:URL:_default' \
+'--prefix=[Every URL that begins so\: http\://host/path]:PREFIX:_default' \
+'--tag=[Every answer that has this tag in Cache-Tag or Surrogate-Key]:TAG:_default' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'--all[Everything]' \
+'--soft[Make it stale instead\: it is given out once more where stale answers may be, and fetched anew]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--prefix=[Only URLs that begin so\: http\://host/path]:PREFIX:_default' \
+'--limit=[How many at most]:COUNT:_default' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'--json[As JSON, for programs]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(top)
+_arguments "${_arguments_options[@]}" : \
+'--limit=[How many at most]:COUNT:_default' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'--json[As JSON, for programs]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'*-H+[A field of the request, once for each\: "name\: value"]:FIELD:_default' \
+'*--header=[A field of the request, once for each\: "name\: value"]:FIELD:_default' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':url -- The URL\: http\://host/path:_default' \
+&& ret=0
+;;
+(warm)
+_arguments "${_arguments_options[@]}" : \
+'--concurrency=[Requests at once]:COUNT:_default' \
+'--to=[Where to ask\: host\:port or unix\:/path \[default\: the first listener of the running Tidegate\]]:ADDRESS:_default' \
+'*-H+[A field of every request, once for each\: "name\: value"]:FIELD:_default' \
+'*--header=[A field of every request, once for each\: "name\: value"]:FIELD:_default' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':source -- A URL, a sitemap, or a file with one URL in each line:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__cache__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-cache-help-command-$line[1]:"
+        case $line[1] in
+            (purge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(top)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(warm)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -259,6 +370,42 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(cache)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__help__subcmd__cache_commands" \
+"*::: :->cache" \
+&& ret=0
+
+    case $state in
+    (cache)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-help-cache-command-$line[1]:"
+        case $line[1] in
+            (purge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(top)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(warm)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -294,12 +441,92 @@ _tidegate_commands() {
 'status:Show what a running Tidegate is doing' \
 'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
 'load:Load a web app, and say whether it holds\: open-loop load with honest latencies' \
+'cache:Look into the cache of a running Tidegate, take things out, fill it' \
 'completions:Print the completions of a shell' \
 'man:Print the manual page (roff)' \
 'docs:Write the generated reference pages into a folder' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'tidegate commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache_commands] )) ||
+_tidegate__subcmd__cache_commands() {
+    local commands; commands=(
+'purge:Take answers out, or make them stale' \
+'list:List what is in it' \
+'top:List what was given out most' \
+'explain:Say whether a URL is cached, why, until when, and how to change it' \
+'warm:Fill it\: ask for every URL of a list or a sitemap, as a browser would' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate cache commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__explain_commands] )) ||
+_tidegate__subcmd__cache__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache explain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help_commands() {
+    local commands; commands=(
+'purge:Take answers out, or make them stale' \
+'list:List what is in it' \
+'top:List what was given out most' \
+'explain:Say whether a URL is cached, why, until when, and how to change it' \
+'warm:Fill it\: ask for every URL of a list or a sitemap, as a browser would' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate cache help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help__subcmd__explain_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache help explain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help__subcmd__help_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache help help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help__subcmd__list_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache help list commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help__subcmd__purge_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help__subcmd__purge_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache help purge commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help__subcmd__top_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help__subcmd__top_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache help top commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__help__subcmd__warm_commands] )) ||
+_tidegate__subcmd__cache__subcmd__help__subcmd__warm_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache help warm commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__list_commands] )) ||
+_tidegate__subcmd__cache__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache list commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__purge_commands] )) ||
+_tidegate__subcmd__cache__subcmd__purge_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache purge commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__top_commands] )) ||
+_tidegate__subcmd__cache__subcmd__top_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache top commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__cache__subcmd__warm_commands] )) ||
+_tidegate__subcmd__cache__subcmd__warm_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate cache warm commands' commands "$@"
 }
 (( $+functions[_tidegate__subcmd__check_commands] )) ||
 _tidegate__subcmd__check_commands() {
@@ -336,12 +563,49 @@ _tidegate__subcmd__help_commands() {
 'status:Show what a running Tidegate is doing' \
 'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
 'load:Load a web app, and say whether it holds\: open-loop load with honest latencies' \
+'cache:Look into the cache of a running Tidegate, take things out, fill it' \
 'completions:Print the completions of a shell' \
 'man:Print the manual page (roff)' \
 'docs:Write the generated reference pages into a folder' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'tidegate help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__cache_commands] )) ||
+_tidegate__subcmd__help__subcmd__cache_commands() {
+    local commands; commands=(
+'purge:Take answers out, or make them stale' \
+'list:List what is in it' \
+'top:List what was given out most' \
+'explain:Say whether a URL is cached, why, until when, and how to change it' \
+'warm:Fill it\: ask for every URL of a list or a sitemap, as a browser would' \
+    )
+    _describe -t commands 'tidegate help cache commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__cache__subcmd__explain_commands] )) ||
+_tidegate__subcmd__help__subcmd__cache__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help cache explain commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__cache__subcmd__list_commands] )) ||
+_tidegate__subcmd__help__subcmd__cache__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help cache list commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__cache__subcmd__purge_commands] )) ||
+_tidegate__subcmd__help__subcmd__cache__subcmd__purge_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help cache purge commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__cache__subcmd__top_commands] )) ||
+_tidegate__subcmd__help__subcmd__cache__subcmd__top_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help cache top commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__cache__subcmd__warm_commands] )) ||
+_tidegate__subcmd__help__subcmd__cache__subcmd__warm_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help cache warm commands' commands "$@"
 }
 (( $+functions[_tidegate__subcmd__help__subcmd__check_commands] )) ||
 _tidegate__subcmd__help__subcmd__check_commands() {

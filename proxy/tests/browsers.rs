@@ -1,7 +1,7 @@
 //! What browsers are told: security fields and CORS, on answers of the app and on Tidegate's own.
 
-use tidegate_proxy::explain::{Asked, explain};
 use testkit::{Message, ok, scene};
+use tidegate_proxy::explain::{Asked, explain};
 
 const ORIGIN: &str = "127.0.0.1:3001";
 

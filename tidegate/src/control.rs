@@ -230,9 +230,14 @@ fn entry(listed: &Listed, now: UnixMs) -> EntryStatus {
         cost_bytes: entry.cost_bytes(),
         hits: listed.hits,
         age_ms: entry.age_ms(now),
-        fresh_ms: entry.terms().fresh_until_ms as i64 - now as i64,
+        fresh_ms: fresh_ms(entry.terms().fresh_until_ms, now),
         tags: entry.tags().count() as u64,
     }
+}
+
+/// How long something is fresh; negative since when it is not.
+fn fresh_ms(until: UnixMs, now: UnixMs) -> i64 {
+    i64::try_from(i128::from(until) - i128::from(now)).unwrap_or(i64::MAX)
 }
 
 /// Keeps what the store cannot change while it runs: its parts, and where its tier on disk lies.
@@ -251,6 +256,14 @@ fn keep_store(store: &mut Cache, before: &Cache) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stale_has_less_than_no_time_left() {
+        assert_eq!(
+            [(7, 5), (5, 7), (u64::MAX, 0)].map(|(until, now)| fresh_ms(until, now)),
+            [2, -2, i64::MAX]
+        );
+    }
 
     #[test]
     fn a_store_changes_its_size_but_neither_its_parts_nor_its_place() {

@@ -3,6 +3,9 @@
 /// Deepest nesting that is followed; sitemaps have three levels, four with extensions.
 const DEPTH: usize = 16;
 
+/// Longest entity, from `&` to `;`.
+const ENTITY_BYTES: usize = 12;
+
 /// What a text names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Named {
@@ -85,17 +88,11 @@ fn unescape(mut text: &str, out: &mut String) {
     while let Some(at) = text.find('&') {
         out.push_str(&text[..at]);
         text = &text[at..];
-        let resolved = text.split_once(';').and_then(|(name, behind)| Some((entity(&name[1..])?, behind)));
-        match resolved {
-            Some((character, behind)) => {
-                out.push(character);
-                text = behind;
-            }
-            None => {
-                out.push('&');
-                text = &text[1..];
-            }
-        }
+        let end = text.bytes().take(ENTITY_BYTES).position(|byte| byte == b';');
+        let resolved = end.and_then(|end| Some((entity(&text[1..end])?, end)));
+        let (character, end) = resolved.unwrap_or(('&', 0));
+        out.push(character);
+        text = &text[end + 1..];
     }
     out.push_str(text);
 }

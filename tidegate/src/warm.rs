@@ -2,6 +2,7 @@
 //! cache. Blocking threads, one connection per request: there are a few of them, and they shall not be in the way.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -73,17 +74,9 @@ enum Target {
 
 /// The address that was given, or the first listener of the running process.
 fn target(args: &Warm) -> Result<Target, ExitCode> {
-    let address = match &args.to {
-        Some(address) => address.clone(),
-        None => {
-            let status =
-                client::status(&args.admin.admin.to_string(), PATIENCE).map_err(|error| failed(&error))?;
-            let listener =
-                status.listeners.first().ok_or_else(|| wrong("nothing is listened on; say --to ADDRESS"))?;
-            let listener = listener.strip_prefix("http://").unwrap_or(listener);
-            config::parse_endpoint(listener)
-                .map_err(|error| wrong(&format!("{listener}: {error}; say --to ADDRESS")))?
-        }
+    let address = match args.to.clone() {
+        Some(address) => address,
+        None => first_listener(args)?,
     };
     let address = match address {
         EndpointAddress::Unix(path) => return Ok(Target::Unix(path)),
@@ -94,6 +87,16 @@ fn target(args: &Warm) -> Result<Target, ExitCode> {
         }
     };
     Ok(Target::Tcp(reachable(address)))
+}
+
+fn first_listener(args: &Warm) -> Result<EndpointAddress, ExitCode> {
+    let status = client::status(&args.admin.admin.to_string(), PATIENCE).map_err(|error| failed(&error))?;
+    let Some(listener) = status.listeners.first() else {
+        return Err(wrong("nothing is listened on; say --to ADDRESS"));
+    };
+    let listener = listener.strip_prefix("http://").unwrap_or(listener);
+    config::parse_endpoint(listener)
+        .map_err(|error| wrong(&format!("{listener} cannot be asked: {error}; say --to ADDRESS")))
 }
 
 /// A listener on every address is reached by loopback.
@@ -110,7 +113,9 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 fn urls(source: &str, asker: &Asker) -> Result<Vec<String>, String> {
     let is_url = source.starts_with("http://") || source.starts_with("https://");
     let path = source.split(['?', '#']).next().unwrap_or(source);
-    if is_url && !path.ends_with(".xml") {
+    let is_sitemap =
+        path.get(path.len().saturating_sub(4)..).is_some_and(|end| end.eq_ignore_ascii_case(".xml"));
+    if is_url && !is_sitemap {
         return Ok(vec![source.to_owned()]);
     }
     let named = if is_url { fetch(source, asker)? } else { open(source)? };
@@ -196,7 +201,8 @@ impl Sum {
             [(self.not_kept, "not kept"), (self.unsaid, "without Cache-Status"), (self.failed, "failed")]
         {
             if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                // Writing to a String does not fail.
+                let _ = write!(text, ", {count} {what}");
             }
         }
         text

@@ -90,7 +90,7 @@ fn the_combined_format_is_what_other_tools_read() {
     assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
     assert!(line.contains("] \"GET /a%20b?c HTTP/1.1\" 200 "), "{line}");
     assert!(line.contains(" \"http://r/\" \"curl/8\" complete "), "{line}");
-    assert!(line.ends_with(&format!(" \"/\" \"app\" \"{}\"\n", origin.address)), "{line}");
+    assert!(line.ends_with(&format!(" \"/\" \"app\" \"{}\" \"-\"\n", origin.address)), "{line}");
 }
 
 #[test]

@@ -154,7 +154,9 @@ fn explain_says_whether_a_url_is_cached_and_why() {
         said.out
     };
     let has = |text: &str, parts: &[&str]| {
-        parts.iter().for_each(|part| assert!(text.contains(part), "{part} is not in\n{text}"));
+        for part in parts {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
     };
     let before = explain(&["http://example.test/a"]);
     has(&before, &["key http://example.test/a, no cookie lang\n", "nothing is stored", "miss: ", "set ttl"]);

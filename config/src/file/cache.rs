@@ -69,7 +69,8 @@ table! {
         /// Say in Cache-Status (RFC 9211) what the cache did: `hit; ttl=30`, or why not.
         status: bool => default(true),
         /// Networks of clients that may take a URL out of the cache with the method PURGE: `["127.0.0.0/8"]`. All
-        /// others get 403 for it.
+        /// others get 403 for it. `Purge-Mode: soft` in the request makes it stale instead. What was asked for over
+        /// http goes, and what was asked for over https.
         purge: List<Network> => absent("PURGE is a method like any other"),
     }
 
