@@ -124,8 +124,10 @@ impl Answers {
 }
 
 fn answer(status: &str, body: &[u8]) -> Rc<[u8]> {
+    // A client of HTTP/1.0 that asked to keep the connection goes on only if it is told so.
     let mut bytes = format!(
-        "HTTP/1.1 {status}\r\nServer: origin\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\nServer: origin\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\n\
+         Content-Length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
