@@ -98,9 +98,9 @@ impl Connection {
             let (answer, socket) = match request.ask {
                 Ask::Socket(kind) => match socket::accept(&self.received[..request.head_bytes]) {
                     Some(answer) => (answer.into(), Some(kind)),
-                    None => (answers.to(request.ask, body), None),
+                    None => (answers.to(request.ask, request.keep, body), None),
                 },
-                ask => (answers.to(ask, body), None),
+                ask => (answers.to(ask, request.keep, body), None),
             };
             self.pending = Some((answer, 0));
             self.socket = socket;

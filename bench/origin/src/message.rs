@@ -80,7 +80,8 @@ fn ask(first: &[u8]) -> Ask {
 /// The answers, each built when it is first asked for.
 pub(crate) struct Answers {
     pattern: Vec<u8>,
-    bytes: HashMap<usize, Rc<[u8]>>,
+    /// By length, and whether the connection goes on.
+    bytes: HashMap<(usize, bool), Rc<[u8]>>,
     right: Rc<[u8]>,
     wrong: Rc<[u8]>,
     unknown: Rc<[u8]>,
@@ -97,22 +98,25 @@ impl Answers {
         Self {
             pattern: pattern(largest_bytes),
             bytes: HashMap::new(),
-            right: answer("200 OK", b"every byte arrived\n"),
-            wrong: answer("422 Unprocessable Content", b"other bytes arrived\n"),
-            unknown: answer("404 Not Found", b"not here\n"),
-            unlengthed: answer("411 Length Required", b"send a content-length\n"),
-            unswitched: answer("400 Bad Request", b"ask for a websocket\n"),
+            right: answer("200 OK", "", b"every byte arrived\n"),
+            wrong: answer("422 Unprocessable Content", "", b"other bytes arrived\n"),
+            unknown: answer("404 Not Found", "", b"not here\n"),
+            unlengthed: answer("411 Length Required", "", b"send a content-length\n"),
+            unswitched: answer("400 Bad Request", "", b"ask for a websocket\n"),
             reply: Vec::new(),
             fan: Vec::new(),
         }
     }
 
     /// The answer to a request whose body has arrived whole. To one for a socket, that it is no handshake.
-    pub(crate) fn to(&mut self, ask: Ask, body: &[u8]) -> Rc<[u8]> {
+    pub(crate) fn to(&mut self, ask: Ask, keep: bool, body: &[u8]) -> Rc<[u8]> {
         match ask {
             Ask::Bytes(length) if length <= self.pattern.len() => {
                 let body = &self.pattern[..length];
-                Rc::clone(self.bytes.entry(length).or_insert_with(|| answer("200 OK", body)))
+                // A client of HTTP/1.0 that asked to keep the connection goes on only if it is told so.
+                let connection = if keep { "Connection: keep-alive\r\n" } else { "Connection: close\r\n" };
+                let made = self.bytes.entry((length, keep));
+                Rc::clone(made.or_insert_with(|| answer("200 OK", connection, body)))
             }
             Ask::Check(length) if self.pattern.get(..length) == Some(body) => Rc::clone(&self.right),
             Ask::Check(_) => Rc::clone(&self.wrong),
@@ -123,11 +127,9 @@ impl Answers {
     }
 }
 
-fn answer(status: &str, body: &[u8]) -> Rc<[u8]> {
-    // A client of HTTP/1.0 that asked to keep the connection goes on only if it is told so.
+fn answer(status: &str, connection: &str, body: &[u8]) -> Rc<[u8]> {
     let mut bytes = format!(
-        "HTTP/1.1 {status}\r\nServer: origin\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\n\
-         Content-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\nServer: origin\r\nContent-Type: text/plain\r\n{connection}Content-Length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
@@ -159,11 +161,11 @@ mod tests {
     fn a_body_is_right_only_when_it_is_equal() {
         let mut answers = Answers::new(64);
         let mut body = pattern(16);
-        assert!(answers.to(Ask::Check(16), &body).starts_with(b"HTTP/1.1 200"));
-        assert!(answers.to(Ask::Check(15), &body).starts_with(b"HTTP/1.1 422"));
+        assert!(answers.to(Ask::Check(16), true, &body).starts_with(b"HTTP/1.1 200"));
+        assert!(answers.to(Ask::Check(15), true, &body).starts_with(b"HTTP/1.1 422"));
         body[3] ^= 1;
-        assert!(answers.to(Ask::Check(16), &body).starts_with(b"HTTP/1.1 422"));
-        assert!(answers.to(Ask::Bytes(65), b"").starts_with(b"HTTP/1.1 404"));
-        assert!(answers.to(Ask::Bytes(64), b"").ends_with(&pattern(64)));
+        assert!(answers.to(Ask::Check(16), true, &body).starts_with(b"HTTP/1.1 422"));
+        assert!(answers.to(Ask::Bytes(65), true, b"").starts_with(b"HTTP/1.1 404"));
+        assert!(answers.to(Ask::Bytes(64), true, b"").ends_with(&pattern(64)));
     }
 }
