@@ -110,9 +110,9 @@ impl Connection {
             let (answer, socket) = match request.ask {
                 Ask::Socket(kind) => match socket::accept(&self.received[..request.head_bytes]) {
                     Some(answer) => (Answer { bytes: answer.into(), rest: None }, Some(kind)),
-                    None => (answers.to(request.ask, body), None),
+                    None => (answers.to(request.ask, request.keep, body), None),
                 },
-                ask => (answers.to(ask, body), None),
+                ask => (answers.to(ask, request.keep, body), None),
             };
             self.pending = Some((answer.bytes, 0));
             if let Some((delay, rest)) = answer.rest {

@@ -133,7 +133,8 @@ impl From<Rc<[u8]>> for Answer {
 /// The answers, each built when it is first asked for.
 pub(crate) struct Answers {
     pattern: Vec<u8>,
-    bytes: HashMap<usize, Rc<[u8]>>,
+    /// By length, and whether the connection goes on.
+    bytes: HashMap<(usize, bool), Rc<[u8]>>,
     cached: HashMap<usize, Rc<[u8]>>,
     /// How often each name has been asked for.
     counts: HashMap<Box<[u8]>, u64>,
@@ -169,11 +170,14 @@ impl Answers {
     }
 
     /// The answer to a request whose body has arrived whole. To one for a socket, that it is no handshake.
-    pub(crate) fn to(&mut self, ask: Ask<'_>, body: &[u8]) -> Answer {
+    pub(crate) fn to(&mut self, ask: Ask<'_>, keep: bool, body: &[u8]) -> Answer {
         let bytes = match ask {
             Ask::Bytes(length) if length <= self.pattern.len() => {
                 let body = &self.pattern[..length];
-                Rc::clone(self.bytes.entry(length).or_insert_with(|| answer("200 OK", "", body)))
+                // A client of HTTP/1.0 that asked to keep the connection goes on only if it is told so.
+                let connection = if keep { "Connection: keep-alive\r\n" } else { "Connection: close\r\n" };
+                let made = self.bytes.entry((length, keep));
+                Rc::clone(made.or_insert_with(|| answer("200 OK", connection, body)))
             }
             Ask::Cached(length) if length <= self.pattern.len() => {
                 self.count(CACHED);
@@ -252,12 +256,12 @@ mod tests {
     fn a_body_is_right_only_when_it_is_equal() {
         let mut answers = Answers::new(64);
         let mut body = pattern(16);
-        assert!(answers.to(Ask::Check(16), &body).bytes.starts_with(b"HTTP/1.1 200"));
-        assert!(answers.to(Ask::Check(15), &body).bytes.starts_with(b"HTTP/1.1 422"));
+        assert!(answers.to(Ask::Check(16), true, &body).bytes.starts_with(b"HTTP/1.1 200"));
+        assert!(answers.to(Ask::Check(15), true, &body).bytes.starts_with(b"HTTP/1.1 422"));
         body[3] ^= 1;
-        assert!(answers.to(Ask::Check(16), &body).bytes.starts_with(b"HTTP/1.1 422"));
-        assert!(answers.to(Ask::Bytes(65), b"").bytes.starts_with(b"HTTP/1.1 404"));
-        assert!(answers.to(Ask::Bytes(64), b"").bytes.ends_with(&pattern(64)));
+        assert!(answers.to(Ask::Check(16), true, &body).bytes.starts_with(b"HTTP/1.1 422"));
+        assert!(answers.to(Ask::Bytes(65), true, b"").bytes.starts_with(b"HTTP/1.1 404"));
+        assert!(answers.to(Ask::Bytes(64), true, b"").bytes.ends_with(&pattern(64)));
     }
 
     #[test]
@@ -276,20 +280,21 @@ mod tests {
     fn what_may_be_kept_says_so_and_is_counted() {
         let mut answers = Answers::new(64);
         for i in 1..=2 {
-            let answer = String::from_utf8(answers.to(Ask::Cached(10), b"").bytes.to_vec()).expect("text");
+            let answer =
+                String::from_utf8(answers.to(Ask::Cached(10), true, b"").bytes.to_vec()).expect("text");
             assert!(answer.contains("\r\nCache-Control: public, max-age=3600, "), "{answer}");
-            let count = answers.to(Ask::Count(CACHED), b"").bytes;
+            let count = answers.to(Ask::Count(CACHED), true, b"").bytes;
             assert!(count.ends_with(format!("\r\n\r\n{i}\n").as_bytes()));
         }
-        assert!(answers.to(Ask::Count(b"other"), b"").bytes.ends_with(b"\r\n\r\n0\n"));
+        assert!(answers.to(Ask::Count(b"other"), true, b"").bytes.ends_with(b"\r\n\r\n0\n"));
     }
 
     #[test]
     fn a_slow_answer_is_whole_in_two_parts_and_knows_its_number() {
         let mut answers = Answers::new(64);
         let ask = Ask::Counted { name: b"a", delay: Duration::from_millis(5), ttl_s: 1 };
-        answers.to(ask, b"");
-        let answer = answers.to(ask, b"");
+        answers.to(ask, true, b"");
+        let answer = answers.to(ask, true, b"");
         let (delay, rest) = answer.rest.expect("a second part");
         let whole = [&answer.bytes[..], &rest[..]].concat();
         let text = String::from_utf8(whole).expect("text");
