@@ -16,7 +16,8 @@ table! {
         /// Parts that the store is divided into, each with a lock of its own: a power of two, or `"auto"` for four per
         /// thread where two of the largest bodies fit into each. A change takes effect at the next start.
         shards: Shards => default("auto"),
-        /// A second tier on disk, for what does not fit into memory and for after a restart.
+        /// A second tier on disk, for what does not fit into memory and for after a restart. It is not built yet: written,
+        /// it has no effect, which `tidegate check` says.
         disk: Disk => absent("memory alone"),
         /// Largest body that is kept, unless the route says otherwise.
         max_body: Size => default("32 MiB"),

@@ -145,19 +145,22 @@ impl Lowering<'_> {
         let has_bodies = forwards || !route.files.is_absent();
         match route.compress.get() {
             None => known.shared.compress.clone().filter(|_| has_bodies),
-            written => self.compress(written).filter(|_| has_bodies),
+            written => {
+                let compress = self.compress(written)?;
+                if !route.files.is_absent() {
+                    let help =
+                        "leave it out, and put .zst, .br or .gz files beside the others: those are sent";
+                    let span = route.compress.span().unwrap_or_default();
+                    self.warn(span, "compress has no effect yet on files".to_owned(), help);
+                }
+                has_bodies.then_some(compress)
+            }
         }
     }
 
     fn route_cors(&mut self, known: &Known<'_>, route: &file::Route) -> Option<Arc<Cors>> {
         let Some(written) = route.cors.written() else { return known.shared.cors.clone() };
-        let cors = self.cors(Some(written))?;
-        let methods = route.method.get().map(|methods| methods.0.as_slice()).unwrap_or_default();
-        if !methods.is_empty() && methods.iter().all(|method| method.get_ref() != "OPTIONS") {
-            let help = "add \"OPTIONS\" to method: it is what preflights ask with";
-            self.warn(written.span(), "cors: no preflight reaches this route".to_owned(), help);
-        }
-        Some(cors)
+        self.cors(Some(written))
     }
 
     fn hosts(&mut self, route: &file::Route) -> Vec<HostPattern> {
