@@ -292,11 +292,8 @@ impl Part<'_> {
             return End::Pass(Bypass::Condition);
         }
         // What the origin said is known to the one who caused the fill.
-        let status = self.told.as_ref().and_then(|told| {
-            let facts = told.take();
-            told.set(facts);
-            facts.map(|facts| facts.status).filter(|&status| status > 0)
-        });
+        let facts = self.told.as_ref().and_then(|told| told.get());
+        let status = facts.map(|facts| facts.status).filter(|&status| status > 0);
         exchange.facts.cached = Some(match (status, &self.told) {
             _ if stale => Cached::Stale,
             (Some(304), _) => Cached::Revalidated,
@@ -318,7 +315,7 @@ impl Part<'_> {
 
     /// Takes over what is known of the fill, for the request's event.
     fn tell(&self, exchange: &mut Exchange) {
-        let Some(facts) = self.told.as_ref().and_then(|told| told.take()) else { return };
+        let Some(facts) = self.told.as_ref().and_then(|told| told.get()) else { return };
         let own = &mut exchange.facts;
         own.upstream = facts.upstream;
         own.endpoint = facts.endpoint;
