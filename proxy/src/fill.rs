@@ -212,7 +212,8 @@ impl Sink {
     /// Judges the head at the start of `bytes`; gives its length.
     fn begin(&mut self, ticket: Ticket, bytes: &[u8]) -> io::Result<usize> {
         let now = self.core.unix_ms();
-        let times = Times { asked_ms: self.asked_ms, arrived_ms: now };
+        let wall_ms = self.core.shared.wall_ms();
+        let times = Times { asked_ms: self.asked_ms, arrived_ms: now, wall_ms };
         let Self { live, route, head, input, .. } = self;
         let Some(cache) = &live.plan.routes[*route].cache else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -239,10 +240,10 @@ impl Sink {
         let mut stored = Vec::with_capacity(len);
         match &mut storable {
             Ok(storable) => {
-                storable::write_head(&response, bytes, rules, now, &mut stored);
+                storable::write_head(&response, bytes, rules, wall_ms, &mut stored);
                 storable::locate_validators(&mut storable.terms, &stored);
             }
-            Err(_) => write_unshared(&response, bytes, now, &mut stored),
+            Err(_) => write_unshared(&response, bytes, wall_ms, &mut stored),
         }
         let body_bytes = match response.framing {
             wire::Framing::None => Some(0),
@@ -256,9 +257,9 @@ impl Sink {
 }
 
 /// Writes the head of a response for the one who asked: with its cookies and its age, for nobody else gets it.
-fn write_unshared(response: &ResponseHead, bytes: &[u8], now: UnixMs, out: &mut Vec<u8>) {
+fn write_unshared(response: &ResponseHead, bytes: &[u8], wall_ms: UnixMs, out: &mut Vec<u8>) {
     let rules = Rules { set_cookie: SetCookie::Bypass, ..Rules::default() };
-    storable::write_head(response, bytes, &rules, now, out);
+    storable::write_head(response, bytes, &rules, wall_ms, out);
     if let Some(age) = response.headers.get(Field::Age) {
         field(out, b"Age", age.value.of(bytes));
     }

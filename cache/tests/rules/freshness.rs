@@ -44,7 +44,7 @@ fn a_lifetime_comes_from_the_most_specific_of_what_is_said() {
 /// RFC 9111 section 4.2.3.
 #[test]
 fn age_counts_what_upstream_caches_the_clock_and_the_way_say() {
-    let times = |delay_ms: UnixMs| Times { asked_ms: NOW - delay_ms, arrived_ms: NOW };
+    let times = |delay_ms: UnixMs| Times::new(NOW - delay_ms, NOW);
     for (fields, delay_ms, wanted) in [
         (&[][..], 0, 0),
         (&["Age: 10"], 0, 10),

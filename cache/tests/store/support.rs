@@ -78,7 +78,7 @@ impl World {
         let bytes = lines(&format!("HTTP/1.1 {status} X"), answer);
         let mut response = ResponseHead::new();
         assert_eq!(response.parse(&bytes, Method::Get, &Limits::default()), Ok(true));
-        let times = Times { asked_ms: self.now, arrived_ms: self.now };
+        let times = Times::new(self.now, self.now);
         let mut storable = storable::judge(&ask, &response, &bytes, &self.rules, times);
         let mut head = Vec::new();
         storable::write_head(&response, &bytes, &self.rules, self.now, &mut head);

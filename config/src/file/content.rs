@@ -33,7 +33,8 @@ table! {
     }
 
     /// How bodies are compressed for clients that take it. What is compressed already, partial, or marked no-transform
-    /// stays as it is.
+    /// stays as it is. Of `files`, those are compressed that have no precompressed sibling for the client: up to 64 KiB
+    /// once, and kept in memory; longer ones each time.
     ///
     /// Leave it off where a page holds a secret, such as a CSRF token, beside text that came with the request: from the
     /// length of such pages others can guess the secret (BREACH).
