@@ -32,7 +32,7 @@ pub mod vary;
 
 pub use ask::Ask;
 pub use bypass::Bypass;
-pub use entry::{Body, Entry};
+pub use entry::{Body, Entry, Stored};
 pub use filling::{Begun, Filling, Flow, Head, Reader};
 pub use key::Key;
 pub use rules::Rules;

@@ -188,5 +188,5 @@ pub fn is_gone(writer: &mut Writer) -> bool {
 }
 
 pub fn body(entry: &Entry) -> Vec<u8> {
-    entry.body().pieces().iter().flat_map(|piece| piece.iter().copied()).collect()
+    entry.body().pieces().flatten().copied().collect()
 }

@@ -26,8 +26,9 @@ pub async fn file(
     exchange: &mut Exchange,
     item: &Item,
     fallback: bool,
-    how: How,
+    mut how: How,
 ) -> Result<(), Stop> {
+    let encoder = if let How::Piecewise(_, encoder) = &mut how { encoder.take() } else { None };
     let item = if let How::Whole(coded) = &how { coded } else { item };
     let mut whole = std::mem::take(&mut exchange.reply);
     let terms = match &how {
@@ -44,17 +45,14 @@ pub async fn file(
     let is_made = item.is_made || matches!(how, How::Piecewise(..));
     let (status, parts) = choose(at, exchange, item, (&whole, &terms), is_made);
     exchange.facts.status = status;
-    let encoder = match how {
-        How::Piecewise(_, encoder) if status == 200 => {
-            let is_chunked = exchange.takes_chunks();
-            client.keep_alive &= is_chunked || exchange.head.method == Method::Head;
-            if is_chunked && encoder.is_some() {
-                field(&mut whole, b"Transfer-Encoding", b"chunked");
-            }
-            encoder
+    let encoder = encoder.filter(|_| status == 200);
+    if encoder.is_some() {
+        // How long it will be nobody knows.
+        client.keep_alive &= exchange.takes_chunks();
+        if exchange.takes_chunks() {
+            field(&mut whole, b"Transfer-Encoding", b"chunked");
         }
-        _ => None,
-    };
+    }
     head(at, client, exchange, |out| match &parts {
         Parts::One(slice) if status == 206 => range::write_head_of_one(&whole, *slice, item.len, out),
         Parts::Several(slices, boundary) => {
