@@ -47,8 +47,9 @@ pub struct Entry {
     flags: AtomicU8,
 }
 
-/// Longest body that lies behind its head, so that a small entry takes two allocations and not three.
-pub const NEAR_BYTES: u64 = 4 * 1024;
+/// Longest body that lies behind its head: so a small entry takes two allocations and not four, and those that are as
+/// large as this take little more for each byte.
+pub const NEAR_BYTES: u64 = 16 * 1024;
 
 const ALWAYS_VALIDATE: u8 = 1;
 const NEVER_STALE: u8 = 2;
@@ -165,6 +166,20 @@ impl Entry {
                     | flag(terms.public, PUBLIC),
             ),
         }
+    }
+
+    /// The same response with its body coded anew: other bytes, which mean the same.
+    pub(crate) fn with_body(&self, body: Body) -> Self {
+        let vary = self.vary().map(Box::from);
+        Self::new(Parts {
+            key: self.key(),
+            url_len: self.url_len,
+            status: self.status,
+            head: self.head(),
+            body,
+            storable: &Storable { terms: self.terms(), vary, tags: self.tags().collect() },
+            stored_ms: self.stored_ms(),
+        })
     }
 
     /// Its key's bytes, for listing and comparing.
@@ -296,6 +311,11 @@ impl Entry {
     /// Leaves the body to be accounted for by another entry that shares it. Whether it was this one's.
     pub(crate) fn leave_body(&self) -> bool {
         self.flags.fetch_and(!HAS_BODY, Relaxed) & HAS_BODY != 0
+    }
+
+    /// Makes it as stale as the one that it takes the place of.
+    pub(crate) fn expire_as(&self, old: &Self) {
+        self.fresh.fetch_min(old.fresh.load(Relaxed), Relaxed);
     }
 
     /// Makes it stale, if it is not already: a soft purge.
@@ -517,7 +537,7 @@ mod tests {
             Entry::new(parts)
         };
         let piece = |len: usize| -> Arc<[u8]> { vec![b'x'; len].into() };
-        for lens in [&[][..], &[1], &[5, 6, 7], &[NEAR_BYTES as usize], &[4000, 97], &[9000], &[9000, 1]] {
+        for lens in [&[][..], &[1], &[5, 6, 7], &[NEAR_BYTES as usize], &[16_000, 385], &[90_000], &[90_000, 1]] {
             let body = Body::from_pieces(lens.iter().map(|len| piece(*len)));
             let bytes = lens.iter().sum::<usize>() as u64;
             let entry = make(body.clone());

@@ -51,6 +51,8 @@ pub struct Shared {
     pub census: Census,
     /// What is stored, for all routes.
     pub cache: cache::Store,
+    /// Whose turn it is to be compressed again.
+    pub again: compress::again::Again,
     /// Threads of the data plane.
     pub threads: usize,
     /// Where moments are counted from.
@@ -75,6 +77,7 @@ impl Shared {
             turned_away: AtomicUsize::new(0),
             census: Census::default(),
             cache,
+            again: compress::again::Again::default(),
             threads,
             start: Instant::now(),
             clock: Clock::set_to(unix_ms(SystemTime::now())),

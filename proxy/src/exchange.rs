@@ -66,6 +66,8 @@ pub struct Exchange {
     pub says_bypass: Option<cache::Bypass>,
     /// Where a fill tells what it knows, for whoever caused it.
     pub told: Option<Told>,
+    /// How the body was coded on its way.
+    pub coded: Option<config::Coding>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -159,6 +161,7 @@ impl Exchange {
             key: Vec::new(),
             says_bypass: None,
             told: None,
+            coded: None,
             facts: Facts::default(),
         }
     }
@@ -223,6 +226,7 @@ impl Exchange {
         self.is_preflight = false;
         self.says_bypass = None;
         self.told = None;
+        self.coded = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

@@ -14,13 +14,14 @@ use cache::filling::{Head, LOST};
 use cache::freshness::{self, Times};
 use cache::rules::SetCookie;
 use cache::store::{Ticket, Writer};
-use cache::{Ask, Rules, UnixMs, condition, storable, vary};
+use cache::{Ask, Entry, Rules, UnixMs, condition, storable, vary};
 use config::{Action, RouteCache};
 use tokio::task::spawn_local;
 use traffic::Refusal;
 use wire::{Field, Method, RequestHead, ResponseHead};
 
 use crate::client::Client;
+use crate::compress::again::again;
 use crate::core::{Core, Peer};
 use crate::exchange::{Exchange, Facts};
 use crate::forward::{To, forward};
@@ -81,8 +82,12 @@ pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange
         if let Some(told) = own.told.take() {
             told.set(Some(own.facts));
         }
-        if let Stream::Fill(sink) = std::mem::replace(&mut client.stream, Stream::Fresh(None)) {
-            sink.end(result, core.unix_ms());
+        let Stream::Fill(sink) = std::mem::replace(&mut client.stream, Stream::Fresh(None)) else { return };
+        let stored = sink.end(result, core.unix_ms());
+        if let (Some(entry), Some(coding)) = (stored, own.coded) {
+            // It may take a while, and needs nothing of the request.
+            drop((client, own));
+            again(&core, coding, entry).await;
         }
     });
     told
@@ -195,8 +200,8 @@ impl Sink {
         }
     }
 
-    /// How forwarding ended is how the fill ends.
-    fn end(mut self, result: Result<(), Stop>, now: UnixMs) {
+    /// How forwarding ended is how the fill ends. What is stored then.
+    fn end(mut self, result: Result<(), Stop>, now: UnixMs) -> Option<Arc<Entry>> {
         if let Some(ticket) = self.ticket.take() {
             let refusal = match result {
                 Err(Stop::Refused(refusal)) => refusal,
@@ -204,9 +209,7 @@ impl Sink {
             };
             ticket.fail(code(refusal), now);
         }
-        if let Some(writer) = self.writer.take().filter(|_| result.is_ok()) {
-            writer.finish(now);
-        }
+        self.writer.take().filter(|_| result.is_ok())?.finish(now)
     }
 
     /// Judges the head at the start of `bytes`; gives its length.

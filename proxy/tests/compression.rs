@@ -445,6 +445,7 @@ fn write(root: &Path, name: &str, content: impl AsRef<[u8]>) {
 /// Plays a scene with a folder whose files are compressed.
 fn of_files(prepare: impl FnOnce(&Path), play: impl AsyncFnOnce(&Scene, &Path)) {
     let folder = tempfile::TempDir::new().expect("a folder");
+    write(folder.path(), "404.html", text(3_000));
     prepare(folder.path());
     let files = format!("root = \"{}\", not_found = \"404.html\"", folder.path().display());
     scene(format!("[[route]]\nfiles = {{ {files} }}\ncompress = true"))
@@ -556,7 +557,6 @@ fn files_that_are_compressed_already_or_of_other_types_go_as_they_are() {
             write(root, "a.css.br", "made by the person");
             write(root, "a.png", text(5_000));
             write(root, "tiny.css", text(500));
-            write(root, "404.html", text(3_000));
         },
         async |scene, _| {
             let mut client = scene.client();

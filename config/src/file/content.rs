@@ -54,7 +54,9 @@ table! {
         ]),
         /// How hard it is tried while the client waits.
         level: Levels => table,
-        /// How hard it is tried for what the cache keeps, which is compressed once and sent many times.
+        /// How hard it is tried for what the cache keeps, which is compressed once more when it has been stored, beside
+        /// the traffic and one at a time, and then sent many times. A level no higher than that of `level` leaves it as it
+        /// came, as do bodies of more than 4 MiB.
         stored_level: StoredLevels => table,
     }
 
@@ -68,7 +70,7 @@ table! {
         gzip: Count<1, 9> => default(5),
     }
 
-    /// How hard it is tried for what the cache keeps.
+    /// How hard it is tried for what the cache keeps, beside the traffic.
     pub struct StoredLevels {
         /// Zstandard.
         zstd: Count<1, 19> => default(12),
