@@ -17,7 +17,8 @@ const FIELDS: &str = "HTTP/1.1 200 OK\r\nDate: Fri, 15 Jan 2027 08:00:00 GMT\r\n
     Cache-Control: max-age=3600\r\nETag: \"0123456789abcdef\"\r\n\r\n";
 
 fn main() {
-    let number = |at: usize, or: usize| std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(or);
+    let number =
+        |at: usize, or: usize| std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(or);
     let (most, body_bytes) = (number(1, 1_000_000), number(2, 100));
     if number(3, 0) == 1 {
         return measure(most, body_bytes);
@@ -99,7 +100,8 @@ impl<'a> Asker<'a> {
         self.path.clear();
         let _ = write!(self.path, "/some/page/{at}");
         let ask = Ask::read(&self.request, &self.request_bytes, self.rules).expect("a request");
-        let url = Url { scheme: "http", host: b"example.com", path: self.path.as_bytes(), query: None };
+        let url =
+            Url { scheme: "http", host: b"example.com", port: None, path: self.path.as_bytes(), query: None };
         let key = Key::write(&mut self.key, &url, &ask, self.rules, self.store.seed());
         self.store.look(&key, &ask, self.rules, NOW)
     }
@@ -114,12 +116,17 @@ impl<'a> Asker<'a> {
         let ask = Ask::read(&self.request, &self.request_bytes, self.rules).expect("a request");
         let buf = FIELDS.as_bytes();
         let times = Times::new(NOW, NOW);
-        let mut storable = storable::judge(&ask, &self.response, buf, self.rules, times).expect("it may be kept");
+        let mut storable =
+            storable::judge(&ask, &self.response, buf, self.rules, times).expect("it may be kept");
         let mut head = Vec::new();
         storable::write_head(&self.response, buf, self.rules, NOW, &mut head);
         storable::locate_validators(&mut storable.terms, &head);
-        let head =
-            Head { status: 200, bytes: head.into(), body_bytes: Some(body.len() as u64), storable: Ok(storable) };
+        let head = Head {
+            status: 200,
+            bytes: head.into(),
+            body_bytes: Some(body.len() as u64),
+            storable: Ok(storable),
+        };
         let leader = ticket.leader();
         let mut writer = ticket.begin(head, NOW);
         writer.push(body.into());

@@ -537,15 +537,25 @@ mod tests {
             Entry::new(parts)
         };
         let piece = |len: usize| -> Arc<[u8]> { vec![b'x'; len].into() };
-        for lens in [&[][..], &[1], &[5, 6, 7], &[NEAR_BYTES as usize], &[16_000, 385], &[90_000], &[90_000, 1]] {
+        for lens in
+            [&[][..], &[1], &[5, 6, 7], &[NEAR_BYTES as usize], &[16_000, 385], &[90_000], &[90_000, 1]]
+        {
             let body = Body::from_pieces(lens.iter().map(|len| piece(*len)));
             let bytes = lens.iter().sum::<usize>() as u64;
             let entry = make(body.clone());
             assert_eq!(matches!(entry.body(), Stored::Near(_)), bytes <= NEAR_BYTES, "{lens:?}");
-            assert_eq!((entry.key(), entry.head(), entry.vary()), (&b"key"[..], &b"head"[..], Some(&b"vary"[..])));
+            assert_eq!(
+                (entry.key(), entry.head(), entry.vary()),
+                (&b"key"[..], &b"head"[..], Some(&b"vary"[..]))
+            );
             assert_eq!(entry.tags().collect::<Vec<_>>(), [7, 8]);
             assert_eq!(entry.body().len_bytes(), bytes);
-            assert!(entry.body().pieces().all(|piece| !piece.is_empty() && piece.iter().all(|&byte| byte == b'x')));
+            assert!(
+                entry
+                    .body()
+                    .pieces()
+                    .all(|piece| !piece.is_empty() && piece.iter().all(|&byte| byte == b'x'))
+            );
             assert_eq!(entry.body().pieces().map(<[u8]>::len).sum::<usize>() as u64, bytes);
             assert_eq!(entry.body().to_body().len_bytes(), bytes);
             assert!(entry.cost_bytes() > bytes + 100 && entry.own_bytes() > 100);

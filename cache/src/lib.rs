@@ -39,5 +39,5 @@ pub use rules::Rules;
 pub use storable::{Storable, Terms};
 pub use store::{Found, Purge, Store, Ticket, Usage, Writer};
 
-/// Milliseconds since 1970-01-01 UTC, from a clock that does not step while the process runs.
+/// Milliseconds since 1970-01-01 UTC, from a clock that is never set back while the process runs.
 pub type UnixMs = u64;

@@ -63,7 +63,11 @@ mod tests {
     fn it_follows_the_wall_forward_and_never_back() {
         let clock = Clock::set_to(NOW);
         clock.follow(1000, NOW + 1000 + TOLERANCE_MS);
-        assert_eq!((clock.at(1000), clock.wall_at(1000)), (NOW + 1000, NOW + 1000), "no step, read a bit later");
+        assert_eq!(
+            (clock.at(1000), clock.wall_at(1000)),
+            (NOW + 1000, NOW + 1000),
+            "no step, read a bit later"
+        );
         clock.follow(2000, NOW + HOUR);
         assert_eq!((clock.at(2000), clock.wall_at(2000)), (NOW + HOUR, NOW + HOUR));
         clock.follow(3000, NOW + 3000);

@@ -156,8 +156,7 @@ fn look(at: At<'_>, exchange: &Exchange, files: &Files, path: &mut Vec<u8>) -> R
     };
     let page = |name: &str, status: u16| {
         let target = |search: &Search<'_>| search.named(name).map(Target::File);
-        let wanted =
-            Wanted { route: route_index, asked: Asked::of(codings, None), path: name.as_bytes() };
+        let wanted = Wanted { route: route_index, asked: Asked::of(codings, None), path: name.as_bytes() };
         match shelves.item(wanted.path, codings, wanted.asked, target) {
             Ok(Found::Item(item)) => {
                 let how = coded::choose(at, exchange, &item, status, &wanted);

@@ -464,7 +464,10 @@ fn a_small_file_is_compressed_once_for_each_coding_and_kept() {
         async |scene, root| {
             let mut client = scene.client();
             let plain = client.get("/a.css").await;
-            assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("Accept-Encoding")));
+            assert_eq!(
+                (plain.header("content-encoding"), plain.header("vary")),
+                (None, Some("Accept-Encoding"))
+            );
             let tag = plain.header("etag").expect("a tag").to_owned();
             for accept in ["gzip, br, zstd", "zstd", "gzip;q=0.5, br;q=0.8", "br", "gzip", "deflate, gzip"] {
                 let fields = format!("Accept-Encoding: {accept}\r\n");
@@ -501,8 +504,12 @@ fn a_large_file_is_compressed_while_it_is_sent() {
                 let response = asked_for(&mut client, "/a.txt", &fields).await;
                 assert_eq!(response.framing, Framing::Chunked);
                 assert_eq!(response.header("content-encoding"), Some(coding));
-                assert!(response.header("content-length").is_none() && response.header("accept-ranges").is_none());
-                assert!(decoded(coding, &response.body) == body.as_bytes() && is_ended(coding, &response.body));
+                assert!(
+                    response.header("content-length").is_none() && response.header("accept-ranges").is_none()
+                );
+                assert!(
+                    decoded(coding, &response.body) == body.as_bytes() && is_ended(coding, &response.body)
+                );
                 let tag = response.header("etag").expect("a tag");
                 assert!(tag.starts_with("W/"));
                 let fields = format!("{fields}If-None-Match: {tag}\r\n");
@@ -532,14 +539,18 @@ fn a_part_of_a_file_is_a_part_of_the_file_as_it_is() {
                 let fields = "Accept-Encoding: gzip\r\nRange: bytes=100-199\r\n";
                 let response = asked_for(&mut client, "/a.txt", fields).await;
                 assert_eq!((response.status(), response.text()), (206, &body[100..200]));
-                assert_eq!((response.header("content-encoding"), response.header("vary")), (None, Some("Accept-Encoding")));
+                assert_eq!(
+                    (response.header("content-encoding"), response.header("vary")),
+                    (None, Some("Accept-Encoding"))
+                );
                 assert!(!response.header("etag").expect("a tag").starts_with("W/"));
                 let beyond = "Accept-Encoding: gzip\r\nRange: bytes=900000-\r\n";
                 assert_eq!(asked_for(&mut client, "/a.txt", beyond).await.status(), 416);
                 // What was coded is not gone on with.
                 let coded = asked_for(&mut client, "/a.txt", "Accept-Encoding: gzip\r\n").await;
                 let tag = coded.header("etag").expect("a tag");
-                let response = asked_for(&mut client, "/a.txt", &format!("{fields}If-Range: {tag}\r\n")).await;
+                let response =
+                    asked_for(&mut client, "/a.txt", &format!("{fields}If-Range: {tag}\r\n")).await;
                 assert_eq!((response.status(), response.header("content-encoding")), (200, Some("gzip")));
                 let fields = format!("Accept-Encoding: gzip\r\nIf-Match: {tag}\r\n");
                 let response = asked_for(&mut client, "/a.txt", &fields).await;
@@ -561,12 +572,19 @@ fn files_that_are_compressed_already_or_of_other_types_go_as_they_are() {
         async |scene, _| {
             let mut client = scene.client();
             let response = asked_for(&mut client, "/a.css", "Accept-Encoding: gzip, br\r\n").await;
-            assert_eq!((response.header("content-encoding"), response.text()), (Some("br"), "made by the person"));
+            assert_eq!(
+                (response.header("content-encoding"), response.text()),
+                (Some("br"), "made by the person")
+            );
             let response = asked_for(&mut client, "/a.css", "Accept-Encoding: gzip\r\n").await;
             assert_eq!(decoded("gzip", &response.body), text(5_000).as_bytes(), "there is no sibling for it");
             for name in ["/a.png", "/tiny.css"] {
                 let response = asked_for(&mut client, name, "Accept-Encoding: gzip\r\n").await;
-                assert_eq!((response.header("content-encoding"), response.header("vary")), (None, None), "{name}");
+                assert_eq!(
+                    (response.header("content-encoding"), response.header("vary")),
+                    (None, None),
+                    "{name}"
+                );
                 assert!(!response.header("etag").expect("a tag").starts_with("W/"));
             }
             let response = asked_for(&mut client, "/none", "Accept-Encoding: gzip\r\n").await;
@@ -589,7 +607,12 @@ fn a_file_that_shrinks_while_it_is_compressed_breaks_off() {
             let mut client = scene.client();
             client.send("GET /a.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n").await;
             assert_eq!(client.head().await.header("transfer-encoding"), Some("chunked"));
-            File::options().write(true).open(root.join("a.txt")).expect("the file").set_len(500_000).expect("shorter");
+            File::options()
+                .write(true)
+                .open(root.join("a.txt"))
+                .expect("the file")
+                .set_len(500_000)
+                .expect("shorter");
             let rest = client.rest().await;
             assert!(!rest.ends_with(b"0\r\n\r\n") && client.has_ended());
             scene.settle().await;

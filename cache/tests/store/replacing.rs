@@ -15,7 +15,10 @@ fn a_body_takes_the_place_of_another_one_with_the_same_meaning() {
         assert!(world.store.replace_body(&old, Body::from_pieces([b"new"[..].into()])));
         let Found::Hit(new) = world.look(path, &["Accept-Language: de"]) else { panic!("it is still there") };
         assert_eq!((body(&new), body(&old)), (b"new".to_vec(), vec![b'o'; len]));
-        assert_eq!((new.key(), new.head(), new.vary(), new.terms()), (old.key(), old.head(), old.vary(), old.terms()));
+        assert_eq!(
+            (new.key(), new.head(), new.vary(), new.terms()),
+            (old.key(), old.head(), old.vary(), old.terms())
+        );
         assert!(new.tags().eq(old.tags()) && new.stored_ms() == old.stored_ms());
         assert!(!world.store.replace_body(&old, Body::Empty), "it has left");
         assert!(world.usage().leaving_bytes >= len as u64);
@@ -30,7 +33,8 @@ fn a_body_takes_the_place_of_another_one_with_the_same_meaning() {
 #[test]
 fn what_was_purged_meanwhile_does_not_come_back_by_its_new_body() {
     let mut world = World::new(1 << 20);
-    let old = world.fill("/x", &[], &["Cache-Control: max-age=60, stale-while-revalidate=60"], b"old").unwrap();
+    let old =
+        world.fill("/x", &[], &["Cache-Control: max-age=60, stale-while-revalidate=60"], b"old").unwrap();
     world.now += 1000;
     world.store.purge(Purge::All, true, world.now);
     assert!(world.store.replace_body(&old, Body::from_pieces([b"new"[..].into()])));

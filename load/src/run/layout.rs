@@ -196,7 +196,11 @@ mod tests {
         assert_eq!(of(25_000)?.sources, [1, 2, 3, 4, 5, 6, 7].map(loopback));
         let layout = of(100_000)?;
         assert_eq!(layout.sources.len(), 25);
-        assert!(layout.notes[1].contains("25 source addresses, 127.0.0.1 to 127.0.0.25"), "{:?}", layout.notes);
+        assert!(
+            layout.notes[1].contains("25 source addresses, 127.0.0.1 to 127.0.0.25"),
+            "{:?}",
+            layout.notes
+        );
         Ok(())
     }
 

@@ -136,7 +136,9 @@ pub fn write_head(core: &Core, item: &Item, algorithm: Algorithm, out: &mut Vec<
 
 /// How a file that was found would go out, in words that follow its length.
 pub fn explain(exchange: &Exchange, route: &config::Route, kind: &str, found: &Found) -> String {
-    let Some(rules) = route.compress.as_deref().filter(|_| found.coding.is_none()) else { return String::new() };
+    let Some(rules) = route.compress.as_deref().filter(|_| found.coding.is_none()) else {
+        return String::new();
+    };
     let subject = Subject {
         status: 200,
         content_type: Some(kind.as_bytes()),

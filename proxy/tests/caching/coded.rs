@@ -56,7 +56,11 @@ fn what_is_kept_is_compressed_once_and_then_harder() {
         for accept in ["Accept-Encoding: br", "Accept-Encoding: gzip", "Accept-Encoding: zstd"] {
             let first = asked(scene, &[accept]).await;
             let better = smaller(scene, accept, first.body.len()).await;
-            assert_eq!((plain(&first), plain(&better)), (text().into_bytes(), text().into_bytes()), "{accept}");
+            assert_eq!(
+                (plain(&first), plain(&better)),
+                (text().into_bytes(), text().into_bytes()),
+                "{accept}"
+            );
             for name in ["etag", "content-encoding", "vary", "content-type"] {
                 assert_eq!(first.header(name), better.header(name));
             }

@@ -36,7 +36,8 @@ async fn answered(conn: &mut Conn, number: usize, request: &Message) -> bool {
 #[test]
 fn memory_stays_under_its_bound_and_nobody_gets_what_is_not_his_whatever_comes() {
     const MEMORY: u64 = 2 << 20;
-    let config = format!("{}\n[cache]\nmemory = \"2 MiB\"\nmax_body = \"300 KB\"\n", cached("{ max_variants = 8 }"));
+    let config =
+        format!("{}\n[cache]\nmemory = \"2 MiB\"\nmax_body = \"300 KB\"\n", cached("{ max_variants = 8 }"));
     let count = std::cell::Cell::new(0);
     let origin = async move |mut conn: Conn| {
         while let Some(request) = conn.request().await {
@@ -68,7 +69,9 @@ fn memory_stays_under_its_bound_and_nobody_gets_what_is_not_his_whatever_comes()
                 }
             } else {
                 client.send(&request).await;
-                if let Some(response) = client.try_response("GET").await.filter(|response| response.status() == 200) {
+                if let Some(response) =
+                    client.try_response("GET").await.filter(|response| response.status() == 200)
+                {
                     let expected = body_of(&path);
                     assert!(expected.starts_with(response.text()), "{path} and not another one's");
                     whole += u32::from(response.text().len() == expected.len());
@@ -112,9 +115,7 @@ fn a_clock_that_is_set_keeps_nothing_fresh_for_longer() {
 fn dates_are_compared_with_the_clock_on_the_wall() {
     let date = |time: SystemTime| format!("Date: {}", httpdate::fmt_http_date(time));
     let start = SystemTime::now() - Duration::from_hours(1);
-    let app = app(move |number, _| {
-        answer(&["Cache-Control: max-age=60", &date(start)], &number.to_string())
-    });
+    let app = app(move |number, _| answer(&["Cache-Control: max-age=60", &date(start)], &number.to_string()));
     scene(cached("true")).origin(ORIGIN, app).run(async |scene| {
         // The machine's clock was an hour fast, and is set right: what is new is new.
         scene.shared.follow(start + scene.elapsed());
