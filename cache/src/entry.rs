@@ -442,7 +442,7 @@ pub(crate) fn piece_bytes(len: usize) -> u64 {
 pub(crate) const fn allocated(bytes: usize) -> u64 {
     match bytes {
         0 => 0,
-        ..=24 => 32,
+        1..=24 => 32,
         _ => (bytes as u64 + 8).next_multiple_of(16),
     }
 }

@@ -85,7 +85,9 @@ fn in_flight_returns_to_zero_whatever_happens_at_once() {
                 let (upstream, clock) = (&upstream, &clock);
                 scope.spawn(move || serve(upstream, seed, clock))
             });
-            serving.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in serving {
+                thread.join().unwrap();
+            }
             stop.store(true, Relaxed);
             disturbing.join().unwrap();
         });

@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn loopback_addresses_are_taken_before_free_ports_are_hard_to_find() -> Result<(), RunError> {
         let of = |users| layout(users, &staff(None, None));
-        assert_eq!(of(4_000)?.sources, []);
+        assert!(of(4_000)?.sources.is_empty());
         assert_eq!(of(4_001)?.sources, [1, 2].map(loopback));
         assert_eq!(of(25_000)?.sources, [1, 2, 3, 4, 5, 6, 7].map(loopback));
         let layout = of(100_000)?;
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!((layout.sources.len(), layout.notes.len()), (0, 0), "{:?}", layout.notes);
         plan.users = Users::Exactly(30_000);
         let layout = Layout::new(&plan, &staff(None, None), &MACHINE)?;
-        assert_eq!(layout.sources, []);
+        assert!(layout.sources.is_empty());
         assert!(layout.notes[1].contains("need 2 source addresses"), "{:?}", layout.notes);
         Ok(())
     }

@@ -142,10 +142,7 @@ fn choose(
     is_made: bool,
 ) -> (u16, Parts) {
     let ask = cache::Ask::plain(&exchange.head, &exchange.input);
-    let chosen = || match is_made {
-        true => Choice::Whole,
-        false => range::choose(&ask, terms, whole, 200, item.len),
-    };
+    let chosen = || if is_made { Choice::Whole } else { range::choose(&ask, terms, whole, 200, item.len) };
     match condition::evaluate(&ask, terms, whole, 200) {
         Verdict::NotModified => (304, Parts::None),
         // We are the origin, so nobody else is to be asked whether it holds.

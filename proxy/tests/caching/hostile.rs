@@ -18,14 +18,14 @@ async fn answered(conn: &mut Conn, number: usize, request: &Message) -> bool {
     let body = body_of(request.target());
     let fresh = "Cache-Control: max-age=60\r\n";
     let length = |bytes: usize| format!("Content-Length: {bytes}\r\n\r\n");
-    let many = |word: &str| (0..40).map(|at| format!("{word}-{at}, ")).collect::<String>();
+    let many = |word: &str| (0..40).map(|at| format!("{word}-{at}")).collect::<Vec<_>>().join(", ");
     let (head, goes_on) = match number % 8 {
         0 => (format!("{fresh}Vary: X-Any\r\n{}", length(body.len())), true),
         1 => (format!("{fresh}{}", length(body.len() + 10)), false),
         2 => (format!("{fresh}{}", length(body.len() / 2)), false),
         3 => (format!("{fresh}\r\n"), false),
         4 => (format!("{fresh}Vary: {}\r\n{}", many("X-Name"), length(body.len())), true),
-        5 => (format!("{fresh}Cache-Tag: {}{}\r\n{}", many("a"), many("b"), length(body.len())), true),
+        5 => (format!("{fresh}Cache-Tag: {}, {}\r\n{}", many("a"), many("b"), length(body.len())), true),
         6 => ("Cache-Con".to_owned(), false),
         _ => (format!("{fresh}Vary: Accept-Language, X-Any\r\n{}", length(body.len())), true),
     };
