@@ -134,7 +134,7 @@ fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found
 
 /// The URL that a request means.
 pub fn url(exchange: &Exchange) -> Url<'_> {
-    let Exchange { input, head, host, port, path, asker, .. } = exchange;
+    let Exchange { input, head, host, path, asker, .. } = exchange;
     let scheme = asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
     let own_port = match scheme {
         Proto::Http => 80,
@@ -144,7 +144,7 @@ pub fn url(exchange: &Exchange) -> Url<'_> {
     Url {
         scheme: scheme.as_str(),
         host,
-        port: port.filter(|&port| port != own_port),
+        port: head.port.filter(|&port| port != own_port),
         path: if raw.is_empty() { path } else { raw },
         query: head.query.map(|query| query.of(input)),
     }

@@ -35,8 +35,6 @@ pub struct Exchange {
     pub head: RequestHead,
     /// Host in lower case without its port, for matching.
     pub host: Vec<u8>,
-    /// The port that the request names.
-    pub port: Option<u16>,
     /// Path normalised for matching.
     pub path: Vec<u8>,
     /// The response's head, slices of whatever buffer it was parsed from.
@@ -145,7 +143,6 @@ impl Exchange {
             input: Vec::with_capacity(2048),
             head: RequestHead::new(),
             host: Vec::with_capacity(64),
-            port: None,
             path: Vec::with_capacity(128),
             response: ResponseHead::new(),
             reply: Vec::new(),
@@ -220,7 +217,6 @@ impl Exchange {
         }
         self.upload.written = 0;
         self.download.written = 0;
-        self.port = None;
         self.asker = None;
         self.is_preflight = false;
         self.says_bypass = None;

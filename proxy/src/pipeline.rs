@@ -106,15 +106,12 @@ fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
 /// Chooses the route by host, path, method and fields. A preflight goes to the route that it asks for, if that one
 /// answers preflights.
 pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> {
-    let Exchange { input, head, host, port, path, is_preflight, .. } = exchange;
+    let Exchange { input, head, host, path, is_preflight, .. } = exchange;
     if head.method == Method::Connect {
         return Err(Refusal::ConnectRefused);
     }
     // `path` serves as the scratch of both, one after the other.
-    if let Ok(found) = uri::host(head.authority.of(input), path) {
-        host.extend_from_slice(found.name);
-        *port = found.port;
-    }
+    host.extend_from_slice(uri::host_name(head.host.of(input), path));
     let raw = head.path.of(input);
     normalise(if raw.starts_with(b"/") { raw } else { b"/" }, path).map_err(Refusal::Malformed)?;
     let header = |name: &str| head.headers.find(input, name.as_bytes()).map(|header| header.value.of(input));

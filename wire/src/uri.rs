@@ -63,19 +63,24 @@ pub struct Host<'a> {
 /// spelled so that one reader sees another host than the next.
 pub fn host<'a>(authority: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Host<'a>, Malformed> {
     let (name, port) = split_port(authority)?;
-    if let Some(address) = ipv6_literal(name) {
-        let address = address?;
+    Ok(Host { name: host_name(name, scratch), port })
+}
+
+/// The one spelling of a name that has been checked already: the part of [`host`] that
+/// [`RequestHead::host`](crate::RequestHead::host) leaves to be done.
+pub fn host_name<'a>(name: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if let Some(Ok(address)) = ipv6_literal(name) {
         scratch.clear();
         encode::display(scratch, format_args!("[{address}]"));
-        return Ok(Host { name: scratch, port });
+        return scratch;
     }
     let name = name.strip_suffix(b".").unwrap_or(name);
     if !name.iter().any(u8::is_ascii_uppercase) {
-        return Ok(Host { name, port });
+        return name;
     }
     scratch.clear();
     scratch.extend(name.iter().map(u8::to_ascii_lowercase));
-    Ok(Host { name: scratch, port })
+    scratch
 }
 
 /// The `name=value` pairs of a query as they were sent, escapes and plus signs included. A pair without `=` has
