@@ -20,7 +20,7 @@ mod workers;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
 use rustix::event::Timespec;

@@ -62,7 +62,6 @@ pub(super) fn tables(results: &Results) -> String {
         let rows = [
             ("a limit that lets the request through", checks.limit_ns),
             ("the same, of a million clients in turn", checks.limit_cold_ns),
-            ("taking a free slot and giving it back", checks.queue_ns),
         ];
         for (what, ns) in rows {
             let _ = writeln!(text, "| {what} | {ns:.1} |");
@@ -70,10 +69,12 @@ pub(super) fn tables(results: &Results) -> String {
         let mib = |bytes: f64| bytes / f64::from(1 << 20);
         let _ = writeln!(
             text,
-            "\nAfter {:.0} distinct keys the limiter holds {:.1} MiB; it may hold {:.1} MiB.\n",
+            "\nAfter {:.0} distinct keys the limiter holds {:.1} MiB; it may hold {:.1} MiB. The whole \
+             process holds {:.1} MiB.\n",
             checks.keys,
             mib(checks.taken_bytes),
-            mib(checks.bound_bytes)
+            mib(checks.bound_bytes),
+            mib(checks.resident_bytes)
         );
     }
     text
@@ -90,7 +91,7 @@ CPU time over that of the same round with neither; half of the rounds lie within
 - Before anything is timed, every setup has to pass on bodies of both directions byte by byte. While it is timed, every
   answer with another status than 200 is an error, so a limit that refused or a queue that shed would be seen.
 - CPU per request is the user and system time that the kernel accounts to the proxy, divided by the requests answered.
-- Checks by themselves are measured by [traffic/examples/admission_cost.rs](../../traffic/examples/admission_cost.rs).
+- A check by itself is measured by [traffic/examples/limit_cost.rs](../../traffic/examples/limit_cost.rs).
 
 "
     )
@@ -114,10 +115,10 @@ mod tests {
         let checks = checks::Measured {
             limit_ns: 30.0,
             limit_cold_ns: 100.0,
-            queue_ns: 20.0,
             keys: 1e7,
             bound_bytes: f64::from(64 << 20),
             taken_bytes: f64::from(65 << 20),
+            resident_bytes: f64::from(70 << 20),
         };
         Results { costs: vec![cost(Setup::Neither, 1.0), cost(Setup::Both, 1.021)], checks: Some(checks) }
     }
