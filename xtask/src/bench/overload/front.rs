@@ -128,7 +128,9 @@ pub(super) fn start(
     app: &App,
     scratch: &Path,
 ) -> Result<Running, Problem> {
-    let running = peer.start_as(name, setup_path, built, app.port, scratch)?;
+    // Some programs take no blanks in paths.
+    let folder = setup_path.rsplit('/').next().unwrap_or(name);
+    let running = peer.start_as(folder, setup_path, built, app.port, scratch)?;
     correctness::check(running.port).map_err(|problem| Problem::new(format!("{name}: {problem}")))?;
     check(running.port, &["critical", "normal", "low"], name)?;
     Ok(running)
