@@ -120,7 +120,8 @@ fn a_right_answer_that_comes_too_late_is_late_and_keeps_its_status() {
     let target = Target::answering(OK);
     let plan = |within| {
         let mut draft = Draft::new("target", true);
-        let request = Request { method: "GET".into(), path: draft.path("/").unwrap(), fields: vec![], body: None };
+        let request =
+            Request { method: "GET".into(), path: draft.path("/").unwrap(), fields: vec![], body: None };
         let expect = Expect { within: Some(within), ..Expect::default() };
         draft.step("home", &request, Pause::default(), expect, Vec::new());
         draft.flow(1);

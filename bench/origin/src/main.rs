@@ -164,9 +164,12 @@ fn hand_out(
     timers: &mut BinaryHeap<Reverse<(Instant, usize)>>,
 ) {
     while let Some(Asker { slot, number }) = workers.done(Instant::now()) {
-        places.with(slot, |connection| {
-            if connection.number == number { connection.worked(answers) } else { Fate::Lives }
-        });
+        places.with(
+            slot,
+            |connection| {
+                if connection.number == number { connection.worked(answers) } else { Fate::Lives }
+            },
+        );
         timers.extend(answers.due.take().map(|due| Reverse((due, slot))));
         places.put_to_work(slot, answers, workers);
     }

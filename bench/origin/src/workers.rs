@@ -78,16 +78,14 @@ mod tests {
             workers.take(start, asker(slot), Duration::from_millis(20));
         }
         assert_eq!((workers.due(), workers.done(ms(19))), (Some(ms(20)), None));
-        assert_eq!([workers.done(ms(20)), workers.done(ms(20)), workers.done(ms(20))], [
-            Some(asker(0)),
-            Some(asker(1)),
-            None
-        ]);
-        assert_eq!([workers.done(ms(40)), workers.done(ms(40)), workers.done(ms(41))], [
-            Some(asker(2)),
-            Some(asker(3)),
-            None
-        ]);
+        assert_eq!(
+            [workers.done(ms(20)), workers.done(ms(20)), workers.done(ms(20))],
+            [Some(asker(0)), Some(asker(1)), None]
+        );
+        assert_eq!(
+            [workers.done(ms(40)), workers.done(ms(40)), workers.done(ms(41))],
+            [Some(asker(2)), Some(asker(3)), None]
+        );
         assert_eq!((workers.done(ms(60)), workers.due(), workers.idle), (Some(asker(4)), None, 2));
     }
 }

@@ -219,9 +219,9 @@ impl Draft {
             index: self.steps.len() as u16,
             method: Method::from_bytes(request.method.as_bytes()),
             wants_body: expect.wants_body() || captures.iter().any(Capture::wants_body),
-            within: expect.within.map_or(Nanos::MAX, |within| {
-                Nanos::try_from(within.as_nanos()).unwrap_or(Nanos::MAX)
-            }),
+            within: expect
+                .within
+                .map_or(Nanos::MAX, |within| Nanos::try_from(within.as_nanos()).unwrap_or(Nanos::MAX)),
             think,
             is_last: false,
         };

@@ -9,8 +9,8 @@ mod checks;
 mod page;
 
 use crate::problem::{OrProblem, Problem};
-use crate::shell;
 use crate::setup;
+use crate::shell;
 
 use super::field::Field;
 use super::goal;

@@ -28,7 +28,11 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
     let both = results.costs.iter().find(|cost| cost.setup == Setup::Both);
     let checks = results.checks;
     vec![
-        Goal::at_most("CPU per request: a limit and a free slot / neither", 1.03, both.map(|cost| cost.ratio)),
+        Goal::at_most(
+            "CPU per request: a limit and a free slot / neither",
+            1.03,
+            both.map(|cost| cost.ratio),
+        ),
         Goal::at_most(
             "10 million distinct keys: memory of the limiter / its bound",
             1.0,
@@ -131,6 +135,8 @@ mod tests {
         let text = tables(&results());
         let row = "| a limit by client and a queue with free slots | 8.168 | 1.021 | 1.017 to 1.025 | 60000 | 1500 | 0 |";
         assert!(text.contains(row), "{text}");
-        assert!(text.contains("After 10000000 distinct keys the limiter holds 65.0 MiB; it may hold 64.0 MiB."));
+        assert!(
+            text.contains("After 10000000 distinct keys the limiter holds 65.0 MiB; it may hold 64.0 MiB.")
+        );
     }
 }

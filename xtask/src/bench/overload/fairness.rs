@@ -47,8 +47,12 @@ pub(super) fn measure(seconds: u32, built: &Built, scratch: &Path) -> Result<Sha
     let steps = vec![step("others", others, "{{tenant}}"), step("greedy", greed, "greedy")];
     let with = run(others + greed, steps)?;
     let of = |report: &super::Report, name: &str| report.step(name).cloned().unwrap_or_default();
-    let shared =
-        Shared { without: of(&without, "others"), with: of(&with, "others"), greedy: of(&with, "greedy"), seconds };
+    let shared = Shared {
+        without: of(&without, "others"),
+        with: of(&with, "others"),
+        greedy: of(&with, "greedy"),
+        seconds,
+    };
     println!(
         "  the others: p99 {:.1} ms without it, {:.1} ms with it, {} of {} failed",
         shared.without.response.p99_ms,

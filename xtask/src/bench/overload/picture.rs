@@ -79,7 +79,9 @@ fn chart(results: &Results, front: Front, report: &Report) -> String {
     let y = |rate: f64| PLOT.y + PLOT.height * (1.0 - (rate / top).clamp(0.0, 1.0));
     let (left, right, bottom) = (PLOT.x, PLOT.x + PLOT.width, PLOT.y + PLOT.height);
     let critical = report.success("critical").unwrap_or(0.0) * 100.0;
-    let p99 = report.of_admitted().map_or("nothing admitted".to_owned(), |times| format!("p99 {:.0} ms", times.p99_ms));
+    let p99 = report
+        .of_admitted()
+        .map_or("nothing admitted".to_owned(), |times| format!("p99 {:.0} ms", times.p99_ms));
     let mut svg = format!(
         "<text class=\"name\" x=\"4\" y=\"16\">{}</text><text class=\"name end\" x=\"{right}\" y=\"16\">{:.0} %</text>\
          <text class=\"soft\" x=\"4\" y=\"33\">critical in time: {critical:.1} %</text>\
@@ -111,7 +113,12 @@ fn chart(results: &Results, front: Front, report: &Report) -> String {
     let ends = [(0.0, ""), (f64::from(results.seconds), " s")];
     for (at, unit) in ends {
         let class = if at > 0.0 { "soft end" } else { "soft" };
-        let _ = write!(svg, "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{at}{unit}</text>", x(at), bottom + 16.0);
+        let _ = write!(
+            svg,
+            "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{at}{unit}</text>",
+            x(at),
+            bottom + 16.0
+        );
     }
     svg
 }
