@@ -159,7 +159,9 @@ impl From<BTreeMap<u16, Coarse>> for ByStatus {
     fn from(times: BTreeMap<u16, Coarse>) -> Self {
         let mut by_status = Self::default();
         // A status of a foreign report has three digits too.
-        times.iter().for_each(|(status, times)| by_status.of((*status).min(999)).merge(times));
+        for (status, times) in &times {
+            by_status.of((*status).min(999)).merge(times);
+        }
         by_status
     }
 }

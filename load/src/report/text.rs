@@ -111,8 +111,7 @@ fn latencies(report: &Report) -> Vec<Row> {
     for (name, latencies) in named.iter().copied().chain(by_status).chain(others) {
         let Latencies { count, mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms, .. } = latencies;
         if count > 0 {
-            let times =
-                [mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms].map(|ms| figures::time(ms));
+            let times = [mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms].map(figures::time);
             rows.push([name.to_owned()].into_iter().chain(times).collect());
         }
     }

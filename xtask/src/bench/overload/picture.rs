@@ -132,7 +132,7 @@ fn middle(moment: &Moment, seconds: f64) -> Option<f64> {
 fn ends(timeline: &[Moment], seconds: f64) -> Option<(f64, f64)> {
     let mut middles = timeline.iter().filter_map(|moment| middle(moment, seconds));
     let first = middles.next()?;
-    Some((first, middles.last().unwrap_or(first)))
+    Some((first, middles.next_back().unwrap_or(first)))
 }
 
 fn line(timeline: &[Moment], seconds: f64, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
