@@ -15,6 +15,7 @@ use wire::Limits;
 use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
+use crate::limits;
 use crate::live::Live;
 use crate::pipeline::{guard, select};
 use crate::request_key::Source;
@@ -23,7 +24,7 @@ use crate::sticky;
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -36,6 +37,8 @@ pub struct Asked {
     pub head: Vec<u8>,
     /// Its URL begins with https. The head does not say that, the key in the cache does.
     pub is_https: bool,
+    /// Address of the client who would ask; this machine's own unless given.
+    pub client: Option<IpAddr>,
 }
 
 /// Explains what would be done with a request. Without a running process (`shared`), nothing is known of what the cache
@@ -84,6 +87,11 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
     }
     exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
+    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if let Err(refusal) = limits::explain(live, exchange, id.0 as usize, client, now, &mut say) {
+        say("limit", refused(refusal));
+        return steps;
+    }
     guards(route, &mut say);
     if let Err(refusal) = guard(route, exchange) {
         say("guard", refused(refusal));
@@ -207,6 +215,6 @@ impl Asked {
         if head.len() > Limits::default().head_bytes as usize {
             return Err("the head is longer than any that would be taken".to_owned());
         }
-        Ok(Self { head: head.into_bytes(), is_https })
+        Ok(Self { head: head.into_bytes(), is_https, client: None })
     }
 }

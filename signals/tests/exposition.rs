@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use cache::{Bypass, Usage};
 use tidegate_signals::{
-    Cached, EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage,
-    Times, Who,
+    Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals,
+    Stage, Times, Who,
 };
 use traffic::Refusal;
 use wire::Malformed;
@@ -107,6 +107,14 @@ fn labels(text: &str) -> Vec<(&str, String)> {
 struct Scene(Vec<(&'static str, &'static str, &'static str, bool)>);
 
 impl Observed for Scene {
+    fn limits(&self) -> traffic::limit::Usage {
+        traffic::limit::Usage { entries: 3, memory_bytes: 4_096, overflowed: 2, ..Default::default() }
+    }
+
+    fn limited(&self, _most: usize) -> Vec<LimitedKey> {
+        Vec::new()
+    }
+
     fn cache(&self) -> Usage {
         let mut usage = Usage {
             entries: 7,
@@ -168,6 +176,7 @@ fn finished() -> Finished<'static> {
         referer: b"",
         user_agent: b"",
         request_id: b"",
+        limit: "",
         trace_id: b"",
     }
 }

@@ -174,6 +174,11 @@ impl Limit {
         &self.settings
     }
 
+    /// A number that no other limit of the store has.
+    pub fn number(&self) -> u64 {
+        self.id.into()
+    }
+
     /// The key that these bytes are.
     #[inline]
     pub fn key(&self, bytes: &[u8]) -> Key {
