@@ -371,6 +371,17 @@ fn limits_have_to_say_how_much_of_what() {
 }
 
 #[test]
+fn all_limits_together_are_bounded() {
+    let limits: Vec<_> = (0..8).map(|n| format!("{{ name = \"{n}\", rate = \"1/s\" }}")).collect();
+    let routes = |count: usize| {
+        let route = |n: usize| format!("{ROUTE}path = \"/{n}\"\nlimit = [{}]\n", limits.join(", "));
+        told(&format!("{LISTENER}{UPSTREAM}{}", (0..count).map(route).collect::<String>())).to_string()
+    };
+    assert_eq!(routes(1_250), "");
+    assert!(routes(1_251).contains("all routes together have 10008 limits, 10000 at most"));
+}
+
+#[test]
 fn tokens_have_to_be_verified_with_something() {
     let jwt = |text: &str| told(&format!("[server]\njwt = {text}\n{LISTENER}{UPSTREAM}{ROUTE}"));
     insta::assert_snapshot!(jwt("{ algorithm = \"HS256\" }"));

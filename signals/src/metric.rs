@@ -107,7 +107,7 @@ metrics! {
         "Near the capacity is normal after many clients; overflows are what tells that memory is short.";
     LimitMemory = "tidegate_limit_memory_bytes" Gauge []
         "Memory set aside for limits, which is taken as it is used.",
-        "It is server.limits.limit_memory, and 16 KiB for each limit.";
+        "It is server.limits.limit_memory, and 8 KiB for each limit whose buckets had to be forgotten.";
     LimitInFlight = "tidegate_limit_keys_in_flight" Gauge []
         "Keys that have requests in flight which a limit counts.",
         "It follows the traffic.";

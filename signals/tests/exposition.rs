@@ -190,6 +190,29 @@ fn a_fresh_process_gives_a_valid_page() {
 }
 
 #[test]
+fn limits_are_counted_by_route_and_name_and_their_keys_nowhere() {
+    let signals = Signals::new(1);
+    let (own, server) = (signals.limit("/api/*", "client"), signals.limit("(server)", "client"));
+    let shard = signals.shard(0);
+    shard.limit_admitted(own);
+    shard.limit_admitted(own);
+    shard.limit_refused(own);
+    shard.limit_dry(server);
+    let samples = checked(&signals.render(&Scene(Vec::new())));
+    let count = |route: &str, result: &str| {
+        samples[&*format!(
+            "tidegate_limit_requests_total{{route=\"{route}\",limit=\"client\",result=\"{result}\"}}"
+        )]
+    };
+    assert_eq!(["admitted", "limited", "dry-run"].map(|result| count("/api/*", result)), [2.0, 1.0, 0.0]);
+    assert_eq!(["admitted", "limited", "dry-run"].map(|result| count("(server)", result)), [0.0, 0.0, 1.0]);
+    assert_eq!(samples["tidegate_limit_entries"], 3.0);
+    assert_eq!(samples["tidegate_limit_overflows_total"], 2.0);
+    signals.keep_limits(&[own]);
+    assert_eq!(signals.limit("/api/*", "client"), own);
+}
+
+#[test]
 fn events_of_several_threads_are_counted_exactly() {
     const EVENTS: u64 = 20_000;
     let signals = Signals::new(4);

@@ -12,11 +12,14 @@ use super::Lowering;
 use crate::address::Network;
 use crate::field::is_token;
 use crate::file::{self, JwtAlgorithm};
-use crate::plan::{Access, Cost, Jwt, Limit, Missing, RequestKey};
+use crate::plan::{Access, Cost, Jwt, Limit, Missing, RequestKey, Route};
 use crate::read::{Key, List};
 
 /// Limits of one route, and of the server: a request is checked against both.
 const LIMITS_MAX: usize = CHECKS_MAX / 2;
+
+/// Limits of all routes together.
+const LIMITS_OF_ALL_MAX: usize = 10_000;
 
 /// Least bandwidth: slower than that, clients would be taken to be gone.
 const BANDWIDTH_MIN: u64 = 1024;
@@ -51,6 +54,19 @@ impl Lowering<'_> {
             limits.push(Arc::new(made));
         }
         limits
+    }
+
+    /// What limits take is bounded, so their number is.
+    pub(super) fn not_too_many_limits(&mut self, routes: &[Route]) {
+        let count: usize = routes.iter().map(|route| route.limit.len()).sum();
+        if count > LIMITS_OF_ALL_MAX {
+            let help = "let one limit of the server count for several routes; a route counts once for each of its hosts";
+            self.error(
+                None,
+                format!("all routes together have {count} limits, {LIMITS_OF_ALL_MAX} at most"),
+                help,
+            );
+        }
     }
 
     fn limit(

@@ -73,7 +73,9 @@ impl Lowering<'_> {
         if made.iter().all(|made| made.is_sound) {
             self.unused_upstreams(file, written);
         }
-        made.into_iter().map(|made| made.route).collect()
+        let routes: Vec<Route> = made.into_iter().map(|made| made.route).collect();
+        self.not_too_many_limits(&routes);
+        routes
     }
 
     /// One route of the file is one of the plan for every host it names.

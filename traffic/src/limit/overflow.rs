@@ -5,25 +5,17 @@
 //! what an hour's quota leaves behind does not hold up a limit per second.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::OnceLock;
 
 /// Cells of one limit: 8 KiB.
 const CELLS: usize = 1024;
 
-/// Bytes that one of them takes.
-pub const OVERFLOW_BYTES: u64 = (CELLS * size_of::<AtomicU64>()) as u64;
-
-/// What is left of one limit's buckets.
-#[derive(Debug)]
+/// What is left of one limit's buckets. Takes no memory until a bucket had to leave.
+#[derive(Debug, Default)]
 pub struct Overflow {
-    cells: Box<[AtomicU64]>,
+    cells: OnceLock<Box<[AtomicU64]>>,
     /// The latest moment of all cells: past it there is nothing to read.
     latest: AtomicU64,
-}
-
-impl Default for Overflow {
-    fn default() -> Self {
-        Self { cells: (0..CELLS).map(|_| AtomicU64::new(0)).collect(), latest: AtomicU64::new(0) }
-    }
 }
 
 impl Overflow {
@@ -33,13 +25,19 @@ impl Overflow {
         if self.latest.load(Relaxed) <= now {
             return 0;
         }
-        self.cells[cell(tag)].load(Relaxed)
+        self.cells.get().map_or(0, |cells| cells[cell(tag)].load(Relaxed))
     }
 
     /// A bucket had to leave.
     pub fn put(&self, tag: u64, full_at: u64) {
+        let cells = self.cells.get_or_init(|| (0..CELLS).map(|_| AtomicU64::new(0)).collect());
+        cells[cell(tag)].fetch_max(full_at, Relaxed);
         self.latest.fetch_max(full_at, Relaxed);
-        self.cells[cell(tag)].fetch_max(full_at, Relaxed);
+    }
+
+    /// Memory that it takes.
+    pub fn bytes(&self) -> u64 {
+        self.cells.get().map_or(0, |cells| size_of_val(&**cells) as u64)
     }
 }
 
@@ -55,7 +53,7 @@ mod tests {
     #[test]
     fn a_key_begins_at_the_latest_moment_of_its_cell_until_that_has_passed() {
         let overflow = Overflow::default();
-        assert_eq!(overflow.begins_at(7, 0), 0);
+        assert_eq!((overflow.begins_at(7, 0), overflow.bytes()), (0, 0));
         overflow.put(7, 100);
         overflow.put(7, 50);
         assert_eq!(overflow.begins_at(7, 99), 100);

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use foldhash::quality::FixedState;
 
 use super::flight::{Flight, Flights};
-use super::overflow::{OVERFLOW_BYTES, Overflow};
+use super::overflow::Overflow;
 use super::rule::{Pace, Rule};
 use super::top::Top;
 use crate::balance::mix;
@@ -220,13 +220,16 @@ impl Store {
     pub fn limit_with(&self, settings: Settings, seed: u64) -> Arc<Limit> {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         limits.retain(|_, limit| limit.strong_count() > 0);
-        // Ids are even, and 0 is nobody's. There are far fewer limits than ids.
-        let id = loop {
-            let id = self.next_id.fetch_add(2, Relaxed).wrapping_add(2);
+        // Ids are even, and 0 is nobody's. There are far fewer limits than ids; if it ever were otherwise, two limits
+        // would share the marks of what they forget, and nothing else.
+        let mut id = 0;
+        for _ in 0..=u16::MAX / 2 {
+            id = self.next_id.fetch_add(2, Relaxed).wrapping_add(2);
             if id != 0 && !limits.contains_key(&id) {
-                break id;
+                break;
             }
-        };
+        }
+        let id = id.max(2);
         let limit = Arc::new(Limit {
             settings,
             id,
@@ -380,11 +383,13 @@ impl Store {
     /// What the store holds and has done.
     pub fn usage(&self) -> Usage {
         let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        let limits = limits.values().filter(|limit| limit.strong_count() > 0).count() as u64;
+        let overflows = limits.values().filter_map(Weak::upgrade);
+        let overflow_bytes = overflows.map(|limit| limit.requests.bytes() + limit.bytes.bytes()).sum();
+        drop(limits);
         let mut usage = Usage {
             capacity: (SHARDS * self.sets * PLACES) as u64,
             in_flight: self.flights.keys(),
-            memory_bytes: limits * 2 * OVERFLOW_BYTES,
+            memory_bytes: overflow_bytes,
             ..Usage::default()
         };
         for shard in &self.shards {
