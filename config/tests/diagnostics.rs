@@ -367,7 +367,7 @@ fn limits_have_to_say_how_much_of_what() {
     insta::assert_snapshot!(limit(
         "{ rate = \"1/s\" }, { rate = \"5/d\", burst = 10_000 }, { rate = \"2/s\" }"
     ));
-    insta::assert_snapshot!(limit(&vec!["{ by = \"path\", rate = \"1/s\" }"; 9].join(", ")));
+    insta::assert_snapshot!(limit(&["{ by = \"path\", rate = \"1/s\" }"; 9].join(", ")));
 }
 
 #[test]

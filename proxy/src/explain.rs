@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Origins, Plan, Rewrite};
-use traffic::route::Params;
+use traffic::route::{Params, Query};
 use traffic::upstream::Ask;
 use traffic::{Moment, Refusal};
 use wire::Limits;
@@ -79,12 +79,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
             return steps;
         }
     };
-    let mut params = Params::new();
-    // Known to select this route: it did a moment ago.
-    let _ = live.table.select(&query, &mut params);
-    for (name, range) in params.iter() {
-        say("route", format!("{{{name}}} is {}", shown(&exchange.path[range])));
-    }
+    parameters(live, exchange, &query, &mut say);
     exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
     let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -115,6 +110,20 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
     }
     steps
+}
+
+fn parameters(
+    live: &Live,
+    exchange: &Exchange,
+    query: &Query<'_>,
+    say: &mut impl FnMut(&'static str, String),
+) {
+    let mut params = Params::new();
+    // Known to select this route: it did a moment ago.
+    let _ = live.table.select(query, &mut params);
+    for (name, range) in params.iter() {
+        say("route", format!("{{{name}}} is {}", String::from_utf8_lossy(&exchange.path[range])));
+    }
 }
 
 fn refused(refusal: Refusal) -> String {

@@ -6,7 +6,8 @@
 //!   all rates at once: admitted, or 429 and none is charged ─▶ bytes are paced from here on
 //! ```
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -61,17 +62,18 @@ pub struct Nearest {
 /// Memory for keys: that of before a reload, or as much as the plan says, once there is a limit.
 pub fn store(plan: &Plan, before: Option<&Live>) -> Arc<Store> {
     let has_limits = !plan.server.limit.is_empty() || plan.routes.iter().any(|route| !route.limit.is_empty());
-    match before.filter(|before| !has_limits || before.has_limits()) {
-        Some(before) => Arc::clone(&before.limits),
-        None => {
+    let kept = before.filter(|before| !has_limits || before.has_limits());
+    kept.map_or_else(
+        || {
             let memory_bytes = if has_limits { plan.server.limits.limit_memory_bytes } else { 0 };
             Arc::new(Store::new(memory_bytes, fastrand::u64(..)))
-        }
-    }
+        },
+        |before| Arc::clone(&before.limits),
+    )
 }
 
 /// Limits that are in force already, by their route and name.
-pub fn known(before: Option<&Live>) -> HashMap<(&str, &str), &Limit> {
+pub fn known(before: Option<&Live>) -> BTreeMap<(&str, &str), &Limit> {
     let limits = before.into_iter().flat_map(|live| &live.routes).flat_map(|route| &route.limits);
     limits.map(|limit| ((&*limit.route, limit.plan.name.as_str()), limit)).collect()
 }
@@ -82,7 +84,7 @@ pub fn build(
     planned: &[Arc<config::Limit>],
     store: &Store,
     signals: &Signals,
-    known: &HashMap<(&str, &str), &Limit>,
+    known: &BTreeMap<(&str, &str), &Limit>,
 ) -> Vec<Limit> {
     let route: Arc<str> = route.unwrap_or(SERVER).into();
     let one = |plan: &Arc<config::Limit>| {
@@ -251,7 +253,7 @@ impl Asked<'_> {
             if let Some(key) = *key {
                 places[count] = at as u8;
                 checks[count] =
-                    Some(Check { limit: &*limit.buckets, key, cost: limit.cost(self.of.exchange) });
+                    Some(Check { limit: &limit.buckets, key, cost: limit.cost(self.of.exchange) });
                 count += 1;
             }
         }
@@ -378,10 +380,11 @@ pub fn explain(
                 continue;
             }
         };
+        // Writing to a String does not fail.
         let mut text = format!("{} of {} by {} {shown}:", limit.plan.name, limit.route, limit.plan.by);
         if settings.concurrency > 0 {
             let held = live.limits.in_flight(key);
-            text += &format!(" {held} of {} in flight", settings.concurrency);
+            let _ = write!(text, " {held} of {} in flight", settings.concurrency);
             if held >= settings.concurrency && !settings.dry_run {
                 verdict = verdict.and(Err(Refusal::TooManyInFlight));
             }
@@ -389,17 +392,21 @@ pub fn explain(
         let check = Check { limit: &limit.buckets, key, cost: limit.cost(exchange) };
         if let ((Some(left), admitted), Some(rule)) = (live.limits.peek(now, &check), settings.rule) {
             let (requests, full_in) = (left.requests, left.full_in);
-            text +=
-                &format!(" {requests} of {} left, full in {full_in:.1?}, costs {}", rule.burst(), check.cost);
+            let _ = write!(
+                text,
+                " {requests} of {} left, full in {full_in:.1?}, costs {}",
+                rule.burst(),
+                check.cost
+            );
             if let Err(wait) = admitted {
-                text += &format!(", would refuse for {wait:.1?}");
+                let _ = write!(text, ", would refuse for {wait:.1?}");
                 if !settings.dry_run {
                     verdict = verdict.and(Err(Refusal::RateLimited));
                 }
             }
         }
         if let Some(pace) = settings.pace {
-            text += &format!(" at most {} bytes per second", pace.bytes_per_second());
+            let _ = write!(text, " at most {} bytes per second", pace.bytes_per_second());
         }
         if settings.dry_run {
             text += ", only counts";

@@ -225,7 +225,9 @@ mod tests {
         let sum = admitted(&mut both, 3_000, 13_000);
         assert!((900..=1_010).contains(&sum), "{sum}");
         board.borrow_mut().is_away = false;
-        both.iter_mut().for_each(|instance| instance.swap(Moment::from_ms(13_000)));
+        for instance in &mut both {
+            instance.swap(Moment::from_ms(13_000));
+        }
         assert!(both.iter().all(|instance| instance.sharing.cost(1) == 1));
     }
 

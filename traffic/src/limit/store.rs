@@ -287,12 +287,10 @@ impl Store {
         let mut holder = [0_usize; CHECKS_MAX];
         for (place, &at) in order.iter().enumerate() {
             let before = place.checked_sub(1).map(|before| order[before]);
-            match before.filter(|&before| shard_of(checks[before].key) == shard_of(checks[at].key)) {
-                Some(before) => holder[at] = holder[before],
-                None => {
-                    shards[at] = Some(self.shard(checks[at].key));
-                    holder[at] = at;
-                }
+            let same = before.filter(|&before| shard_of(checks[before].key) == shard_of(checks[at].key));
+            holder[at] = same.map_or(at, |before| holder[before]);
+            if same.is_none() {
+                shards[at] = Some(self.shard(checks[at].key));
             }
         }
         let mut next = [None; CHECKS_MAX];
@@ -471,7 +469,7 @@ impl Outcome {
             return;
         }
         let wait = Duration::from_nanos(wait_ns);
-        if self.verdict.is_ok_and(|()| true) || self.verdict.is_err_and(|refused| refused.wait < wait) {
+        if !self.verdict.is_err_and(|refused| refused.wait >= wait) {
             self.verdict = Err(Refused { by: at, wait });
         }
     }

@@ -1,3 +1,5 @@
+//! The store, key by key: what it admits, what it forgets, and that threads together admit no more than one.
+
 use proptest::prelude::*;
 
 use super::*;
