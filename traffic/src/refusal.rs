@@ -56,11 +56,19 @@ pub enum Refusal {
     NotCached,
     /// PURGE from a client that the route does not let purge.
     PurgeForbidden,
+    /// As many requests wait for the upstream as may.
+    QueueFull,
+    /// No slot at the upstream became free within the longest wait.
+    QueueTimeout,
+    /// More comes than the upstream finishes, and the request has waited for longer than it may then.
+    QueueShed,
+    /// The queue was full, and its place went to a request that matters more, or of somebody who asks for less.
+    QueueDisplaced,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -85,6 +93,10 @@ impl Refusal {
         Self::OriginRefused,
         Self::NotCached,
         Self::PurgeForbidden,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::QueueShed,
+        Self::QueueDisplaced,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -114,6 +126,10 @@ impl Refusal {
             Self::OriginRefused => 21,
             Self::NotCached => 22,
             Self::PurgeForbidden => 23,
+            Self::QueueFull => 24,
+            Self::QueueTimeout => 25,
+            Self::QueueShed => 26,
+            Self::QueueDisplaced => 27,
         }
     }
 
@@ -144,6 +160,10 @@ impl Refusal {
             Self::OriginRefused => "origin_refused",
             Self::NotCached => "not_cached",
             Self::PurgeForbidden => "purge_forbidden",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::QueueShed => "queue_shed",
+            Self::QueueDisplaced => "queue_displaced",
         }
     }
 
@@ -171,7 +191,11 @@ impl Refusal {
             | Self::NoEndpoint
             | Self::AllEndpointsDown
             | Self::Draining
-            | Self::FilesUnavailable => 503,
+            | Self::FilesUnavailable
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::QueueShed
+            | Self::QueueDisplaced => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -206,6 +230,10 @@ impl Refusal {
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
             Self::OriginRefused => "pages of that origin may not use this address",
             Self::PurgeForbidden => "this client may not take anything out of the cache",
+            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced => {
+                "more is asked of the application than it can answer at the moment"
+            }
+            Self::QueueTimeout => "the application was too busy to take the request in time",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }
