@@ -5,10 +5,12 @@
 
 mod browser;
 mod content;
+mod key;
 mod store;
 
 pub use browser::*;
 pub use content::*;
+pub use key::*;
 pub use store::*;
 
 use core::net::SocketAddr;
@@ -42,6 +44,8 @@ pub struct Server {
     pub admin: Option<SocketAddr>,
     /// Networks whose X-Forwarded-*, Forwarded and PROXY preambles are believed.
     pub trusted: client::Trusted,
+    /// What `"tenant"` stood for in keys of requests.
+    pub tenant: Option<RequestKey>,
     /// Limits on what one client connection may send and hold.
     pub limits: Limits,
     /// Deadlines of the client side.
@@ -163,8 +167,8 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// Balancing, outlier ejection, retries, slow start.
     pub traffic: traffic::upstream::Settings,
-    /// Where the balance key comes from, for the policies that hash.
-    pub balance_key: BalanceKey,
+    /// What the policies that hash go by; `None` where the policy does not hash.
+    pub balance_key: Option<RequestKey>,
     /// Cookie of the sticky policy.
     pub sticky_cookie: Option<StickyCookie>,
     /// Active probes; `None` is none.
@@ -199,23 +203,6 @@ pub enum EndpointAddress {
     Unix(PathBuf),
     /// DNS name and port; every address it resolves to becomes an endpoint.
     Name(String, u16),
-}
-
-/// Where the balance key comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BalanceKey {
-    /// The policy needs none.
-    None,
-    /// The client's address.
-    Client,
-    /// Value of this request header (lower-case name).
-    Header(String),
-    /// Value of this cookie.
-    Cookie(String),
-    /// Value of this query parameter.
-    Query(String),
-    /// The path.
-    Path,
 }
 
 /// Cookie that names an endpoint.

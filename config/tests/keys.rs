@@ -13,6 +13,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("server.admin", "", r#""off""#),
     ("server.trusted_proxies", "", r#"["10.0.0.0/8"]"#),
     ("server.client_field", r#"trusted_proxies = ["::1"]"#, r#""forwarded""#),
+    ("server.tenant", "", r#""header:x-tenant-id""#),
     ("server.watch", "", "true"),
     ("server.spin", "", r#""50us""#),
     ("server.via", "", r#""edge-1""#),

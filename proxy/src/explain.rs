@@ -12,11 +12,12 @@ use traffic::upstream::Ask;
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
-use crate::core::{Peer, Shared};
+use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
 use crate::live::Live;
 use crate::pipeline::{guard, select};
+use crate::request_key::Source;
 use crate::sticky;
 
 /// One decision.
@@ -81,6 +82,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
     for (name, range) in params.iter() {
         say("route", format!("{{{name}}} is {}", shown(&exchange.path[range])));
     }
+    exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
     guards(route, &mut say);
     if let Err(refusal) = guard(route, exchange) {
@@ -151,8 +153,7 @@ fn upstream(
         "upstream",
         format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
-    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let key = upstream.balance_key(exchange, peer);
+    let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };
     let mut usable = false;
     for (endpoint, verdict) in traffic.explain(&ask) {

@@ -1,7 +1,7 @@
 //! `[server]`: the process, its limits, its deadlines, its marks.
 
 use crate::address::{AdminAddress, Network};
-use crate::file::{Compress, Cors, SecurityHeaders};
+use crate::file::{Compress, Cors, KeySource, SecurityHeaders};
 use crate::read::{List, Named, Switch, Toggle};
 use crate::table::{table, words};
 use crate::value::{Count, Rate, Share, Size, Time};
@@ -20,6 +20,8 @@ table! {
         /// Which field of a trusted proxy names the client. Set it to the one that your proxy writes: the
         /// other one may hold whatever a client made up.
         client_field: ClientField => default("any"),
+        /// What `"tenant"` stands for wherever a key of requests is wanted: `"header:NAME"`, `"cookie:NAME"` and so on.
+        tenant: KeySource => absent("no key can be \"tenant\""),
         /// Reload by itself when this file changes.
         watch: bool => default(false),
         /// How long a thread looks for events before it sleeps. About 50 µs answers a lone connection

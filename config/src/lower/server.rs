@@ -30,10 +30,12 @@ impl Lowering<'_> {
             let help = "set trusted_proxies, without them nobody is believed";
             self.warn(span, "client_field has no effect without trusted_proxies".to_owned(), help);
         }
+        self.tenant = self.tenant(&server.tenant);
         Server {
             threads: threads(server.threads()),
             admin: server.admin().on().map(|admin| admin.0),
             trusted,
+            tenant: self.tenant.clone(),
             limits: self.limits(&server.limits()),
             timeouts: timeouts(&server.timeouts()),
             shutdown: Shutdown {
