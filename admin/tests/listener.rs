@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use signals::{EndpointReading, Finished, Observed, Reload, Signals, Stage, Times, Who};
+use signals::{EndpointReading, QueueReading, Finished, Observed, Reload, Signals, Stage, Times, Who};
 use tidegate_admin::client::{self, AskError};
 use tidegate_admin::{
     CacheStatus, Control, Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder,
@@ -45,6 +45,18 @@ fn entry(number: usize) -> EntryStatus {
 }
 
 impl Observed for Scene {
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        each(QueueReading {
+            upstream: "app",
+            limit: Some(8),
+            is_adaptive: false,
+            taken: 2,
+            in_flight: 3,
+            waiting: [0, 1, 0],
+            most_waiting: 1_000,
+        });
+    }
+
     fn cache(&self) -> cache::Usage {
         cache::Usage {
             entries: STORED as u64,

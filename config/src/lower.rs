@@ -8,6 +8,7 @@ mod browser;
 mod cache;
 mod content;
 mod key;
+mod queue;
 mod route;
 mod server;
 mod upstream;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use cache::{Bypass, Usage};
 use tidegate_signals::{
-    Cached, EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage,
+    Cached, EndpointReading, QueueReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage,
     Times, Who,
 };
 use traffic::Refusal;
@@ -107,6 +107,18 @@ fn labels(text: &str) -> Vec<(&str, String)> {
 struct Scene(Vec<(&'static str, &'static str, &'static str, bool)>);
 
 impl Observed for Scene {
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        each(QueueReading {
+            upstream: "app",
+            limit: Some(8),
+            is_adaptive: true,
+            taken: 7,
+            in_flight: 9,
+            waiting: [1, 2, 3],
+            most_waiting: 1_000,
+        });
+    }
+
     fn cache(&self) -> Usage {
         let mut usage = Usage {
             entries: 7,

@@ -6,7 +6,7 @@
 //! but never proof (no connection, no valid answer). Second, the policy picks among those.
 
 use crate::balance::{Field, Policy, Rotation};
-use crate::endpoint::{Address, Ejection, Endpoint, EndpointId, State, Transition, Wanted, adopt};
+use crate::endpoint::{Address, Concurrency, Ejection, Endpoint, EndpointId, State, Transition, Wanted, adopt};
 use crate::moment::Moment;
 use crate::outlier::{self, Failure};
 use crate::queue::{self, Joining, Priority, Queue, Ticket, Unserved};
@@ -240,6 +240,25 @@ impl Upstream {
         self.queue.freed();
     }
 
+    /// Slots and who waits for them, for people.
+    pub fn slots(&self, now: Moment) -> SlotsReading {
+        let set = self.set.load();
+        let mut reading = SlotsReading {
+            limit: Some(0),
+            is_adaptive: set.settings.queue.concurrency == Concurrency::Adaptive,
+            standing: self.queue.standing(now),
+            ..SlotsReading::default()
+        };
+        for endpoint in &*set.endpoints {
+            reading.taken += endpoint.taken();
+            reading.in_flight += endpoint.in_flight();
+            if endpoint.weight() > 0 && endpoint.state(now).is_usable() {
+                reading.limit = reading.limit.zip(endpoint.limit()).map(|(sum, limit)| sum.saturating_add(limit));
+            }
+        }
+        reading
+    }
+
     /// Who waits.
     pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
@@ -353,6 +372,21 @@ impl Upstream {
     pub fn may_retry(&self, now: Moment, ask: &RetryAsk) -> Result<(), NoRetry> {
         self.budget.may_retry(&self.set.load().settings.retry, now, ask)
     }
+}
+
+/// Slots of an upstream at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SlotsReading {
+    /// Slots of the usable endpoints together; `None` is no limit.
+    pub limit: Option<u32>,
+    /// Whether the limit is found out.
+    pub is_adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u32,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u32,
+    /// Who waits.
+    pub standing: queue::Standing,
 }
 
 /// How many endpoints could be picked, by kind: primaries, then backups.

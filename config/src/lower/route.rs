@@ -109,6 +109,7 @@ impl Lowering<'_> {
             body_bytes: route.body_limit.get().map_or(known.server.limits.body_bytes, |size| size.0),
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
+            priority: super::queue::priority(route),
             error_pages: self.error_pages(route),
             cache: base.and_then(|_| self.route_cache(route, &known.shared.store, &known.shared.rules)),
             compress: self.route_compress(known, route, base.is_some()),

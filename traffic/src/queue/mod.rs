@@ -18,6 +18,7 @@ mod lines;
 
 use crate::endpoint::{Concurrency, EndpointId};
 use crate::moment::{Moment, nanos};
+use crate::refusal::Refusal;
 use crate::upstream::{Ask, Lease, NoEndpoint, Set};
 use arc_swap::ArcSwap;
 use core::fmt;
@@ -73,7 +74,7 @@ impl Default for Settings {
 impl Settings {
     /// As many slots as are asked for; only endpoints that are down are waited for.
     pub fn off() -> Self {
-        Self { concurrency: Concurrency::Unlimited, limit: usize::MAX, ..Self::default() }
+        Self { concurrency: Concurrency::Unlimited, limit: 1_000_000, ..Self::default() }
     }
 }
 
@@ -151,6 +152,21 @@ pub enum Unserved {
 impl Unserved {
     /// The reasons that are the queue's own, for metrics.
     pub const OWN: [Self; 4] = [Self::Full, Self::Timeout, Self::Shed, Self::Displaced];
+
+    /// How the client is told.
+    pub const fn refusal(self) -> Refusal {
+        match self {
+            Self::Full => Refusal::QueueFull,
+            Self::Timeout => Refusal::QueueTimeout,
+            Self::Shed => Refusal::QueueShed,
+            Self::Displaced => Refusal::QueueDisplaced,
+            Self::NoEndpoint(NoEndpoint::Empty) => Refusal::NoEndpoint,
+            Self::NoEndpoint(NoEndpoint::AllDown | NoEndpoint::AllTried | NoEndpoint::Full) => {
+                Refusal::AllEndpointsDown
+            }
+            Self::Unreached => Refusal::ConnectFailed,
+        }
+    }
 }
 
 /// A request that joins the queue.
