@@ -95,9 +95,13 @@ async fn wait(
         let ticket = join(to, client, exchange).map_err(|why| unserved(to, exchange, why, last))?;
         let waited = served(to, client, exchange, &ticket).await;
         client.timer.clear();
+        let (held, queued) = match &waited {
+            Ok(waited) => (waited.held, waited.queued),
+            Err(_) => ticket.waited(to.core.now()),
+        };
+        exchange.facts.times.held += held;
+        exchange.facts.times.queued += queued;
         let waited = waited?;
-        exchange.facts.times.held += waited.held;
-        exchange.facts.times.queued += waited.queued;
         exchange.facts.sent = to.core.now();
         match waited.result {
             Ok(lease) => return Ok(lease),

@@ -102,8 +102,8 @@ pub struct Transfer<'a> {
     sent: bool,
     /// The response takes so long that the client is watched.
     watching: bool,
-    /// For how long it has been watched.
-    lingered: Duration,
+    /// Until when it may take, once the client is watched.
+    due: Moment,
     /// The lease knows that the response's head has come, and that there is more.
     is_stream: bool,
 }
@@ -164,7 +164,7 @@ impl<'a> Transfer<'a> {
             surplus: false,
             sent: false,
             watching: false,
-            lingered: Duration::ZERO,
+            due: Moment::ZERO,
             is_stream: false,
         }
     }
@@ -344,9 +344,8 @@ impl<'a> Transfer<'a> {
 
     /// How long its response may still take, while it is watched.
     fn response_left(&self) -> Duration {
-        let left = self.route.timeouts.response.saturating_sub(WATCH_AFTER + self.lingered);
         // Zero would be for ever.
-        left.max(Duration::from_millis(1))
+        self.due.since(self.core.now()).max(Duration::from_millis(1))
     }
 
     /// A body that trickles: slower than the least rate once the first `body` time is over.
@@ -700,11 +699,11 @@ impl<'a> Transfer<'a> {
                 if !self.watching && !(Duration::from_nanos(1)..=WATCH_AFTER).contains(&response) =>
             {
                 self.watching = true;
+                self.due = self.core.now().plus(response.saturating_sub(WATCH_AFTER));
                 self.client.timer.set(self.upload_timeout());
                 None
             }
-            State::Waiting if self.watching && self.response_left() > LINGER => {
-                self.lingered += LINGER;
+            State::Waiting if self.watching && self.core.now() < self.due => {
                 self.lease.linger(self.core.now());
                 self.client.timer.set(self.upload_timeout());
                 None

@@ -468,6 +468,16 @@ impl State {
         self.is_catching_up = self.lines.len() > 0;
     }
 
+    fn waited(&self, place: u32, now: Moment) -> (Duration, Duration) {
+        let up_at = match (self.down, self.gate) {
+            (None, Gate::Open) => self.up_at.min(now),
+            _ => now,
+        };
+        let joined = self.lines.get(place).joined;
+        let held = up_at.since(joined);
+        (held, now.since(joined).saturating_sub(held))
+    }
+
     /// Why one that waits has to go, if it has to.
     fn overdue(&self, queue: &Queue, place: &Place, now: Moment) -> Option<Unserved> {
         let held = now.since(place.begun) < self.settings.hold;
@@ -632,10 +642,7 @@ impl Ticket {
                 state.settle(&self.queue, self.place, Stand::Refused(why), &mut wakers);
             }
         }
-        let up_at = match (state.down, state.gate) {
-            (None, Gate::Open) => state.up_at,
-            _ => now,
-        };
+        let (held, queued) = state.waited(self.place, now);
         let place = state.lines.get_mut(self.place);
         let result = match core::mem::replace(&mut place.stand, Stand::Refused(Unserved::Timeout)) {
             Stand::Waiting => {
@@ -648,8 +655,12 @@ impl Ticket {
             Stand::Granted(lease) => Ok(lease.from(now)),
             Stand::Refused(why) => Err(why),
         };
-        let held = up_at.min(now).since(place.joined);
-        Poll::Ready(Waited { result, held, queued: now.since(place.joined).saturating_sub(held) })
+        Poll::Ready(Waited { result, held, queued })
+    }
+
+    /// How long it has waited, for an endpoint to be there and for a slot.
+    pub fn waited(&self, now: Moment) -> (Duration, Duration) {
+        self.queue.state().waited(self.place, now)
     }
 
     /// Whether it waits for an endpoint to be there, rather than for a slot.
