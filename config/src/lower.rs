@@ -8,6 +8,7 @@ mod browser;
 mod cache;
 mod content;
 mod key;
+mod limit;
 mod queue;
 mod route;
 mod server;
@@ -39,6 +40,8 @@ pub(crate) struct Lowering<'a> {
     diagnostics: Vec<Diagnostic>,
     /// What `"tenant"` stands for.
     tenant: Option<RequestKey>,
+    /// Whether tokens can be verified.
+    has_jwt: bool,
 }
 
 /// What routes have in common, besides the server's own settings.
@@ -55,7 +58,7 @@ pub(crate) struct Shared {
 /// none of the diagnostics is an error.
 pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<Diagnostic>) {
     let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-    let mut lowering = Lowering { newlines, read, diagnostics: Vec::new(), tenant: None };
+    let mut lowering = Lowering { newlines, read, diagnostics: Vec::new(), tenant: None, has_jwt: false };
     let mut server = lowering.server(&file.server());
     let shared = lowering.shared(file, &mut server);
     let listeners = lowering.listeners(file, &server);

@@ -6,12 +6,14 @@
 mod browser;
 mod content;
 mod key;
+mod limit;
 mod queue;
 mod store;
 
 pub use browser::*;
 pub use content::*;
 pub use key::*;
+pub use limit::*;
 pub use queue::*;
 pub use store::*;
 
@@ -50,6 +52,14 @@ pub struct Server {
     pub tenant: Option<RequestKey>,
     /// Limits on what one client connection may send and hold.
     pub limits: Limits,
+    /// Limits that hold for all routes together.
+    pub limit: Vec<Arc<Limit>>,
+    /// Clients that no limit counts, and those that are refused.
+    pub access: Access,
+    /// Whether answers carry RateLimit and RateLimit-Policy.
+    pub rate_limit_headers: bool,
+    /// How tokens are verified whose claims are keys.
+    pub jwt: Option<Arc<Jwt>>,
     /// Deadlines of the client side.
     pub timeouts: ClientTimeouts,
     /// How Tidegate leaves.
@@ -79,6 +89,8 @@ pub struct Limits {
     pub connections_per_client: usize,
     /// Requests that one connection may carry before it is closed; 0 is no limit.
     pub requests_per_connection: u64,
+    /// Memory for what limits know of their keys. The process keeps what it began with.
+    pub limit_memory_bytes: u64,
 }
 
 /// Deadlines of the client side.
@@ -270,6 +282,10 @@ pub struct Route {
     pub response_headers: Vec<HeaderEdit>,
     /// Longest request body in bytes.
     pub body_bytes: u64,
+    /// How much of it who may take, besides the server's limits.
+    pub limit: Vec<Arc<Limit>>,
+    /// Clients that no limit counts, and those that are refused.
+    pub access: Access,
     /// Overrides of the upstream's deadlines, already merged with them.
     pub timeouts: UpstreamTimeouts,
     /// Retries, already merged with the upstream's.

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Origins, Plan, Rewrite};
-use traffic::route::Params;
 use traffic::queue::Priority;
+use traffic::route::{Params, Query};
 use traffic::upstream::{Ask, NoEndpoint};
 use traffic::{Moment, Refusal};
 use wire::Limits;
@@ -16,6 +16,7 @@ use wire::Limits;
 use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
+use crate::limits;
 use crate::live::{Live, Upstream};
 use crate::pipeline::{guard, select};
 use crate::queue;
@@ -25,7 +26,7 @@ use crate::sticky;
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `queue`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `cache`, `upstream`, `queue`, `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -38,6 +39,8 @@ pub struct Asked {
     pub head: Vec<u8>,
     /// Its URL begins with https. The head does not say that, the key in the cache does.
     pub is_https: bool,
+    /// Address of the client who would ask; this machine's own unless given.
+    pub client: Option<IpAddr>,
 }
 
 /// Explains what would be done with a request. Without a running process (`shared`), nothing is known of what the cache
@@ -78,14 +81,14 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
             return steps;
         }
     };
-    let mut params = Params::new();
-    // Known to select this route: it did a moment ago.
-    let _ = live.table.select(&query, &mut params);
-    for (name, range) in params.iter() {
-        say("route", format!("{{{name}}} is {}", shown(&exchange.path[range])));
-    }
+    parameters(live, exchange, &query, &mut say);
     exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
+    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if let Err(refusal) = limits::explain(live, exchange, id.0 as usize, client, now, &mut say) {
+        say("limit", refused(refusal));
+        return steps;
+    }
     guards(route, &mut say);
     if let Err(refusal) = guard(route, exchange) {
         say("guard", refused(refusal));
@@ -109,6 +112,20 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
     }
     steps
+}
+
+fn parameters(
+    live: &Live,
+    exchange: &Exchange,
+    query: &Query<'_>,
+    say: &mut impl FnMut(&'static str, String),
+) {
+    let mut params = Params::new();
+    // Known to select this route: it did a moment ago.
+    let _ = live.table.select(query, &mut params);
+    for (name, range) in params.iter() {
+        say("route", format!("{{{name}}} is {}", String::from_utf8_lossy(&exchange.path[range])));
+    }
 }
 
 fn refused(refusal: Refusal) -> String {
@@ -236,6 +253,6 @@ impl Asked {
         if head.len() > Limits::default().head_bytes as usize {
             return Err("the head is longer than any that would be taken".to_owned());
         }
-        Ok(Self { head: head.into_bytes(), is_https })
+        Ok(Self { head: head.into_bytes(), is_https, client: None })
     }
 }

@@ -9,7 +9,7 @@ use signals::request::{Stage, Who};
 use traffic::Refusal;
 use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
-use wire::{Field, Framing, Malformed, Method, encode, uri};
+use wire::{Field, Framing, Malformed, Method, uri};
 
 use crate::browser;
 use crate::cached;
@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
 use crate::files;
 use crate::forward::{To, forward};
+use crate::limits;
 use crate::live::Live;
 use crate::outbound;
 use crate::purge;
@@ -50,6 +51,7 @@ pub async fn serve(
     exchange.facts.route_index = Some(id.0 as usize);
 
     // 2. Do the route's guards let it pass?
+    limits::pass(core, live, client, exchange, id.0 as usize).map_err(Stop::Refused)?;
     guard(route, exchange).map_err(Stop::Refused)?;
     if purge::is_asked(route, exchange).map_err(Stop::Refused)? {
         return purge::serve(core, live, client, exchange, route).await;
@@ -106,19 +108,12 @@ fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
 /// Chooses the route by host, path, method and fields. A preflight goes to the route that it asks for, if that one
 /// answers preflights.
 pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> {
-    let Exchange { input, head, host, host_port, path, is_preflight, .. } = exchange;
+    let Exchange { input, head, host, path, is_preflight, .. } = exchange;
     if head.method == Method::Connect {
         return Err(Refusal::ConnectRefused);
     }
     // `path` serves as the scratch of both, one after the other.
-    if let Ok(found) = uri::host(head.authority.of(input), path) {
-        host.extend_from_slice(found.name);
-        if let Some(port) = found.port {
-            host_port.extend_from_slice(found.name);
-            host_port.push(b':');
-            encode::decimal(host_port, u64::from(port));
-        }
-    }
+    host.extend_from_slice(uri::host_name(head.host.of(input), path));
     let raw = head.path.of(input);
     normalise(if raw.starts_with(b"/") { raw } else { b"/" }, path).map_err(Refusal::Malformed)?;
     let header = |name: &str| head.headers.find(input, name.as_bytes()).map(|header| header.value.of(input));

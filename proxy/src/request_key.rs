@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::rc::Rc;
 
 use config::RequestKey;
 use traffic::client;
@@ -10,6 +11,7 @@ use wire::Field;
 
 use crate::exchange::Exchange;
 use crate::live::Live;
+use crate::token;
 
 /// Longest address: an IPv6 one.
 const ADDRESS_BYTES: usize = 16;
@@ -32,6 +34,8 @@ pub enum Value<'a> {
     Part(&'a [u8]),
     /// An address, and how long it is.
     Address([u8; ADDRESS_BYTES], usize),
+    /// A claim that was verified.
+    Claim(Rc<[u8]>),
 }
 
 impl Deref for Value<'_> {
@@ -40,6 +44,7 @@ impl Deref for Value<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Part(bytes) => bytes,
+            Self::Claim(bytes) => bytes,
             Self::Address(bytes, len) => &bytes[..*len],
         }
     }
@@ -53,6 +58,7 @@ pub fn read<'a>(of: Source<'a>, key: &'a RequestKey) -> Option<Value<'a>> {
         RequestKey::Header(name) => exchange.header(name),
         RequestKey::Cookie(name) => cookie_value(exchange, name),
         RequestKey::Query(name) => query_value(exchange, name),
+        RequestKey::Claim(name) => return token::claim(of.live, exchange, name).map(Value::Claim),
         RequestKey::Path => Some(&exchange.path[..]),
         RequestKey::Parameter(name) => parameter(of, name),
         RequestKey::Route => {

@@ -22,12 +22,12 @@ fuzz_target!(|data: &[u8]| {
     {
         return;
     }
-    let url = Url { scheme: "https", host: b"a", path: b"/p/q", query: None };
+    let url = Url { scheme: "https", host: b"a", port: None, path: b"/p/q", query: None };
     invalidation::targets(Method::Post, &url, &head, &response, &rules, &mut Vec::new(), |url| {
         assert!(url.starts_with(b"https://a/"));
     });
     let Ok(ask) = Ask::read(&ask, &request, &rules) else { return };
-    let times = Times { asked_ms: NOW - 100, arrived_ms: NOW };
+    let times = Times::new(NOW - 100, NOW);
     let Ok(kept) = storable::judge(&ask, &head, &response, &rules, times) else { return };
     let mut terms = kept.terms;
     assert!(terms.born_ms <= NOW && terms.fresh_until_ms <= terms.stale_until_ms.min(terms.error_until_ms));

@@ -42,7 +42,7 @@ impl World {
     pub fn asking<T>(&self, path: &str, fields: &[&str], then: impl FnOnce(&Key<'_>, &Ask<'_>) -> T) -> T {
         let request = Request::new(fields);
         let ask = Ask::read(&request.head, &request.bytes, &self.rules).unwrap();
-        let url = Url { scheme: "http", host: b"a", path: path.as_bytes(), query: None };
+        let url = Url { scheme: "http", host: b"a", port: None, path: path.as_bytes(), query: None };
         let mut bytes = Vec::new();
         then(&Key::write(&mut bytes, &url, &ask, &self.rules, self.store.seed()), &ask)
     }
@@ -78,7 +78,7 @@ impl World {
         let bytes = lines(&format!("HTTP/1.1 {status} X"), answer);
         let mut response = ResponseHead::new();
         assert_eq!(response.parse(&bytes, Method::Get, &Limits::default()), Ok(true));
-        let times = Times { asked_ms: self.now, arrived_ms: self.now };
+        let times = Times::new(self.now, self.now);
         let mut storable = storable::judge(&ask, &response, &bytes, &self.rules, times);
         let mut head = Vec::new();
         storable::write_head(&response, &bytes, &self.rules, self.now, &mut head);
@@ -188,5 +188,5 @@ pub fn is_gone(writer: &mut Writer) -> bool {
 }
 
 pub fn body(entry: &Entry) -> Vec<u8> {
-    entry.body().pieces().iter().flat_map(|piece| piece.iter().copied()).collect()
+    entry.body().pieces().flatten().copied().collect()
 }

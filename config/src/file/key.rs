@@ -17,7 +17,7 @@ pub enum KeySource {
 }
 
 /// What may be written.
-const WRITE: &str = "write \"client\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"path\", \
+const WRITE: &str = "write \"client\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"jwt:CLAIM\", \"path\", \
                      \"path:PARAMETER\", \"tenant\", \"route\" or \"global\"";
 
 impl KeySource {
@@ -35,6 +35,7 @@ impl KeySource {
             Some(("header", name)) if is_token(name) => RequestKey::Header(name.to_ascii_lowercase()),
             Some(("cookie", name)) if is_token(name) => RequestKey::Cookie(name.to_owned()),
             Some(("query", name)) if !name.is_empty() => RequestKey::Query(name.to_owned()),
+            Some(("jwt", name)) if !name.is_empty() => RequestKey::Claim(name.to_owned()),
             Some(("path", name)) if !name.is_empty() => RequestKey::Parameter(name.to_owned()),
             Some(_) => return None,
         };
@@ -57,7 +58,7 @@ inline_schema! {
     [] KeySource, "KeySource" => json_schema!({
         "type": "string", "title": "key",
         "examples": [
-            "client", "header:x-tenant-id", "cookie:session", "query:id", "path", "path:id", "tenant", "route",
+            "client", "header:x-tenant-id", "cookie:session", "query:id", "path", "path:id", "jwt:sub", "tenant", "route",
             "global",
         ],
     });
@@ -69,8 +70,17 @@ mod tests {
 
     #[test]
     fn a_key_is_written_as_it_is_shown() {
-        for text in ["client", "header:x-a", "cookie:seat", "query:a b", "path", "path:id", "route", "global"]
-        {
+        for text in [
+            "client",
+            "header:x-a",
+            "cookie:seat",
+            "query:a b",
+            "jwt:sub",
+            "path",
+            "path:id",
+            "route",
+            "global",
+        ] {
             let Some(KeySource::Key(key)) = KeySource::parse(text) else { panic!("{text}") };
             assert_eq!(key.to_string(), text);
         }

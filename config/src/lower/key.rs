@@ -10,8 +10,8 @@ use crate::read::Key;
 impl Lowering<'_> {
     /// What `server.tenant` says.
     pub(super) fn tenant(&mut self, written: &Key<KeySource>) -> Option<RequestKey> {
-        match written.get()? {
-            KeySource::Key(key) => Some(key.clone()),
+        match written.written()?.get_ref() {
+            KeySource::Key(_) => self.request_key(written.written()?),
             KeySource::Tenant => {
                 let help = "write what says which tenant it is, such as \"header:x-tenant-id\"";
                 self.error(written.span(), "server.tenant is \"tenant\" itself".to_owned(), help);
@@ -23,7 +23,13 @@ impl Lowering<'_> {
     /// The key that was written. `None`: it is told already why there is none.
     pub(super) fn request_key(&mut self, written: &Spanned<KeySource>) -> Option<RequestKey> {
         match written.get_ref() {
-            KeySource::Key(key) => Some(key.clone()),
+            KeySource::Key(key) => {
+                if matches!(key, RequestKey::Claim(_)) && !self.has_jwt {
+                    let help = "add [server.jwt] with what verifies tokens: secret = \"${JWT_SECRET}\"";
+                    self.error(written.span(), format!("\"{key}\" needs server.jwt"), help);
+                }
+                Some(key.clone())
+            }
             KeySource::Tenant => {
                 if self.tenant.is_none() {
                     let help = "add tenant = \"header:x-tenant-id\" to [server]";

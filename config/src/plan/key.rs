@@ -13,6 +13,8 @@ pub enum RequestKey {
     Cookie(String),
     /// Value of this query parameter.
     Query(String),
+    /// Value of this claim of the request's token, if that is valid.
+    Claim(String),
     /// The path.
     Path,
     /// Value of this parameter of the route's path.
@@ -30,6 +32,7 @@ impl fmt::Display for RequestKey {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Cookie(name) => write!(f, "cookie:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
+            Self::Claim(name) => write!(f, "jwt:{name}"),
             Self::Path => f.write_str("path"),
             Self::Parameter(name) => write!(f, "path:{name}"),
             Self::Route => f.write_str("route"),
