@@ -220,7 +220,11 @@ fn slots(upstream: &Upstream, priority: Priority, now: Moment) -> String {
     let _ = if slots.taken < limit && !upstream.traffic.queue().is_waited(priority) {
         write!(text, "goes at once")
     } else if waiting >= settings.limit {
-        write!(text, "refused with 503, {}, unless its place goes before another's", Refusal::QueueFull.code())
+        write!(
+            text,
+            "refused with 503, {}, unless its place goes before another's",
+            Refusal::QueueFull.code()
+        )
     } else if slots.standing.stands {
         write!(text, "waits up to {:?}, for more is asked than is answered", settings.target)
     } else {

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use signals::request::{Stage, Who};
+use traffic::Refusal;
 use traffic::endpoint::Endpoint;
 use traffic::outlier::Failure;
 use traffic::retry::RetryAsk;
 use traffic::upstream::Lease;
-use traffic::Refusal;
 use wire::Field;
 
 use crate::client::Client;
@@ -126,8 +126,7 @@ async fn attempt(
         Stream::Fill(_) => None,
         _ => sticky::cookie(&to.upstream.plan, &lease),
     };
-    let (result, replayable) =
-        transfer(to, client, exchange, &mut link, &lease, cookie.as_deref()).await;
+    let (result, replayable) = transfer(to, client, exchange, &mut link, &lease, cookie.as_deref()).await;
     if result.is_err() {
         to.core.shard.upstream_closed(to.upstream.slot, "failed");
     }

@@ -527,7 +527,8 @@ fn whoever_comes_and_goes_as_they_like_leaves_nothing_behind() {
         }
     };
     let keys = "limit = 20, timeout = \"500ms\", interval = \"300ms\", fair_by = \"header:x-tenant\"";
-    let config = queue(keys, "priority = \"header:x-priority\"").replace("concurrency = 1", "concurrency = 3");
+    let config =
+        queue(keys, "priority = \"header:x-priority\"").replace("concurrency = 1", "concurrency = 3");
     scene(config).origin(APP, quick).run(async |scene| {
         let mut rng = scene.rng();
         let mut clients = Vec::new();

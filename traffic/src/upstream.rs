@@ -6,7 +6,9 @@
 //! but never proof (no connection, no valid answer). Second, the policy picks among those.
 
 use crate::balance::{Field, Policy, Rotation};
-use crate::endpoint::{Address, Concurrency, Ejection, Endpoint, EndpointId, State, Transition, Wanted, adopt};
+use crate::endpoint::{
+    Address, Concurrency, Ejection, Endpoint, EndpointId, State, Transition, Wanted, adopt,
+};
 use crate::moment::Moment;
 use crate::outlier::{self, Failure};
 use crate::queue::{self, Joining, Priority, Queue, Ticket, Unserved};
@@ -73,11 +75,7 @@ impl Set {
     }
 
     /// See [`Upstream::pick`].
-    pub(crate) fn pick(
-        set: &Arc<Self>,
-        ask: &Ask<'_>,
-        rng: &mut fastrand::Rng,
-    ) -> Result<Lease, NoEndpoint> {
+    pub(crate) fn pick(set: &Arc<Self>, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Result<Lease, NoEndpoint> {
         let kept_share = set.queue.kept_share(ask.priority, set.settings.queue.reserve_share, ask.now);
         // Another core may take the last slot, or the last endpoint out, between the survey and the taking.
         for _ in 0..RACES {
@@ -90,7 +88,9 @@ impl Set {
                 (Policy::RoundRobin, _) => field.round_robin(&set.rotation),
                 (Policy::PeakEwma { decay }, _) => field.peak_ewma(decay, rng),
                 (Policy::Client, Some(key)) => field.crowded().hash(key, f64::INFINITY),
-                (Policy::Hash { bound }, Some(key)) if bound.is_infinite() => field.crowded().hash(key, bound),
+                (Policy::Hash { bound }, Some(key)) if bound.is_infinite() => {
+                    field.crowded().hash(key, bound)
+                }
                 (Policy::Hash { bound }, Some(key)) => field.hash(key, bound),
                 (Policy::Sticky, _) => {
                     ask.sticky.and_then(|cookie| field.crowded().sticky(cookie)).or_else(|| {
@@ -253,7 +253,8 @@ impl Upstream {
             reading.taken += endpoint.taken();
             reading.in_flight += endpoint.in_flight();
             if endpoint.weight() > 0 && endpoint.state(now).is_usable() {
-                reading.limit = reading.limit.zip(endpoint.limit()).map(|(sum, limit)| sum.saturating_add(limit));
+                reading.limit =
+                    reading.limit.zip(endpoint.limit()).map(|(sum, limit)| sum.saturating_add(limit));
             }
         }
         reading

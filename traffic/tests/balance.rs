@@ -20,7 +20,10 @@ fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
 }
 
 fn upstream(policy: Policy, endpoints: &[Arc<Endpoint>]) -> Upstream {
-    Upstream::new(Settings { policy, queue: queue::Settings::off(), ..Settings::default() }, endpoints.to_vec())
+    Upstream::new(
+        Settings { policy, queue: queue::Settings::off(), ..Settings::default() },
+        endpoints.to_vec(),
+    )
 }
 
 fn ask() -> Ask<'static> {

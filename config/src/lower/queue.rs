@@ -34,12 +34,17 @@ impl Lowering<'_> {
         };
         if settings.target > settings.timeout {
             let span = table.target.span().or(table.timeout.span());
-            let help = "lower target, which takes the place of timeout once the queue stands, or raise timeout";
+            let help =
+                "lower target, which takes the place of timeout once the queue stands, or raise timeout";
             self.error(span, "queue.target is longer than queue.timeout".to_owned(), help);
         }
         if settings.limit == 0 && hold > Duration::ZERO {
             let help = "raise queue.limit, or leave hold out";
-            self.warn(upstream.hold.span(), "hold has no effect: queue.limit lets nobody wait".to_owned(), help);
+            self.warn(
+                upstream.hold.span(),
+                "hold has no effect: queue.limit lets nobody wait".to_owned(),
+                help,
+            );
         }
         let fair_by = table.fair_by.written().and_then(|key| self.request_key(key));
         (settings, Queue { fair_by, server_timing: table.server_timing() })

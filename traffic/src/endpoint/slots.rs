@@ -6,7 +6,10 @@
 
 use crate::adaptive::Adaptive;
 use crate::moment::Moment;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::{Relaxed, SeqCst}};
+use core::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
 

@@ -164,7 +164,10 @@ impl Model {
                 Event::Tick => {
                     self.upstream.queue().tick(when);
                     // Those who wait for a response for long are looked at now and then, as the driver does.
-                    self.jobs.values().filter_map(|job| job.lease.as_ref()).for_each(|lease| lease.linger(when));
+                    self.jobs
+                        .values()
+                        .filter_map(|job| job.lease.as_ref())
+                        .for_each(|lease| lease.linger(when));
                     self.record.samples.push(Sample {
                         at: when,
                         limit: self.endpoint.limit().unwrap_or(0),
@@ -257,7 +260,8 @@ impl Model {
     fn work(&mut self, id: u64) {
         self.busy += 1;
         let second = self.now.0 as f64 / 1e9;
-        let pace = self.app.paces.iter().rev().find(|(from, _)| second >= *from).map_or(1.0, |(_, pace)| *pace);
+        let pace =
+            self.app.paces.iter().rev().find(|(from, _)| second >= *from).map_or(1.0, |(_, pace)| *pace);
         let drawn = match self.app.shape {
             Shape::Fixed => 1.0,
             Shape::Exponential => -(1.0 - self.rng.f64()).ln(),
