@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use signals::{EndpointTotals, Latency, NONE, OTHER, RouteTotals, Signals, Totals};
+use signals::{EndpointTotals, Latency, NONE, OTHER, QueueReading, RouteTotals, Signals, Totals};
 
 use crate::control::Control;
 use crate::rates::Since;
@@ -161,12 +161,37 @@ pub struct UpstreamStatus {
     pub per_second: f64,
     /// Tries after the first.
     pub retries: u64,
+    /// Slots, and who waits for them.
+    pub queue: Option<QueueStatus>,
     /// Half of the responses began after no longer, in milliseconds, estimated.
     pub wait_p50_ms: Option<f64>,
     /// 99 of 100 responses began after no longer.
     pub wait_p99_ms: Option<f64>,
     /// Who serves.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// Slots of an upstream, and who waits for them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Slots of the usable endpoints together; none without a limit.
+    pub limit: Option<u64>,
+    /// Whether the limit is found out.
+    pub adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u64,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u64,
+    /// Requests that wait, critical, normal and low ones.
+    pub waiting: [usize; 3],
+    /// Most that may wait.
+    pub most_waiting: usize,
+    /// Requests that got no slot.
+    pub refused: u64,
+    /// Half of those that waited waited no longer, in milliseconds, estimated.
+    pub queued_p50_ms: Option<f64>,
+    /// 99 of 100 waited no longer.
+    pub queued_p99_ms: Option<f64>,
 }
 
 /// One endpoint.
@@ -300,6 +325,8 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
             ewma_ms: reading.ewma.map(ms),
         });
     });
+    let mut queues = HashMap::new();
+    control.queues(&mut |reading| drop(queues.insert(reading.upstream.to_owned(), queue(reading))));
     let shown = totals.upstreams.iter().filter(|upstream| !upstream.has_left && &*upstream.name != OTHER);
     shown
         .map(|totals| {
@@ -309,12 +336,32 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
                 requests: totals.requests(),
                 per_second: since.upstream(&totals.name, totals.requests()),
                 retries: totals.retries(),
+                queue: queues.remove(&*totals.name).map(|queue| QueueStatus {
+                    refused: totals.shed(),
+                    queued_p50_ms: quantiles(totals.queued()).0,
+                    queued_p99_ms: quantiles(totals.queued()).1,
+                    ..queue
+                }),
                 wait_p50_ms,
                 wait_p99_ms,
                 endpoints: endpoints.remove(&*totals.name).unwrap_or_default(),
             }
         })
         .collect()
+}
+
+fn queue(reading: QueueReading<'_>) -> QueueStatus {
+    QueueStatus {
+        limit: reading.limit,
+        adaptive: reading.is_adaptive,
+        taken: reading.taken,
+        in_flight: reading.in_flight,
+        waiting: reading.waiting,
+        most_waiting: reading.most_waiting,
+        refused: 0,
+        queued_p50_ms: None,
+        queued_p99_ms: None,
+    }
 }
 
 fn name_of(endpoint: &EndpointTotals) -> (Arc<str>, Arc<str>) {

@@ -9,6 +9,7 @@ mod cache;
 mod content;
 mod key;
 mod limit;
+mod queue;
 mod route;
 mod server;
 mod upstream;

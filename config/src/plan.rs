@@ -7,12 +7,14 @@ mod browser;
 mod content;
 mod key;
 mod limit;
+mod queue;
 mod store;
 
 pub use browser::*;
 pub use content::*;
 pub use key::*;
 pub use limit::*;
+pub use queue::*;
 pub use store::*;
 
 use core::net::SocketAddr;
@@ -191,6 +193,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// How long requests wait when every endpoint is down; zero refuses at once.
     pub hold: Duration,
+    /// How requests are told apart while they wait.
+    pub queue: Queue,
     /// Host field sent to endpoints.
     pub host: HostField,
 }
@@ -286,6 +290,8 @@ pub struct Route {
     pub timeouts: UpstreamTimeouts,
     /// Retries, already merged with the upstream's.
     pub retry: retry::Settings,
+    /// How much its requests matter.
+    pub priority: PrioritySource,
     /// Pages that replace Tidegate's own error bodies.
     pub error_pages: Vec<ErrorPage>,
     /// How answers are cached; `None` is not at all. Only with [`Action::Upstream`], and never while the store has

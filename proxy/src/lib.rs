@@ -41,6 +41,7 @@ mod pool;
 mod preamble;
 mod probe;
 pub mod purge;
+mod queue;
 mod request_key;
 pub mod respond;
 pub mod server;

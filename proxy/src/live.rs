@@ -131,7 +131,15 @@ impl Live {
 impl Upstream {
     fn build(plan: config::Upstream, signals: &Signals, before: Option<&Self>) -> Self {
         let slot = signals.upstream(&plan.name);
-        let traffic = traffic::upstream::Upstream::new(plan.traffic.clone(), Vec::new());
+        let settings = plan.traffic.clone();
+        let traffic = match before {
+            // Who waits keeps its place.
+            Some(before) => {
+                let queue = Arc::clone(before.traffic.queue());
+                traffic::upstream::Upstream::with_queue(settings, Vec::new(), queue)
+            }
+            None => traffic::upstream::Upstream::new(settings, Vec::new()),
+        };
         let this = Self { plan, traffic, slot, directory: ArcSwap::default() };
         this.list(signals, before.unwrap_or(&this), |name| {
             // What a name stood for before the reload stands until it is resolved again.

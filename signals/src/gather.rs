@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use cache::Bypass;
 use traffic::Refusal;
+use traffic::queue::{Priority, Unserved};
 use wire::Malformed;
 
 use crate::chunked::Chunked;
@@ -87,6 +88,8 @@ pub struct UpstreamTotals {
     pub(crate) wait: HistogramTotal,
     pub(crate) connect: HistogramTotal,
     pub(crate) held: HistogramTotal,
+    pub(crate) queued: HistogramTotal,
+    pub(crate) shed: [[u64; Priority::ALL.len()]; Unserved::OWN.len()],
     pub(crate) closed: ReasonTotals,
     pub(crate) retries: ReasonTotals,
     pub(crate) retries_refused: ReasonTotals,
@@ -188,6 +191,16 @@ impl UpstreamTotals {
     /// Time from the request sent to the response's head; `None` before the first response.
     pub fn wait(&self) -> Option<Latency> {
         latency(&self.wait)
+    }
+
+    /// Requests that got no slot for one of the queue's own reasons.
+    pub fn shed(&self) -> u64 {
+        self.shed.iter().flatten().sum()
+    }
+
+    /// Time that requests waited for a slot; `None` before the first that did.
+    pub fn queued(&self) -> Option<Latency> {
+        latency(&self.queued)
     }
 
     /// Tries after the first.
@@ -302,6 +315,10 @@ impl Signals {
                 counters.wait.add_to(&mut totals.wait);
                 counters.connect.add_to(&mut totals.connect);
                 counters.held.add_to(&mut totals.held);
+                counters.queued.add_to(&mut totals.queued);
+                for (sums, counters) in totals.shed.iter_mut().zip(&counters.shed) {
+                    add_all(sums, counters);
+                }
                 counters.closed.add_to(&mut totals.closed);
                 counters.retries.add_to(&mut totals.retries);
                 counters.retries_refused.add_to(&mut totals.retries_refused);

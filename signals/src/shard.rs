@@ -2,6 +2,7 @@
 
 use cache::Bypass;
 use traffic::Refusal;
+use traffic::queue::{Priority, Unserved};
 use wire::Malformed;
 
 use crate::chunked::Chunked;
@@ -64,6 +65,9 @@ pub(crate) struct UpstreamCounters {
     pub(crate) wait: Histogram,
     pub(crate) connect: Histogram,
     pub(crate) held: Histogram,
+    pub(crate) queued: Histogram,
+    /// By [`Unserved::OWN`] and [`Priority`].
+    pub(crate) shed: [[Counter; Priority::ALL.len()]; Unserved::OWN.len()],
     pub(crate) connected: Counter,
     pub(crate) reused: Counter,
     pub(crate) closed: Reasons<12>,
@@ -119,7 +123,7 @@ impl Shard {
             upstream.classes[class].add(1);
             // A stage that did not happen is zero and would only blur the histogram of those that did; but a clock
             // of milliseconds may also give zero for a stage that did, which its successors prove.
-            let Times { wait, connect, held, .. } = finished.times;
+            let Times { wait, connect, held, queued, .. } = finished.times;
             let has_tried = finished.tries > 0;
             if !wait.is_zero() || has_tried && finished.stage as usize >= Stage::Deliver as usize {
                 upstream.wait.observe(wait);
@@ -131,6 +135,9 @@ impl Shard {
             }
             if !held.is_zero() {
                 upstream.held.observe(held);
+            }
+            if !queued.is_zero() {
+                upstream.queued.observe(queued);
             }
         }
         if let Some(slot) = finished.endpoint {
@@ -199,6 +206,13 @@ impl Shard {
     /// A failed try is not repeated. At most 12 different reasons.
     pub fn retry_refused(&self, upstream: UpstreamSlot, why: &'static str) {
         self.upstreams.writing(upstream.0).retries_refused.add(why);
+    }
+
+    /// A request of this priority got no slot at the upstream, for one of the queue's own reasons.
+    pub fn shed(&self, upstream: UpstreamSlot, why: Unserved, priority: Priority) {
+        if let Some(at) = Unserved::OWN.iter().position(|own| *own == why) {
+            self.upstreams.writing(upstream.0).shed[at][priority as usize].add(1);
+        }
     }
 
     /// The names among the upstream's endpoints were looked up; `is_known` when the answer held addresses.
@@ -272,10 +286,11 @@ impl Reset for RouteCounters {
 
 impl Reset for UpstreamCounters {
     fn reset(&self) {
-        let Self { classes, wait, connect, held, connected, reused, closed, .. } = self;
+        let Self { classes, wait, connect, held, queued, shed, connected, reused, closed, .. } = self;
         let Self { retries, retries_refused, resolved, unresolved, .. } = self;
         classes.reset();
-        [wait, connect, held].into_iter().for_each(Reset::reset);
+        shed.reset();
+        [wait, connect, held, queued].into_iter().for_each(Reset::reset);
         [connected, reused, resolved, unresolved].into_iter().for_each(Reset::reset);
         [closed, retries, retries_refused].into_iter().for_each(Reset::reset);
     }

@@ -6,7 +6,8 @@
 //! 1. [`client`]: who is asking, given the peer and what trusted proxies say. [`trace`]: under which trace.
 //! 2. [`route`]: which route answers.
 //! 3. [`limit`]: whether the client, or whatever else counts, has had its share.
-//! 4. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies.
+//! 4. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies, [`queue`] who waits and for how
+//!    long, and [`adaptive`] finds out how many requests an endpoint takes at once.
 //! 5. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
 //!    [`health`] adds what probes find.
 //! 6. [`retry`]: whether a failed request may go on to another endpoint.
@@ -15,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adaptive;
 pub mod balance;
 pub mod client;
 pub mod endpoint;
@@ -22,6 +24,7 @@ pub mod health;
 pub mod limit;
 pub mod moment;
 pub mod outlier;
+pub mod queue;
 pub mod refusal;
 pub mod retry;
 pub mod route;

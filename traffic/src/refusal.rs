@@ -64,11 +64,19 @@ pub enum Refusal {
     LimitKeyMissing,
     /// The client is in a network that is refused.
     AddressDenied,
+    /// As many requests wait for the upstream as may.
+    QueueFull,
+    /// No slot at the upstream became free within the longest wait.
+    QueueTimeout,
+    /// More comes than the upstream finishes, and the request has waited for longer than it may then.
+    QueueShed,
+    /// The queue was full, and its place went to a request that matters more, or of somebody who asks for less.
+    QueueDisplaced,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -97,6 +105,10 @@ impl Refusal {
         Self::TooManyInFlight,
         Self::LimitKeyMissing,
         Self::AddressDenied,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::QueueShed,
+        Self::QueueDisplaced,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -130,6 +142,10 @@ impl Refusal {
             Self::TooManyInFlight => 25,
             Self::LimitKeyMissing => 26,
             Self::AddressDenied => 27,
+            Self::QueueFull => 28,
+            Self::QueueTimeout => 29,
+            Self::QueueShed => 30,
+            Self::QueueDisplaced => 31,
         }
     }
 
@@ -164,6 +180,10 @@ impl Refusal {
             Self::TooManyInFlight => "too_many_in_flight",
             Self::LimitKeyMissing => "limit_key_missing",
             Self::AddressDenied => "address_denied",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::QueueShed => "queue_shed",
+            Self::QueueDisplaced => "queue_displaced",
         }
     }
 
@@ -192,7 +212,11 @@ impl Refusal {
             | Self::NoEndpoint
             | Self::AllEndpointsDown
             | Self::Draining
-            | Self::FilesUnavailable => 503,
+            | Self::FilesUnavailable
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::QueueShed
+            | Self::QueueDisplaced => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -231,6 +255,10 @@ impl Refusal {
             Self::TooManyInFlight => "too many requests at once, wait until some are answered",
             Self::LimitKeyMissing => "the request lacks what this address counts requests by",
             Self::AddressDenied => "this address is not open to this client",
+            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced => {
+                "more is asked of the application than it can answer at the moment"
+            }
+            Self::QueueTimeout => "the application was too busy to take the request in time",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::upstream::{RouteRetry, RouteTimeouts};
 use crate::address::Network;
-use crate::file::{Compress, Cors, Files, Limit, RouteCache, SecurityHeaders};
+use crate::file::{Compress, Cors, Files, Limit, PrioritySource, RouteCache, SecurityHeaders};
 use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::table;
 use crate::value::{Count, Size, inline_schema};
@@ -59,6 +59,9 @@ table! {
         timeouts: RouteTimeouts => absent("the upstream's"),
         /// Retries that differ from the upstream's, or `"off"`.
         retry: Switch<RouteRetry> => absent("the upstream's"),
+        /// How much its requests matter while they wait for a slot at their upstream: `"critical"` ones go first, `"low"` ones
+        /// get what is left. `"header:NAME"` takes the word from the request, so only if whoever is in front sets it.
+        priority: PrioritySource => default("normal"),
         /// Pages that replace Tidegate's own errors: `{ 502 = "errors/502.html" }`. Files are found from this
         /// file's folder and read when it is loaded; .html, .json, .txt and .xml, at most 256 KiB each.
         error_pages: Named<String> => absent("Tidegate's own pages"),

@@ -114,6 +114,7 @@ impl Lowering<'_> {
             access: self.access(&route.allow, &route.deny),
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
+            priority: super::queue::priority(route),
             error_pages: self.error_pages(route),
             cache: base.and_then(|_| self.route_cache(route, &known.shared.store, &known.shared.rules)),
             compress: self.route_compress(known, route, base.is_some()),
