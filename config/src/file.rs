@@ -4,6 +4,7 @@
 mod browser;
 mod cache;
 mod content;
+mod room;
 mod route;
 mod server;
 mod upstream;
@@ -11,6 +12,7 @@ mod upstream;
 pub use browser::*;
 pub use cache::*;
 pub use content::*;
+pub use room::*;
 pub use route::*;
 pub use server::*;
 pub use upstream::*;

@@ -22,6 +22,13 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate(pub u64);
 
+/// So many in a time, such as `"50/s"`, `"600/m"` or `"1000/h"`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Pace {
+    /// The same per second.
+    pub per_second: f64,
+}
+
 /// A share from 0 to 1, written as `0.2` or `"20%"`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Share(pub f64);
@@ -90,6 +97,20 @@ pub fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(unit).filter(|bytes| *bytes <= 1 << 50)
 }
 
+/// Reads `50/s`, `600/m`, `1000/h`: at least one an hour, at most a million a second.
+pub fn parse_pace(text: &str) -> Option<f64> {
+    let (count, unit) = text.split_once('/')?;
+    let count: u64 = count.trim().parse().ok()?;
+    let seconds = match unit.trim() {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return None,
+    };
+    let per_second = count as f64 / seconds;
+    (count > 0 && per_second <= 1e6).then_some(per_second)
+}
+
 /// Writes a duration as [`parse_time`] reads it.
 fn show_ms(ms: u64) -> String {
     if ms >= 1000 && ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
@@ -155,6 +176,18 @@ impl Read for Rate {
             reader.mistake(value.span(), format_args!("\"{text}\" is not a rate"), help);
         }
         rate.map(Self)
+    }
+}
+
+impl Read for Pace {
+    fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
+        let text = reader.string(value, "a rate such as \"50/s\"")?;
+        let pace = parse_pace(&text).map(|per_second| Self { per_second });
+        if pace.is_none() {
+            let help = "write so many in a second, minute or hour, such as \"50/s\", \"600/m\" or \"1000/h\"";
+            reader.mistake(value.span(), format_args!("\"{text}\" is not a rate"), help);
+        }
+        pace
     }
 }
 
@@ -301,6 +334,7 @@ inline_schema! {
         json_schema!({ "type": "string", "title": "duration", "examples": ["30s", "250ms", "1m30s"] });
     [] Size, "Size" => json_schema!({ "type": "string", "title": "size", "examples": ["64 MiB", "16 KiB"] });
     [] Rate, "Rate" => json_schema!({ "type": "string", "title": "rate", "examples": ["1 KiB/s"] });
+    [] Pace, "Pace" => json_schema!({ "type": "string", "title": "rate", "examples": ["50/s", "600/m"] });
     [] Share, "Share" => json_schema!({ "type": ["number", "string"], "title": "share", "examples": [0.2, "20%"] });
     [const MIN: u64, const MAX: u64] Count<MIN, MAX>, "Count" => json_schema!({
         "type": ["integer", "string"], "title": format!("{MIN} to {MAX}"),

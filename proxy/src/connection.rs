@@ -113,11 +113,14 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::TooManyClientConnections
         | Refusal::Draining
         | Refusal::NotCached
+        | Refusal::WaitingRoom
         | Refusal::PurgeForbidden => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
-        Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),
+        Refusal::NoEndpoint | Refusal::AllEndpointsDown | Refusal::BreakerOpen => {
+            (Who::Tidegate, Stage::Connect)
+        }
         Refusal::ConnectFailed | Refusal::ConnectTimeout => (Who::Endpoint, Stage::Connect),
         Refusal::ResponseTimeout
         | Refusal::ResponseClosed

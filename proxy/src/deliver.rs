@@ -332,6 +332,7 @@ fn finish_head(
     if !exchange.request_id.is_empty() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
+    out.extend_from_slice(&exchange.lines);
     inbound::connection(out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
 }

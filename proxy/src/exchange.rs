@@ -11,6 +11,7 @@ use signals::request::{Cached, Times};
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
+use traffic::room::Turn;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead, Version};
@@ -66,6 +67,12 @@ pub struct Exchange {
     pub says_bypass: Option<cache::Bypass>,
     /// Where a fill tells what it knows, for whoever caused it.
     pub told: Option<Told>,
+    /// Field lines for the client that belong to this request alone: the cookie of a waiting room.
+    pub lines: Vec<u8>,
+    /// Its place in the line in front of a waiting room.
+    pub turn: Option<Turn>,
+    /// Seconds after which a refused client may come back, where that is known.
+    pub retry_after: Option<u32>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -159,6 +166,9 @@ impl Exchange {
             key: Vec::new(),
             says_bypass: None,
             told: None,
+            lines: Vec::new(),
+            turn: None,
+            retry_after: None,
             facts: Facts::default(),
         }
     }
@@ -211,6 +221,7 @@ impl Exchange {
             &mut self.request_id,
             &mut self.traceparent,
             &mut self.key,
+            &mut self.lines,
         ] {
             if buffer.capacity() > KEEP_BYTES {
                 *buffer = Vec::new();
@@ -223,6 +234,8 @@ impl Exchange {
         self.is_preflight = false;
         self.says_bypass = None;
         self.told = None;
+        self.turn = None;
+        self.retry_after = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

@@ -12,17 +12,19 @@ use traffic::upstream::Ask;
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
+use crate::breaker;
 use crate::core::{Peer, Shared};
 use crate::exchange::{Exchange, Store};
 use crate::files;
 use crate::live::Live;
 use crate::pipeline::{guard, select};
+use crate::room;
 use crate::sticky;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -91,6 +93,9 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         say("answer", "204, the route's answer to a preflight".to_owned());
         return steps;
     }
+    if let Some(index) = route.room {
+        say("room", room::explain(&live.rooms[index], shared.map(Shared::unix_ms)));
+    }
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
@@ -135,6 +140,15 @@ fn guards(route: &config::Route, say: &mut impl FnMut(&'static str, String)) {
     }
 }
 
+/// What answers when nothing at the upstream can.
+fn stands_in(live: &Live, fallback: &config::Fallback) -> String {
+    let stale = fallback.stale.map(|late| format!("what is stored, up to {late:?} after its lifetime"));
+    let spare = fallback.upstream.map(|index| format!("upstream {}", live.upstreams[index].plan.name));
+    let page = fallback.page.as_ref().map(|page| format!("a file, with {}", page.status));
+    let all: Vec<String> = [stale, spare, page].into_iter().flatten().collect();
+    format!("while the upstream takes nothing, {}", all.join(", then "))
+}
+
 fn upstream(
     live: &Live,
     exchange: &Exchange,
@@ -151,6 +165,12 @@ fn upstream(
         "upstream",
         format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
+    if let Some(settings) = &plan.breaker {
+        say("breaker", breaker::explain(settings, &upstream.breaker, now));
+    }
+    if let Some(fallback) = &route.fallback {
+        say("fallback", stands_in(live, fallback));
+    }
     let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let key = upstream.balance_key(exchange, peer);
     let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };

@@ -231,4 +231,5 @@ fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
     if !exchange.request_id.is_empty() && !exchange.is_fill() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
+    out.extend_from_slice(&exchange.lines);
 }

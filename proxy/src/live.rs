@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use config::{EndpointAddress, Plan};
 use signals::{EndpointSlot, RouteSlot, Signals, UpstreamSlot};
+use traffic::breaker::Breaker;
 use traffic::endpoint::{Address, EndpointId, Wanted, adopt};
 use traffic::route::{RouteId, Table};
 
 use crate::respond::Pages;
+use crate::room::Room;
 
 /// How many were built in this process.
 static BUILT: AtomicU64 = AtomicU64::new(0);
@@ -31,6 +33,8 @@ pub struct Live {
     pub routes: Vec<Route>,
     /// By the plan's upstream index.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// By the plan's index of waiting rooms.
+    pub rooms: Vec<Room>,
 }
 
 /// What a route needs besides its plan.
@@ -49,6 +53,8 @@ pub struct Upstream {
     pub plan: config::Upstream,
     /// Who is picked, judged, ejected.
     pub traffic: traffic::upstream::Upstream,
+    /// Whether requests are sent at all; only with settings in the plan. A reload takes it over.
+    pub breaker: Arc<Breaker>,
     /// Its place in signals.
     pub slot: UpstreamSlot,
     /// What is known of each endpoint besides its traffic.
@@ -95,8 +101,18 @@ impl Live {
                 Arc::new(Upstream::build(upstream.clone(), signals, known.map(AsRef::as_ref)))
             })
             .collect();
+        let state = plan.server.state.as_deref();
+        let rooms = plan
+            .rooms
+            .iter()
+            .map(|room| {
+                let known =
+                    before.and_then(|live| live.rooms.iter().find(|known| known.plan.name == room.name));
+                Room::build(room.clone(), state, known)
+            })
+            .collect();
         let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Self { id, plan, table, routes, upstreams })
+        Ok(Self { id, plan, table, routes, upstreams, rooms })
     }
 
     /// Plan and parts of a route.
@@ -114,7 +130,8 @@ impl Upstream {
     fn build(plan: config::Upstream, signals: &Signals, before: Option<&Self>) -> Self {
         let slot = signals.upstream(&plan.name);
         let traffic = traffic::upstream::Upstream::new(plan.traffic.clone(), Vec::new());
-        let this = Self { plan, traffic, slot, directory: ArcSwap::default() };
+        let breaker = before.map_or_else(Arc::default, |before| Arc::clone(&before.breaker));
+        let this = Self { plan, traffic, breaker, slot, directory: ArcSwap::default() };
         this.list(signals, before.unwrap_or(&this), |name| {
             // What a name stood for before the reload stands until it is resolved again.
             before.map_or_else(Vec::new, |before| {

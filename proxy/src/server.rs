@@ -186,6 +186,7 @@ impl Server {
         for path in unix {
             let _ = std::fs::remove_file(path);
         }
+        self.shared.live().rooms.iter().for_each(|room| room.keep(true));
         cut
     }
 

@@ -90,6 +90,7 @@ pub struct UpstreamTotals {
     pub(crate) retries_refused: ReasonTotals,
     pub(crate) resolved: u64,
     pub(crate) unresolved: u64,
+    pub(crate) fallbacks: ReasonTotals,
 }
 
 /// Counts of one endpoint.
@@ -174,6 +175,11 @@ impl UpstreamTotals {
     /// Tries after the first.
     pub fn retries(&self) -> u64 {
         self.retries.sum()
+    }
+
+    /// Requests that something else answered.
+    pub fn fallbacks(&self) -> u64 {
+        self.fallbacks.sum()
     }
 
     /// Failed tries that were not repeated.
@@ -286,6 +292,7 @@ impl Signals {
                 totals.reused += counters.reused.get();
                 totals.resolved += counters.resolved.get();
                 totals.unresolved += counters.unresolved.get();
+                counters.fallbacks.add_to(&mut totals.fallbacks);
             },
         );
         totals

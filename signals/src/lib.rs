@@ -30,7 +30,7 @@ mod slot;
 pub use gather::{EndpointTotals, Latency, RouteTotals, Totals, UpstreamTotals};
 pub use metric::Metric;
 pub use names::{Reload, Signals};
-pub use observed::{EndpointReading, Observed};
+pub use observed::{BreakerReading, EndpointReading, Observed, RoomReading};
 pub use outcome::Coding;
 pub use reference::reference;
 pub use request::{Cached, Finished, Stage, Times, Who};

@@ -70,6 +70,7 @@ pub(crate) struct UpstreamCounters {
     pub(crate) retries_refused: Reasons<12>,
     pub(crate) resolved: Counter,
     pub(crate) unresolved: Counter,
+    pub(crate) fallbacks: Reasons<12>,
 }
 
 /// What is counted by endpoint.
@@ -182,6 +183,11 @@ impl Shard {
         if is_known { &upstream.resolved } else { &upstream.unresolved }.add(1);
     }
 
+    /// Something else answered a request that nothing at the upstream had seen. At most 12 different words.
+    pub fn fell_back(&self, upstream: UpstreamSlot, to: &'static str) {
+        self.upstreams.writing(upstream.0).fallbacks.add(to);
+    }
+
     /// A try at the endpoint failed, whatever became of the request. At most 12 different reasons.
     pub fn endpoint_failed(&self, endpoint: EndpointSlot, why: &'static str) {
         self.endpoints.writing(endpoint.0).failures.add(why);
@@ -248,11 +254,11 @@ impl Reset for RouteCounters {
 impl Reset for UpstreamCounters {
     fn reset(&self) {
         let Self { classes, wait, connect, held, connected, reused, closed, .. } = self;
-        let Self { retries, retries_refused, resolved, unresolved, .. } = self;
+        let Self { retries, retries_refused, resolved, unresolved, fallbacks, .. } = self;
         classes.reset();
         [wait, connect, held].into_iter().for_each(Reset::reset);
         [connected, reused, resolved, unresolved].into_iter().for_each(Reset::reset);
-        [closed, retries, retries_refused].into_iter().for_each(Reset::reset);
+        [closed, retries, retries_refused, fallbacks].into_iter().for_each(Reset::reset);
     }
 }
 

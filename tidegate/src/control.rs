@@ -15,9 +15,10 @@ use proxy::control::note;
 use proxy::core::Shared;
 use proxy::explain::Asked;
 use proxy::purge;
-use signals::{EndpointReading, Observed, Reload, Signals};
+use signals::{BreakerReading, EndpointReading, Observed, Reload, RoomReading, Signals};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
+use traffic::breaker;
 use traffic::endpoint::State;
 
 use crate::explain::explanation;
@@ -111,6 +112,33 @@ impl Control {
 impl Observed for Control {
     fn cache(&self) -> cache::Usage {
         self.shared.cache.usage()
+    }
+
+    fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
+        let now_ms = self.shared.unix_ms();
+        for room in &self.shared.live().rooms {
+            let reading = room.line.reading(now_ms, &room.plan.settings);
+            each(RoomReading { name: &room.plan.name, reading });
+        }
+    }
+
+    fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
+        let now = self.shared.now();
+        let live = self.shared.live();
+        for upstream in live.upstreams.iter().filter(|upstream| upstream.plan.breaker.is_some()) {
+            let state = upstream.breaker.state();
+            let (left, why) = match state {
+                breaker::State::Open { until, why } => (Some(until.since(now)), why.to_string()),
+                _ => (None, String::new()),
+            };
+            each(BreakerReading {
+                upstream: &upstream.plan.name,
+                state: state.code(),
+                why: &why,
+                counts: upstream.breaker.counts(),
+                left,
+            });
+        }
     }
 
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {

@@ -5,16 +5,18 @@
 //!
 //! 1. [`client`]: who is asking, given the peer and what trusted proxies say. [`trace`]: under which trace.
 //! 2. [`route`]: which route answers.
-//! 3. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies.
-//! 4. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
+//! 3. [`breaker`]: whether requests are sent to its upstream at all.
+//! 4. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies.
+//! 5. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
 //!    [`health`] adds what probes find.
-//! 5. [`retry`]: whether a failed request may go on to another endpoint.
+//! 6. [`retry`]: whether a failed request may go on to another endpoint.
 //!
 //! Whatever ends a request without the upstream's answer is a [`Refusal`].
 
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod health;
@@ -22,6 +24,7 @@ pub mod moment;
 pub mod outlier;
 pub mod refusal;
 pub mod retry;
+pub mod room;
 pub mod route;
 pub mod trace;
 pub mod upstream;

@@ -56,11 +56,15 @@ pub enum Refusal {
     NotCached,
     /// PURGE from a client that the route does not let purge.
     PurgeForbidden,
+    /// The circuit breaker of the upstream is open: too many requests failed or were slow there.
+    BreakerOpen,
+    /// More people want to come in than the route's waiting room lets in; this one has a place in line.
+    WaitingRoom,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -85,6 +89,8 @@ impl Refusal {
         Self::OriginRefused,
         Self::NotCached,
         Self::PurgeForbidden,
+        Self::BreakerOpen,
+        Self::WaitingRoom,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -114,6 +120,8 @@ impl Refusal {
             Self::OriginRefused => 21,
             Self::NotCached => 22,
             Self::PurgeForbidden => 23,
+            Self::BreakerOpen => 24,
+            Self::WaitingRoom => 25,
         }
     }
 
@@ -144,6 +152,8 @@ impl Refusal {
             Self::OriginRefused => "origin_refused",
             Self::NotCached => "not_cached",
             Self::PurgeForbidden => "purge_forbidden",
+            Self::BreakerOpen => "breaker_open",
+            Self::WaitingRoom => "waiting_room",
         }
     }
 
@@ -171,6 +181,8 @@ impl Refusal {
             | Self::NoEndpoint
             | Self::AllEndpointsDown
             | Self::Draining
+            | Self::BreakerOpen
+            | Self::WaitingRoom
             | Self::FilesUnavailable => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
@@ -193,7 +205,9 @@ impl Refusal {
             Self::BodyTimeout => "the request body took too long to arrive",
             Self::TooManyConnections => "the server holds as many connections as it can",
             Self::TooManyClientConnections => "too many connections from this client",
-            Self::NoEndpoint | Self::AllEndpointsDown => "the application is not available at the moment",
+            Self::NoEndpoint | Self::AllEndpointsDown | Self::BreakerOpen => {
+                "the application is not available at the moment"
+            }
             Self::ConnectFailed => "the application could not be reached",
             Self::ConnectTimeout => "the application could not be reached in time",
             Self::ResponseTimeout => "the application took too long to answer",
@@ -201,6 +215,7 @@ impl Refusal {
             Self::ResponseMalformed(_) | Self::UpgradeUnasked => {
                 "the application sent an answer that is not valid HTTP"
             }
+            Self::WaitingRoom => "many people are here at once, and this one waits in line",
             Self::Draining => "the server is shutting down",
             Self::FileNotFound => "there is no page or file under this address",
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
@@ -208,6 +223,18 @@ impl Refusal {
             Self::PurgeForbidden => "this client may not take anything out of the cache",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
+    }
+
+    /// Whether nothing at the upstream has seen the request: then something else may answer for it.
+    pub const fn is_unserved(self) -> bool {
+        matches!(
+            self,
+            Self::BreakerOpen
+                | Self::NoEndpoint
+                | Self::AllEndpointsDown
+                | Self::ConnectFailed
+                | Self::ConnectTimeout
+        )
     }
 
     /// Whether `Retry-After` makes sense: our load or a passing fault, not the request's own.

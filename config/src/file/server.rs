@@ -20,6 +20,9 @@ table! {
         /// Which field of a trusted proxy names the client. Set it to the one that your proxy writes: the
         /// other one may hold whatever a client made up.
         client_field: ClientField => default("any"),
+        /// Folder for what must outlive a restart: the lines in front of waiting rooms and what their cookies are signed
+        /// with. Found from this file's folder; it is made if need be. A change takes effect at the next start.
+        state: String => absent("nothing is kept"),
         /// Reload by itself when this file changes.
         watch: bool => default(false),
         /// How long a thread looks for events before it sleeps. About 50 µs answers a lone connection

@@ -136,6 +136,7 @@ fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl Fn
     if !exchange.request_id.is_empty() {
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
+    out.extend_from_slice(&exchange.lines);
     let varies = Varies::of(at.route, exchange, false);
     if varies.any() {
         varies.write(&mut out, std::iter::empty);
