@@ -122,7 +122,10 @@ fn text(secret: &[u8; 32], saved: &Saved) -> String {
         let _ = write!(out, "{byte:02x}");
     }
     let Saved { next, called, expected_from, came, inside } = saved;
-    let _ = write!(out, "\nnext = {next}\ncalled = {called}\nexpected_from = {expected_from}\ncame = {came}\ninside =");
+    let _ = write!(
+        out,
+        "\nnext = {next}\ncalled = {called}\nexpected_from = {expected_from}\ncame = {came}\ninside ="
+    );
     for (seen_s, count) in inside {
         let _ = write!(out, " {seen_s}:{count}");
     }

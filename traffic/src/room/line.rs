@@ -16,6 +16,9 @@ const BATCH_MS: u64 = 1_000;
 /// Who still waits comes within this time: somewhat more than the longest pause between two looks.
 const SHOW_MS: u64 = 25_000;
 
+/// So long those who were called first come in first: twice the pause between two looks of those who are near.
+const FIRST_MS: u64 = 4_000;
+
 /// As many as come in in this time are called ahead of the rate, for not everybody looks at once; and as many more as
 /// come in in the second one, the fewer come.
 const AHEAD_S: f64 = 1.0;
@@ -164,19 +167,25 @@ impl Line {
         }
     }
 
-    /// The holder of a called number comes in, unless the rate does not allow it yet.
-    pub(super) fn take(&mut self, number: u64, free: u64) -> bool {
-        let at = self.batch(number).filter(|_| self.credit >= 1.0 && free > 0);
-        if let Some(at) = at {
-            self.batches[at].take(number);
-            self.credit -= 1.0;
+    /// The holder of a called number comes in, if they [may](Self::may_take).
+    pub(super) fn take(&mut self, number: u64, free: u64, now_ms: u64) -> bool {
+        if !self.may_take(number, free, now_ms) {
+            return false;
         }
-        at.is_some()
+        if let Some(at) = self.batch(number) {
+            self.batches[at].take(number);
+        }
+        self.credit -= 1.0;
+        true
     }
 
-    /// Whether the rate allows anybody to come in.
-    pub(super) fn may_take(&self) -> bool {
-        self.credit >= 1.0
+    /// Whether the holder of a called number may come in: as far as the rate allows, less what is left to those before
+    /// them who were called a moment ago and have hardly had time to come.
+    pub(super) fn may_take(&self, number: u64, free: u64, now_ms: u64) -> bool {
+        let fresh = self.batches.iter().rev().take_while(|batch| batch.called_ms + FIRST_MS > now_ms);
+        let before = fresh.filter(|batch| batch.is_open).map(|batch| batch.left_before(number));
+        let reserved = before.sum::<u64>() as f64 * self.coming;
+        self.credit.min(free as f64) >= reserved + 1.0
     }
 
     /// A number that was signed here, with what had been called then. After a restart without a memory of its own the
@@ -300,6 +309,15 @@ impl Batch {
     fn is_taken(&self, number: u64) -> bool {
         let at = number - self.first;
         self.taken[(at / 64) as usize] >> (at % 64) & 1 == 1
+    }
+
+    /// How many numbers before this one have not come.
+    fn left_before(&self, number: u64) -> u64 {
+        let end = number.saturating_sub(self.first).min(self.len);
+        let whole = (end / 64) as usize;
+        let taken: u32 = self.taken[..whole].iter().map(|word| word.count_ones()).sum();
+        let rest = self.taken.get(whole).map_or(0, |word| (word & ((1 << (end % 64)) - 1)).count_ones());
+        end - u64::from(taken + rest)
     }
 
     fn take(&mut self, number: u64) {

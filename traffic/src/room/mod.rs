@@ -183,10 +183,12 @@ impl Room {
         let (number, invalid) = match place {
             Ok((number, _)) => match state.line.worth(number) {
                 Worth::Waiting => (Some(number), None),
-                Worth::Called if visit.looks && state.line.may_take() => return Answer::Ready,
                 Worth::Called => {
                     let free = state.free(visit, settings);
-                    if state.line.take(number, free) {
+                    if visit.looks && state.line.may_take(number, free, visit.now_ms) {
+                        return Answer::Ready;
+                    }
+                    if !visit.looks && state.line.take(number, free, visit.now_ms) {
                         return self.admit(state, visit, number, key, settings);
                     }
                     // Others who were called are faster this time.

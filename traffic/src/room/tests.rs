@@ -113,7 +113,7 @@ fn past_the_rate_people_wait_in_the_order_in_which_they_came() {
     }
     assert_eq!(order.len(), 30);
     // Those who were called in the same second may come in in any order.
-    assert!(order.iter().enumerate().all(|(place, at)| place.abs_diff(*at) <= 20), "{order:?}");
+    assert!(order.iter().enumerate().all(|(place, at)| place.abs_diff(*at) <= 10), "{order:?}");
     assert_eq!(scene.reading().waiting, 0);
 }
 
@@ -238,7 +238,11 @@ fn looking_neither_comes_in_nor_uses_up_a_turn() {
     assert_eq!(scene.ask(None, 1, true), Answer::Ready, "nobody waits");
     fill(&scene);
     let token = turn(scene.come()).token.unwrap();
-    assert_eq!(turn(scene.ask(Some(token), 1, true)).position, 1);
+    assert_eq!(
+        turn(scene.ask(Some(token), 1, true)).position,
+        2,
+        "behind the one who was told that it is full"
+    );
     scene.pass_ms(1_000);
     assert_eq!(scene.ask(Some(token), 1, true), Answer::Ready);
     assert_eq!(scene.ask(Some(token), 1, true), Answer::Ready);
@@ -273,7 +277,7 @@ fn a_restart_with_a_memory_goes_on_where_it_was() {
     turn(scene.visit(Some(line[99])));
     let before = turn(scene.visit(Some(line[60]))).position;
     scene.restart(Some(scene.room.saved()));
-    assert_eq!(turn(scene.visit(Some(line[60]))).position, before);
+    assert!(turn(scene.visit(Some(line[60]))).position.abs_diff(before) <= 1);
     assert!(turn(scene.come()).position > 70);
     scene.pass_ms(1_000);
     pass(scene.visit(Some(line[0])));
