@@ -13,8 +13,11 @@ use super::Settings;
 /// Calls within this time share a batch.
 const BATCH_MS: u64 = 1_000;
 
-/// Who still waits comes within this time: somewhat more than the longest pause between two looks.
+/// Who still waits has come after this time: somewhat more than the longest pause between two looks.
 const SHOW_MS: u64 = 25_000;
+
+/// Most come far sooner, for those who are near look often; so long places are kept free for them.
+const EXPECT_MS: u64 = 8_000;
 
 /// So long those who were called first come in first: twice the pause between two looks of those who are near.
 const FIRST_MS: u64 = 4_000;
@@ -248,9 +251,9 @@ impl Line {
 
     /// How many of those called are still to come: the less likely, the longer ago it was.
     fn expected(&self, now_ms: u64) -> f64 {
-        let young = self.batches.iter().rev().take_while(|batch| batch.called_ms + SHOW_MS > now_ms);
+        let young = self.batches.iter().rev().take_while(|batch| batch.called_ms + EXPECT_MS > now_ms);
         let each = young.filter(|batch| batch.is_open).map(|batch| {
-            let left = 1.0 - now_ms.saturating_sub(batch.called_ms) as f64 / SHOW_MS as f64;
+            let left = 1.0 - now_ms.saturating_sub(batch.called_ms) as f64 / EXPECT_MS as f64;
             (batch.len as f64 * self.coming - batch.taken_count as f64).max(0.0) * left
         });
         each.sum()
