@@ -55,17 +55,19 @@ fn verdict(
     let facts = &exchange.facts;
     let is_failed = plan.statuses.iter().any(|statuses| statuses.contains(&facts.status));
     match result {
-        Err(Stop::Refused(
-            Refusal::NoEndpoint
-            | Refusal::AllEndpointsDown
-            | Refusal::ConnectFailed
-            | Refusal::ConnectTimeout
-            | Refusal::ResponseTimeout
-            | Refusal::ResponseClosed
-            | Refusal::ResponseMalformed(_)
-            | Refusal::UpgradeUnasked,
-        ))
-        | Err(Stop::Cut(Who::Endpoint, _)) => Some(Verdict::Failed),
+        Err(
+            Stop::Refused(
+                Refusal::NoEndpoint
+                | Refusal::AllEndpointsDown
+                | Refusal::ConnectFailed
+                | Refusal::ConnectTimeout
+                | Refusal::ResponseTimeout
+                | Refusal::ResponseClosed
+                | Refusal::ResponseMalformed(_)
+                | Refusal::UpgradeUnasked,
+            )
+            | Stop::Cut(Who::Endpoint, _),
+        ) => Some(Verdict::Failed),
         Err(Stop::Cut(Who::Client, Stage::Wait)) => {
             // Whoever gives up because it takes too long has seen that it does.
             let waited = core.now().since(facts.sent);
@@ -84,7 +86,7 @@ fn note(upstream: &Upstream, told: Option<Transition>) {
     match told.map(|told| told.to) {
         None => {}
         Some(State::Open { why, .. }) => {
-            tracing::warn!("upstream {name}: the breaker opens ({})", why.code())
+            tracing::warn!("upstream {name}: the breaker opens ({})", why.code());
         }
         Some(state) => tracing::info!("upstream {name}: the breaker is {}", state.code()),
     }

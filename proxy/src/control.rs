@@ -98,7 +98,9 @@ pub fn watch(shared: &Arc<Shared>, connect: &Rc<dyn Connect>) -> JoinSet<()> {
 async fn keep_rooms(live: Arc<Live>) {
     loop {
         tokio::time::sleep(KEEP).await;
-        live.rooms.iter().for_each(|room| room.keep(false));
+        for room in &live.rooms {
+            room.keep(false);
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Room {
         };
         let secret = plan.secret.as_deref().map_or(&kept.secret[..], str::as_bytes);
         let key = Key::new(secret, &plan.name);
-        let cookie = format!("tidegate_room_{}", plan.name);
+        let cookie = format!("tidegate-room-{}", plan.name);
         Self { plan, line, key, cookie, kept }
     }
 

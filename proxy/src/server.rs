@@ -186,7 +186,9 @@ impl Server {
         for path in unix {
             let _ = std::fs::remove_file(path);
         }
-        self.shared.live().rooms.iter().for_each(|room| room.keep(true));
+        for room in &self.shared.live().rooms {
+            room.keep(true);
+        }
         cut
     }
 

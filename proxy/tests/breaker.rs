@@ -52,7 +52,7 @@ impl App {
 
 fn code(response: &Message) -> &str {
     let text = response.text();
-    let start = text.find("\"code\":\"").map(|at| at + 8).unwrap_or_else(|| panic!("no code in {text}"));
+    let start = text.find("\"code\":\"").unwrap_or_else(|| panic!("no code in {text}")) + 8;
     &text[start..start + text[start..].find('"').unwrap()]
 }
 

@@ -77,15 +77,15 @@ fn member<'a>(answer: &'a Message, name: &str) -> &'a str {
 #[test]
 fn a_room_without_a_crowd_is_not_noticed_by_the_app() {
     scene(ROOM).origin(APP, app).run(async |scene| {
-        let cookies = "Cookie: a=1;tidegate_room_main=junk; b=2\r\nCookie: tidegate_room_main=x\r\n";
+        let cookies = "Cookie: a=1;tidegate-room-main=junk; b=2\r\nCookie: tidegate-room-main=x\r\n";
         let answer = Visitor::new("198.51.100.1").ask(scene, "/", cookies).await;
         assert_eq!((answer.status(), answer.text()), (200, "app"));
         let cookie = answer.header("set-cookie").unwrap();
-        assert!(cookie.starts_with("tidegate_room_main=") && cookie.contains("HttpOnly; SameSite=Lax"));
+        assert!(cookie.starts_with("tidegate-room-main=") && cookie.contains("HttpOnly; SameSite=Lax"));
         assert_eq!(answer.header("cache-control"), Some("no-cache=\"Set-Cookie\""));
         let seen = &scene.requests()[0];
         assert_eq!(seen.header("cookie"), Some("a=1; b=2"));
-        assert!(!seen.head.contains("tidegate_room"), "{}", seen.head);
+        assert!(!seen.head.contains("tidegate-room"), "{}", seen.head);
     });
 }
 
@@ -227,9 +227,9 @@ fn cookies_that_are_none_get_a_new_place_and_a_named_reason() {
         let forged = format!("{start}{turned}");
         for (cookie, why) in [
             (forged.as_str(), "forged"),
-            ("tidegate_room_main=", "malformed"),
-            ("tidegate_room_main=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "foreign_room"),
-            ("tidegate_room_main=\u{ff}\u{fe}", "malformed"),
+            ("tidegate-room-main=", "malformed"),
+            ("tidegate-room-main=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "foreign_room"),
+            ("tidegate-room-main=\u{ff}\u{fe}", "malformed"),
         ] {
             let mut visitor = Visitor::program("203.0.113.9");
             visitor.cookie = Some(cookie.to_owned());

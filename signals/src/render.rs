@@ -332,7 +332,9 @@ fn breakers(page: &mut Page, observed: &dyn Observed) {
         kept.push((upstream.to_owned(), state, counts));
     });
     page.family(Metric::BreakerState);
-    kept.iter().for_each(|(upstream, state, _)| page.sample(&[upstream, state], 1));
+    for (upstream, state, _) in &kept {
+        page.sample(&[upstream, state], 1);
+    }
     page.family(Metric::BreakerTransitions);
     for (upstream, _, counts) in &kept {
         page.sample(&[upstream, "closed"], counts.closed);
@@ -342,7 +344,9 @@ fn breakers(page: &mut Page, observed: &dyn Observed) {
         }
     }
     page.family(Metric::BreakerShortCircuited);
-    kept.iter().for_each(|(upstream, _, counts)| page.sample(&[upstream], counts.short_circuited));
+    for (upstream, _, counts) in &kept {
+        page.sample(&[upstream], counts.short_circuited);
+    }
 }
 
 /// Waiting rooms, where there are any.
@@ -358,10 +362,14 @@ fn rooms(page: &mut Page, observed: &dyn Observed) {
     ];
     for (metric, number) in numbers {
         page.family(metric);
-        kept.iter().for_each(|(name, room)| page.sample(&[name], number(room)));
+        for (name, room) in &kept {
+            page.sample(&[name], number(room));
+        }
     }
     page.family(Metric::RoomWait);
-    kept.iter().for_each(|(name, room)| page.sample_f64(&[name], room.wait.as_secs_f64()));
+    for (name, room) in &kept {
+        page.sample_f64(&[name], room.wait.as_secs_f64());
+    }
     page.family(Metric::RoomInvalid);
     for (name, room) in &kept {
         for (why, count) in Invalid::ALL.into_iter().zip(room.invalid) {

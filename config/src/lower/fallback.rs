@@ -15,7 +15,7 @@ impl Lowering<'_> {
         let written = file.upstream.get().map(|named| named.0.as_slice()).unwrap_or_default();
         let each = written.iter().enumerate().map(|(index, (_, upstream))| {
             let fallback = upstream.get_ref().fallback.written()?;
-            self.fallback(known, Some(index), fallback.get_ref(), fallback.span())
+            Some(self.fallback(known, Some(index), fallback.get_ref(), fallback.span()))
         });
         each.collect()
     }
@@ -36,7 +36,7 @@ impl Lowering<'_> {
             let help = "add cache = true, or take stale away";
             self.error(span, "fallback.stale needs a cache on the route".to_owned(), help);
         }
-        self.fallback(known, upstream, fallback, written.span())
+        Some(self.fallback(known, upstream, fallback, written.span()))
     }
 
     fn fallback(
@@ -45,7 +45,7 @@ impl Lowering<'_> {
         of: Option<usize>,
         fallback: &file::Fallback,
         span: Range<usize>,
-    ) -> Option<Arc<Fallback>> {
+    ) -> Arc<Fallback> {
         let is_empty =
             fallback.stale.is_absent() && fallback.upstream.is_absent() && fallback.file.is_absent();
         if is_empty {
@@ -64,6 +64,6 @@ impl Lowering<'_> {
         let page = fallback.file.written().and_then(|file| self.page(file)).map(|(content_type, body)| {
             ErrorPage { status: fallback.status().0 as u16, content_type: content_type.to_owned(), body }
         });
-        Some(Arc::new(Fallback { stale: fallback.stale.get().map(|stale| stale.0), upstream, page }))
+        Arc::new(Fallback { stale: fallback.stale.get().map(|stale| stale.0), upstream, page })
     }
 }

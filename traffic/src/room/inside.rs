@@ -68,7 +68,9 @@ impl Inside {
 
     /// Goes on from there.
     pub(super) fn restore(&mut self, saved: &[(u64, u64)]) {
-        saved.iter().for_each(|(seen_s, count)| self.add(*seen_s, *count));
+        for (seen_s, count) in saved {
+            self.add(*seen_s, *count);
+        }
     }
 
     fn add(&mut self, now_s: u64, count: u64) {
@@ -94,7 +96,9 @@ mod tests {
     fn people_are_inside_for_a_lifetime_after_they_were_last_seen() {
         let mut inside = Inside::new(160);
         let start = 1_800_000_000;
-        (0..5).for_each(|_| inside.enter(start));
+        for _ in 0..5 {
+            inside.enter(start);
+        }
         assert_eq!(inside.count(start + 160), 5);
         let mut again = Inside::new(160);
         again.restore(&inside.saved());
@@ -109,7 +113,9 @@ mod tests {
         let mut inside = Inside::new(160);
         let start = 1_800_000_000;
         inside.enter(start);
-        (0..100).for_each(|_| inside.stay(start, start + 50));
+        for _ in 0..100 {
+            inside.stay(start, start + 50);
+        }
         assert_eq!(inside.count(start + 50), 1);
     }
 
@@ -117,7 +123,9 @@ mod tests {
     fn another_lifetime_loses_nobody() {
         let mut inside = Inside::new(160);
         let start = 1_800_000_000;
-        (0..5).for_each(|_| inside.enter(start));
+        for _ in 0..5 {
+            inside.enter(start);
+        }
         inside.set_ttl(3_200, start + 10);
         assert_eq!(inside.count(start + 20), 5);
     }

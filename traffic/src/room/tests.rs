@@ -1,3 +1,5 @@
+//! A crowd in front of a room: who comes in, in which order, and what cookies are worth, rule by rule and at random.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -259,7 +261,9 @@ fn no_more_are_inside_than_the_capacity() {
         scene.pass_ms(60_000);
         turn(scene.visit(Some(token)));
         // They are seen, though they keep their first cookie.
-        passes.iter().for_each(|pass| assert!(matches!(scene.visit(Some(*pass)), Answer::Inside(_))));
+        for pass in &passes {
+            assert!(matches!(scene.visit(Some(*pass)), Answer::Inside(_)));
+        }
         assert_eq!(scene.reading().inside, 5);
     }
     scene.pass_ms(340_000);
