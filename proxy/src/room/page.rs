@@ -21,7 +21,10 @@ pub fn write(room: &Room, turn: &Turn) -> (String, bool) {
     let mut left = template;
     while let Some((before, rest)) = left.split_once("{{") {
         out.push_str(before);
-        let Some((name, behind)) = rest.split_once("}}") else { break };
+        let Some((name, behind)) = rest.split_once("}}") else {
+            left = rest;
+            break;
+        };
         // Writing to a String does not fail.
         let _ = match name {
             "position" => write!(out, "{}", turn.position),
