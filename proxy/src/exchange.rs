@@ -70,6 +70,8 @@ pub struct Exchange {
     pub turn: Option<Turn>,
     /// Seconds after which a refused client may come back, where that is known.
     pub retry_after: Option<u32>,
+    /// How the body was coded on its way.
+    pub coded: Option<config::Coding>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -165,6 +167,7 @@ impl Exchange {
             lines: Vec::new(),
             turn: None,
             retry_after: None,
+            coded: None,
             facts: Facts::default(),
         }
     }
@@ -231,6 +234,7 @@ impl Exchange {
         self.told = None;
         self.turn = None;
         self.retry_after = None;
+        self.coded = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

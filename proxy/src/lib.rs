@@ -19,6 +19,7 @@ mod browser;
 mod cached;
 mod census;
 mod client;
+mod clock;
 pub mod compress;
 pub mod connection;
 pub mod control;

@@ -160,12 +160,6 @@ impl Lowering<'_> {
             None => known.shared.compress.clone().filter(|_| has_bodies),
             written => {
                 let compress = self.compress(written)?;
-                if !route.files.is_absent() {
-                    let help =
-                        "leave it out, and put .zst, .br or .gz files beside the others: those are sent";
-                    let span = route.compress.span().unwrap_or_default();
-                    self.warn(span, "compress has no effect yet on files".to_owned(), help);
-                }
                 has_bodies.then_some(compress)
             }
         }
