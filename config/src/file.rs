@@ -4,6 +4,8 @@
 mod browser;
 mod cache;
 mod content;
+mod key;
+mod limit;
 mod room;
 mod route;
 mod server;
@@ -12,6 +14,8 @@ mod upstream;
 pub use browser::*;
 pub use cache::*;
 pub use content::*;
+pub use key::*;
+pub use limit::*;
 pub use room::*;
 pub use route::*;
 pub use server::*;

@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::forward::To;
 use crate::inbound;
+use crate::limits;
 use crate::outbound::field;
 use crate::pipeline::Stop;
 use crate::respond::settle_body;
@@ -341,6 +342,7 @@ fn finish_head(
     if !exchange.request_id.is_empty() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(out, to.live, exchange);
     out.extend_from_slice(&exchange.lines);
     inbound::connection(out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
@@ -376,7 +378,8 @@ async fn send<P: AsRef<[u8]>>(
                     if std::mem::take(&mut moved) {
                         client.timer.set(to.live.plan.server.timeouts.write);
                     }
-                    return client.timer.poll(cx).map(|()| Err(Stop::Cut(Who::Client, Stage::Deliver)));
+                    let stalled = client.poll_stalled(cx, to.live.plan.server.timeouts.write);
+                    return stalled.map(|()| Err(Stop::Cut(Who::Client, Stage::Deliver)));
                 }
             }
         }

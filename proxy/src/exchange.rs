@@ -11,12 +11,14 @@ use signals::request::{Cached, Times};
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
+use traffic::limit::Flight;
 use traffic::room::Turn;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead, Version};
 
 use crate::fill::Told;
+use crate::limits::{Limited, Nearest};
 
 /// Buffers grown past this are not kept for the next request.
 const KEEP_BYTES: usize = 128 * 1024;
@@ -72,6 +74,10 @@ pub struct Exchange {
     pub retry_after: Option<u32>,
     /// How the body was coded on its way.
     pub coded: Option<config::Coding>,
+    /// Its places among those in flight, where limits count them.
+    pub flights: Vec<Flight>,
+    /// What is left of the limit that is nearest, if that is to be said.
+    pub nearest: Option<Nearest>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -123,6 +129,8 @@ pub struct Facts {
     pub status: u16,
     /// Why Tidegate answered by itself.
     pub refusal: Option<Refusal>,
+    /// Which limit refused it.
+    pub limited: Option<Limited>,
     /// Endpoints tried.
     pub tries: u8,
     /// The last try went over a kept-alive connection.
@@ -168,6 +176,8 @@ impl Exchange {
             turn: None,
             retry_after: None,
             coded: None,
+            flights: Vec::new(),
+            nearest: None,
             facts: Facts::default(),
         }
     }
@@ -235,6 +245,8 @@ impl Exchange {
         self.turn = None;
         self.retry_after = None;
         self.coded = None;
+        self.flights.clear();
+        self.nearest = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::files;
 use crate::inbound;
+use crate::limits;
 use crate::live::Live;
 use crate::outbound::{edited, edits, expand, field, via};
 use crate::pipeline::Stop;
@@ -117,6 +118,20 @@ pub async fn refuse(
     send(core, live, client, exchange, route.map(|(route, _)| route), &answer).await
 }
 
+/// Seconds that a client is asked to wait: what is known; else at random, but never fewer than its limit needs, where one
+/// says.
+fn retry_after(core: &Core, exchange: &Exchange) -> u32 {
+    if let Some(seconds) = exchange.retry_after {
+        return seconds;
+    }
+    let mut rng = core.rng.borrow_mut();
+    let Some(wait) = exchange.facts.limited.and_then(|limited| limited.wait) else {
+        return rng.u32(RETRY_AFTER_SECONDS);
+    };
+    let least = u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1);
+    least.saturating_add(rng.u32(0..=(least / 10).max(1)))
+}
+
 /// Answers with a redirect.
 pub async fn redirect(
     core: &Core,
@@ -200,11 +215,6 @@ pub async fn told(
     send(core, live, client, exchange, Some(route), &answer).await
 }
 
-/// Seconds after which a client may come back.
-fn retry_after(core: &Core, exchange: &Exchange) -> u32 {
-    exchange.retry_after.unwrap_or_else(|| core.rng.borrow_mut().u32(RETRY_AFTER_SECONDS))
-}
-
 async fn send(
     core: &Core,
     live: &Live,
@@ -282,6 +292,7 @@ fn write(
     if !exchange.request_id.is_empty() {
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(&mut out, live, exchange);
     out.extend_from_slice(&exchange.lines);
     if let Some(route) = route {
         edits(&mut out, &route.response_headers);

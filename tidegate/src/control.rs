@@ -14,8 +14,9 @@ use proxy::Server;
 use proxy::control::note;
 use proxy::core::Shared;
 use proxy::explain::Asked;
+use proxy::limits;
 use proxy::purge;
-use signals::{BreakerReading, EndpointReading, Observed, Reload, RoomReading, Signals};
+use signals::{BreakerReading, EndpointReading, LimitedKey, Observed, Reload, RoomReading, Signals};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
 use traffic::breaker;
@@ -114,6 +115,14 @@ impl Observed for Control {
         self.shared.cache.usage()
     }
 
+    fn limits(&self) -> traffic::limit::Usage {
+        self.shared.live().limits.usage()
+    }
+
+    fn limited(&self, most: usize) -> Vec<LimitedKey> {
+        limits::limited(&self.shared.live(), most)
+    }
+
     fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
         let now_ms = self.shared.unix_ms();
         for room in &self.shared.live().rooms {
@@ -208,6 +217,7 @@ impl admin::Control for Control {
 
     fn explain(&self, question: &Question) -> Result<Explanation, String> {
         let asked = Asked::read(&question.method, &question.url, &question.headers)?;
+        let asked = Asked { client: question.client, ..asked };
         Ok(explanation(&self.shared.live(), Some(&self.shared), &asked))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::read::Toggle;
 use crate::table::{table, words};
-use crate::value::{Count, Pace, Time};
+use crate::value::{Count, Frequency, Time};
 
 /// What a route says of its waiting room.
 pub type RouteRoom = Toggle<WaitingRoom>;
@@ -15,7 +15,7 @@ table! {
         /// Name in metrics, in `tidegate status` and in the cookie: letters, digits, `-` and `_`.
         name: String => default("main"),
         /// People who come in: `"50/s"`, `"600/m"`. Those who are inside are not counted again.
-        rate: Pace => default("50/s"),
+        rate: Frequency => default("50/s"),
         /// Most people inside at once.
         capacity: Count<1, 1_000_000_000> => absent("as many as the rate lets in"),
         /// Who sends no request for so long has left.

@@ -65,7 +65,7 @@ impl Lowering<'_> {
         Room {
             name,
             settings: room::Settings {
-                rate: written.rate().per_second,
+                rate: written.rate().count as f64 / written.rate().per.as_secs_f64(),
                 capacity: written.capacity.get().map(|count| count.0),
                 ttl: written.ttl().0,
                 hold: written.hold().0,

@@ -191,6 +191,9 @@ table! {
     pub struct Expect {
         /// A status (`200`), a range (`"200-299"`), a class (`"2xx"`) or a list of them.
         status: OneOrMany<Statuses> => absent("any below 400"),
+        /// Latest time for the end of the answer, counted as latency is; a right answer that comes later fails as `late`. What
+        /// people would not have waited for is no success.
+        within: Time<1> => absent("any time"),
         /// Header fields by name: `true` is any value, a text the whole value, a table says more. One line with that name has to be so.
         headers: Named<Shortened<TextRule>> => default({}),
         /// The body: a text that it contains, or a table that says more.

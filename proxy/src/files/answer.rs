@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::outbound::{edited, edits, field, via};
 use crate::pipeline::Stop;
-use crate::{inbound, respond};
+use crate::{inbound, limits, respond};
 
 /// Answers with a file, or a part of it, or says that the client has it already. `fallback` says that it stands in for
 /// a path that is no file, which only browsers get.
@@ -179,6 +179,7 @@ fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl Fn
     if !exchange.request_id.is_empty() {
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(&mut out, at.live, exchange);
     out.extend_from_slice(&exchange.lines);
     let varies = Varies::of(at.route, exchange, false);
     if varies.any() {

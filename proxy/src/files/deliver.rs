@@ -143,7 +143,8 @@ impl Sending<'_> {
                     if std::mem::take(&mut self.has_moved) {
                         self.client.timer.set(self.at.live.plan.server.timeouts.write);
                     }
-                    return self.client.timer.poll(cx).map(|()| Err(gone()));
+                    let write = self.at.live.plan.server.timeouts.write;
+                    return self.client.poll_stalled(cx, write).map(|()| Err(gone()));
                 }
             }
         }
