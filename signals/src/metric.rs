@@ -213,6 +213,9 @@ metrics! {
     RetriesRefused = "tidegate_upstream_retries_refused_total" Counter ["upstream", "reason"]
         "Failed tries that were not repeated, by reason.",
         "budget means that so much fails that retries would make it worse: mend the upstream.";
+    Fallbacks = "tidegate_upstream_fallbacks_total" Counter ["upstream", "answer"]
+        "Requests that nothing at the upstream has seen and something else answered: stale (out of the cache), upstream (another one), file.",
+        "It is what people did not notice of an outage; see tidegate_breaker_state and tidegate_endpoint_available for the outage itself.";
     Resolutions = "tidegate_upstream_resolutions_total" Counter ["upstream", "result"]
         "Lookups of names among the upstream's endpoints, by result (answered or failed).",
         "After a failed lookup the addresses known before stay in use; if it goes on, check the resolver.";
@@ -247,6 +250,35 @@ metrics! {
     EndpointEwmaSeconds = "tidegate_endpoint_ewma_seconds" Gauge ["upstream", "endpoint"]
         "Exponentially weighted mean of the endpoint's response times, where the balance policy keeps one.",
         "It is what the policy decides by; an endpoint well above the others gets less.";
+
+    BreakerState = "tidegate_breaker_state" Gauge ["upstream", "state"]
+        "Always 1; the label says whether the upstream's circuit breaker is closed, open or half_open.",
+        "Alert on open: no requests reach the upstream. The status command says why.";
+    BreakerTransitions = "tidegate_breaker_transitions_total" Counter ["upstream", "to"]
+        "How often the breaker became closed, half_open, or open: for errors, for slow answers, or because a probe_failed.",
+        "Opening and closing in turn is an app that works until it gets traffic: give it fewer requests at once, or more instances.";
+    BreakerShortCircuited = "tidegate_breaker_short_circuited_total" Counter ["upstream"]
+        "Requests that were not sent because the breaker was open, answered by a fallback or refused as breaker_open.",
+        "Against tidegate_upstream_requests_total it is the share of the outage that Tidegate took.";
+
+    RoomWaiting = "tidegate_room_waiting" Gauge ["room"]
+        "People in the line in front of a waiting room, those included who have gone home.",
+        "It says how large the rush is; tidegate_room_wait_seconds says what it means to people.";
+    RoomInside = "tidegate_room_inside" Gauge ["room"]
+        "People inside: those who were seen within the room's ttl.",
+        "At the room's capacity nobody comes in until somebody leaves: raise it if the app has room, or shorten ttl.";
+    RoomWait = "tidegate_room_wait_seconds" Gauge ["room"]
+        "How long somebody waits who comes now, estimated.",
+        "When it grows for long, raise the rate as far as the app can take it.";
+    RoomAdmitted = "tidegate_room_admitted_total" Counter ["room"]
+        "People who came in.",
+        "Below the room's rate although people wait, the capacity holds them back, or the app's breaker is open.";
+    RoomTold = "tidegate_room_told_total" Counter ["room"]
+        "Requests that were told to wait, or how it stands.",
+        "It is the load of those who wait, which Tidegate takes.";
+    RoomInvalid = "tidegate_room_cookies_refused_total" Counter ["room", "reason"]
+        "Cookies of the room that were worth nothing, by reason; whoever sent one got a new place.",
+        "forged and foreign_room are attempts to get in beside the line; replayed and other_client are cookies that were passed on; expired is people who come back.";
 
     Reloads = "tidegate_reloads_total" Counter ["result"]
         "Attempts to load the configuration anew, by result.",
