@@ -66,12 +66,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         return steps;
     }
     let exchange = &mut *exchange;
-    let shown = String::from_utf8_lossy;
-    let method = exchange.head.method_name.of(head);
-    say(
-        "request",
-        format!("{} host {} path {}", shown(method), shown(&exchange.host), shown(&exchange.path)),
-    );
+    say("request", request(exchange));
     let header = |name: &str| exchange.header(name);
     let query = exchange.query(&header);
     for candidate in live.table.explain(&query) {
@@ -118,6 +113,13 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
     }
     steps
+}
+
+/// The request as it was understood.
+fn request(exchange: &Exchange) -> String {
+    let shown = String::from_utf8_lossy;
+    let method = shown(exchange.head.method_name.of(&exchange.input));
+    format!("{method} host {} path {}", shown(&exchange.host), shown(&exchange.path))
 }
 
 fn parameters(
