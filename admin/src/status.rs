@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use signals::{
-    BreakerReading, EndpointTotals, Latency, NONE, OTHER, RoomReading, RouteTotals, Signals, Totals,
+    BreakerReading, EndpointTotals, Latency, NONE, OTHER, QueueReading, RoomReading, RouteTotals, Signals,
+    Totals,
 };
 
 use crate::control::Control;
@@ -196,6 +197,8 @@ pub struct UpstreamStatus {
     pub per_second: f64,
     /// Tries after the first.
     pub retries: u64,
+    /// Slots, and who waits for them.
+    pub queue: Option<QueueStatus>,
     /// Half of the responses began after no longer, in milliseconds, estimated.
     pub wait_p50_ms: Option<f64>,
     /// 99 of 100 responses began after no longer.
@@ -208,6 +211,29 @@ pub struct UpstreamStatus {
     pub breaker: Option<BreakerStatus>,
     /// Who serves.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// Slots of an upstream, and who waits for them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Slots of the usable endpoints together; none without a limit.
+    pub limit: Option<u64>,
+    /// Whether the limit is found out.
+    pub adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u64,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u64,
+    /// Requests that wait, critical, normal and low ones.
+    pub waiting: [usize; 3],
+    /// Most that may wait.
+    pub most_waiting: usize,
+    /// Requests that got no slot.
+    pub refused: u64,
+    /// Half of those that waited waited no longer, in milliseconds, estimated.
+    pub queued_p50_ms: Option<f64>,
+    /// 99 of 100 waited no longer.
+    pub queued_p99_ms: Option<f64>,
 }
 
 /// The circuit breaker of an upstream.
@@ -371,6 +397,8 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
             ewma_ms: reading.ewma.map(ms),
         });
     });
+    let mut queues = HashMap::new();
+    control.queues(&mut |reading| drop(queues.insert(reading.upstream.to_owned(), queue(reading))));
     let mut breakers = HashMap::<String, BreakerStatus>::new();
     control.breakers(&mut |reading| {
         breakers.insert(reading.upstream.to_owned(), reading.into());
@@ -384,6 +412,12 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
                 requests: totals.requests(),
                 per_second: since.upstream(&totals.name, totals.requests()),
                 retries: totals.retries(),
+                queue: queues.remove(&*totals.name).map(|queue| QueueStatus {
+                    refused: totals.shed(),
+                    queued_p50_ms: quantiles(totals.queued()).0,
+                    queued_p99_ms: quantiles(totals.queued()).1,
+                    ..queue
+                }),
                 wait_p50_ms,
                 wait_p99_ms,
                 fallbacks: totals.fallbacks(),
@@ -392,6 +426,20 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
             }
         })
         .collect()
+}
+
+fn queue(reading: QueueReading<'_>) -> QueueStatus {
+    QueueStatus {
+        limit: reading.limit,
+        adaptive: reading.is_adaptive,
+        taken: reading.taken,
+        in_flight: reading.in_flight,
+        waiting: reading.waiting,
+        most_waiting: reading.most_waiting,
+        refused: 0,
+        queued_p50_ms: None,
+        queued_p99_ms: None,
+    }
 }
 
 fn name_of(endpoint: &EndpointTotals) -> (Arc<str>, Arc<str>) {

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use crate::status::{
-    BreakerStatus, EndpointStatus, HitStatus, LimitsStatus, RouteStatus, Status, UpstreamStatus,
+    BreakerStatus, EndpointStatus, HitStatus, LimitsStatus, QueueStatus, RouteStatus, Status, UpstreamStatus,
 };
 use crate::stored::{CacheStatus, Entries};
 
@@ -173,6 +173,35 @@ fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
     }
 }
 
+/// Slots and queue, in one line. Without a limit there is nothing to say but who is held.
+fn slots(out: &mut String, queue: &QueueStatus, paint: Paint) {
+    let waiting: usize = queue.waiting.iter().sum();
+    match queue.limit {
+        Some(limit) => {
+            let how = if queue.adaptive { "found out" } else { "fixed" };
+            let _ = write!(out, "slots: {} of {} taken ({how})", count(queue.taken), count(limit));
+        }
+        None if waiting == 0 => return,
+        None => out.push_str("slots: no limit"),
+    }
+    let _ = write!(out, ", {} in flight, ", count(queue.in_flight));
+    let colour = if waiting > 0 { Colour::Yellow } else { Colour::None };
+    let [critical, normal, low] = queue.waiting;
+    let mut shown = format!("{} waiting", count(waiting as u64));
+    if critical + low > 0 {
+        let _ = write!(shown, " ({critical} critical, {normal} normal, {low} low)");
+    }
+    out.push_str(&paint.colour(&shown, colour));
+    if queue.queued_p50_ms.is_some() {
+        let (p50, p99) = (time(queue.queued_p50_ms), time(queue.queued_p99_ms));
+        let _ = write!(out, ", waited {p50} (p99 {p99})");
+    }
+    if queue.refused > 0 {
+        let _ = write!(out, ", {} refused", count(queue.refused));
+    }
+    out.push('\n');
+}
+
 fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
     let available = upstream.endpoints.iter().filter(|endpoint| endpoint.available).count();
     let all = upstream.endpoints.len();
@@ -195,6 +224,9 @@ fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
         let _ = write!(out, ", {} by its fallback", count(upstream.fallbacks));
     }
     out.push('\n');
+    if let Some(queue) = &upstream.queue {
+        slots(out, queue, paint);
+    }
     if let Some(breaker) = &upstream.breaker {
         broken(out, breaker, paint);
     }
@@ -509,6 +541,17 @@ mod tests {
                 requests: 1_234_567,
                 per_second: 512.3,
                 retries: 3,
+                queue: Some(QueueStatus {
+                    limit: Some(24),
+                    adaptive: true,
+                    taken: 24,
+                    in_flight: 31,
+                    waiting: [1, 14, 0],
+                    most_waiting: 1_000,
+                    refused: 2_500,
+                    queued_p50_ms: Some(12.0),
+                    queued_p99_ms: Some(98.0),
+                }),
                 wait_p50_ms: Some(2.1),
                 wait_p99_ms: Some(12.0),
                 fallbacks: 0,
@@ -531,6 +574,7 @@ example.com/        12.1     34,567   12    0  850 µs  12 ms
 example.com/rare     0.0          0    0    0       -      -
 
 upstream app: 2 of 3 available, 512 per second, waits 2.1 ms (p99 12 ms), 3 retries
+slots: 24 of 24 taken (found out), 31 in flight, 15 waiting (1 critical, 14 normal, 0 low), waited 12 ms (p99 98 ms), 2,500 refused
 ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
 127.0.0.1:3001  up         128          3   409,102         0  2.1 ms
 127.0.0.1:3002  ejected    0.0          0   409,102         5       -  too many failures in a row, taken out once

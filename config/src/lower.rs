@@ -10,6 +10,7 @@ mod content;
 mod fallback;
 mod key;
 mod limit;
+mod queue;
 mod room;
 mod route;
 mod server;

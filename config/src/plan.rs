@@ -7,12 +7,14 @@ mod browser;
 mod content;
 mod key;
 mod limit;
+mod queue;
 mod store;
 
 pub use browser::*;
 pub use content::*;
 pub use key::*;
 pub use limit::*;
+pub use queue::*;
 pub use store::*;
 
 use core::net::SocketAddr;
@@ -197,6 +199,8 @@ pub struct Upstream {
     pub breaker: Option<Breaker>,
     /// How long requests wait when every endpoint is down; zero refuses at once.
     pub hold: Duration,
+    /// How requests are told apart while they wait.
+    pub queue: Queue,
     /// Host field sent to endpoints.
     pub host: HostField,
 }
@@ -338,6 +342,8 @@ pub struct Route {
     pub timeouts: UpstreamTimeouts,
     /// Retries, already merged with the upstream's.
     pub retry: retry::Settings,
+    /// How much its requests matter.
+    pub priority: PrioritySource,
     /// Waiting room in front, by its index; `None` is none.
     pub room: Option<usize>,
     /// What answers when nothing at the upstream can, already merged with the upstream's; `None` is a refusal.

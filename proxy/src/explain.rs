@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Origins, Plan, Rewrite};
+use traffic::queue::Priority;
 use traffic::route::{Params, Query};
-use traffic::upstream::Ask;
+use traffic::upstream::{Ask, NoEndpoint};
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
@@ -17,8 +18,9 @@ use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
 use crate::limits;
-use crate::live::Live;
+use crate::live::{Live, Upstream};
 use crate::pipeline::{guard, select};
+use crate::queue;
 use crate::request_key::Source;
 use crate::room;
 use crate::sticky;
@@ -26,8 +28,8 @@ use crate::sticky;
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `limit`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `endpoint`,
-    /// `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `queue`,
+    /// `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -201,7 +203,9 @@ fn upstream(
         say("fallback", stands_in(live, fallback));
     }
     let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
-    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };
+    let priority = queue::priority(route, exchange);
+    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[], priority };
+    say("queue", slots(upstream, priority, now));
     let mut usable = false;
     for (endpoint, verdict) in traffic.explain(&ask) {
         usable |= verdict.is_ok();
@@ -223,11 +227,40 @@ fn upstream(
             Ok(lease) => {
                 format!("from {}, as long as that key and these endpoints stay", lease.endpoint().address())
             }
+            Err(NoEndpoint::Full) => "from the next endpoint with a free slot".to_owned(),
             Err(why) if plan.hold.is_zero() => format!("503: {why}"),
             Err(why) => format!("503 unless an endpoint is back within {:?}: {why}", plan.hold),
         }
     };
     say("answer", answer);
+}
+
+/// Whether the request would find a slot now, and what if not.
+fn slots(upstream: &Upstream, priority: Priority, now: Moment) -> String {
+    let slots = upstream.traffic.slots(now);
+    let settings = &upstream.plan.traffic.queue;
+    let Some(limit) = slots.limit else {
+        return format!("no limit, {} in flight", slots.in_flight);
+    };
+    let how = if slots.is_adaptive { "found out" } else { "fixed" };
+    let mut text = format!("{} of {limit} slots taken ({how}), {} in flight", slots.taken, slots.in_flight);
+    let waiting: usize = slots.standing.waiting.iter().sum();
+    // Writing to a String does not fail.
+    let _ = write!(text, ", {waiting} of at most {} wait; priority {}: ", settings.limit, priority.code());
+    let _ = if slots.taken < limit && !upstream.traffic.queue().is_waited(priority) {
+        write!(text, "goes at once")
+    } else if waiting >= settings.limit {
+        write!(
+            text,
+            "refused with 503, {}, unless its place goes before another's",
+            Refusal::QueueFull.code()
+        )
+    } else if slots.standing.stands {
+        write!(text, "waits up to {:?}, for more is asked than is answered", settings.target)
+    } else {
+        write!(text, "waits up to {:?}", settings.timeout)
+    };
+    text
 }
 
 impl Asked {

@@ -42,6 +42,7 @@ mod pool;
 mod preamble;
 mod probe;
 pub mod purge;
+mod queue;
 mod request_key;
 pub mod respond;
 pub mod room;

@@ -147,7 +147,15 @@ impl Live {
 impl Upstream {
     fn build(plan: config::Upstream, signals: &Signals, before: Option<&Self>) -> Self {
         let slot = signals.upstream(&plan.name);
-        let traffic = traffic::upstream::Upstream::new(plan.traffic.clone(), Vec::new());
+        let settings = plan.traffic.clone();
+        let traffic = match before {
+            // Who waits keeps its place.
+            Some(before) => {
+                let queue = Arc::clone(before.traffic.queue());
+                traffic::upstream::Upstream::with_queue(settings, Vec::new(), queue)
+            }
+            None => traffic::upstream::Upstream::new(settings, Vec::new()),
+        };
         let breaker = before.map_or_else(Arc::default, |before| Arc::clone(&before.breaker));
         let this = Self { plan, traffic, breaker, slot, directory: ArcSwap::default() };
         this.list(signals, before.unwrap_or(&this), |name| {

@@ -186,6 +186,21 @@ metrics! {
     UpstreamHeldSeconds = "tidegate_upstream_held_seconds" Histogram ["upstream"]
         "Time that requests waited while every endpoint was down.",
         "Any count means that the upstream was gone for a while; see tidegate_endpoint_ejections_total for why.";
+    QueueSeconds = "tidegate_queue_wait_seconds" Histogram ["upstream"]
+        "Time that requests waited for a slot at the upstream, those that got none included.",
+        "More than now and then means that the app is at its limit: give it more instances, or cheaper requests. A limit that is set by hand may be too low.";
+    QueueRefused = "tidegate_queue_refused_total" Counter ["upstream", "code", "priority"]
+        "Requests that got no slot, by reason (queue_full, queue_timeout, queue_shed, queue_displaced) and priority.",
+        "queue_shed is overload that lasts. Refused critical requests mean that critical ones alone are more than the app can answer.";
+    QueueLimit = "tidegate_queue_limit" Gauge ["upstream"]
+        "Slots at the upstream's usable endpoints together; none without a limit.",
+        "Where it is found out, it falls when the app becomes slower under load, and rises when there is more to be had.";
+    QueueTaken = "tidegate_queue_slots_taken" Gauge ["upstream"]
+        "Slots that are taken.",
+        "At tidegate_queue_limit for long, the app is busy.";
+    QueueWaiting = "tidegate_queue_waiting" Gauge ["upstream", "priority"]
+        "Requests that wait for a slot or for an endpoint to be back.",
+        "A number that stays means more load than the app can answer, or that it is gone.";
     UpstreamConnections = "tidegate_upstream_connections_total" Counter ["upstream", "origin"]
         "Tries by whether they went over a new or a reused connection.",
         "A large share of new means that the app closes connections early or the pool is too small.";

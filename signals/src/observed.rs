@@ -7,6 +7,8 @@ pub trait Observed {
     /// Calls `each` once for every endpoint of every upstream.
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>));
 
+    /// Calls `each` once for every upstream.
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>));
     /// Calls `each` once for every upstream that has a circuit breaker.
     fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
         let _ = each;
@@ -40,6 +42,25 @@ pub struct LimitedKey {
     pub refused: u64,
     /// By how much that may be too high.
     pub error: u64,
+}
+
+/// Slots and queue of one upstream at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueReading<'a> {
+    /// Its name.
+    pub upstream: &'a str,
+    /// Slots of its usable endpoints together; `None` is no limit.
+    pub limit: Option<u64>,
+    /// Whether the limit is found out.
+    pub is_adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u64,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u64,
+    /// Requests that wait, by [`traffic::queue::Priority`].
+    pub waiting: [usize; 3],
+    /// Most that may wait.
+    pub most_waiting: usize,
 }
 
 /// The circuit breaker of an upstream at the moment of reading.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use cache::{Bypass, Usage};
 use traffic::Refusal;
 use traffic::breaker::Reason;
+use traffic::queue::{Priority, Unserved};
 use traffic::room::{Invalid, Reading};
 use wire::Malformed;
 
@@ -42,6 +43,7 @@ impl Signals {
         stored(&mut page, &observed.cache());
         upstreams(&mut page, &totals.upstreams);
         endpoints(&mut page, &totals.endpoints);
+        queues(&mut page, observed);
         readings(&mut page, observed);
         breakers(&mut page, observed);
         rooms(&mut page, observed);
@@ -249,14 +251,23 @@ fn upstreams(page: &mut Page, totals: &[UpstreamTotals]) {
     let shown = || totals.iter().filter(|upstream| &*upstream.name != OTHER || upstream.requests() > 0);
     page.family(Metric::UpstreamRequests);
     shown().for_each(|upstream| classes(page, &[&upstream.name], &upstream.classes));
-    let histograms: [Part<UpstreamTotals, HistogramTotal>; 3] = [
+    let histograms: [Part<UpstreamTotals, HistogramTotal>; 4] = [
         (Metric::UpstreamWaitSeconds, |upstream| &upstream.wait),
         (Metric::UpstreamConnectSeconds, |upstream| &upstream.connect),
         (Metric::UpstreamHeldSeconds, |upstream| &upstream.held),
+        (Metric::QueueSeconds, |upstream| &upstream.queued),
     ];
     for (metric, total) in histograms {
         page.family(metric);
         shown().for_each(|upstream| histogram(page, &upstream.name, total(upstream)));
+    }
+    page.family(Metric::QueueRefused);
+    for upstream in shown() {
+        for (why, counts) in Unserved::OWN.into_iter().zip(&upstream.shed) {
+            for (priority, &count) in Priority::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0) {
+                page.sample(&[&upstream.name, why.refusal().code(), priority.code()], count);
+            }
+        }
     }
     page.family(Metric::UpstreamConnections);
     for upstream in shown() {
@@ -298,6 +309,28 @@ fn endpoints(page: &mut Page, totals: &[EndpointTotals]) {
     for endpoint in shown().filter(|endpoint| endpoint.probes_passed + endpoint.probes_failed > 0) {
         page.sample(&[&endpoint.upstream, &endpoint.address, "passed"], endpoint.probes_passed);
         page.sample(&[&endpoint.upstream, &endpoint.address, "failed"], endpoint.probes_failed);
+    }
+}
+
+/// Slots and who waits for them at this moment.
+fn queues(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed.queues(&mut |reading| {
+        kept.push((reading.upstream.to_owned(), reading.limit, reading.taken, reading.waiting));
+    });
+    page.family(Metric::QueueLimit);
+    for (name, limit, ..) in &kept {
+        if let Some(limit) = limit {
+            page.sample(&[name], *limit);
+        }
+    }
+    page.family(Metric::QueueTaken);
+    kept.iter().for_each(|(name, _, taken, _)| page.sample(&[name], *taken));
+    page.family(Metric::QueueWaiting);
+    for (name, .., waiting) in &kept {
+        for (priority, count) in Priority::ALL.into_iter().zip(waiting) {
+            page.sample(&[name, priority.code()], *count as u64);
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use cache::{Bypass, Usage};
 use tidegate_signals::{
-    BreakerReading, Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed, Reload,
-    RoomReading, RouteSlot, Signals, Stage, Times, Who,
+    BreakerReading, Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed,
+    QueueReading, Reload, RoomReading, RouteSlot, Signals, Stage, Times, Who,
 };
 use traffic::Refusal;
 use traffic::breaker::Counts;
@@ -109,6 +109,18 @@ fn labels(text: &str) -> Vec<(&str, String)> {
 struct Scene(Vec<(&'static str, &'static str, &'static str, bool)>);
 
 impl Observed for Scene {
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        each(QueueReading {
+            upstream: "app",
+            limit: Some(8),
+            is_adaptive: true,
+            taken: 7,
+            in_flight: 9,
+            waiting: [1, 2, 3],
+            most_waiting: 1_000,
+        });
+    }
+
     fn limits(&self) -> traffic::limit::Usage {
         traffic::limit::Usage { entries: 3, memory_bytes: 4_096, overflowed: 2, ..Default::default() }
     }

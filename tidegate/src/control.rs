@@ -16,7 +16,9 @@ use proxy::core::Shared;
 use proxy::explain::Asked;
 use proxy::limits;
 use proxy::purge;
-use signals::{BreakerReading, EndpointReading, LimitedKey, Observed, Reload, RoomReading, Signals};
+use signals::{
+    BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, Reload, RoomReading, Signals,
+};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
 use traffic::breaker;
@@ -113,6 +115,21 @@ impl Control {
 impl Observed for Control {
     fn cache(&self) -> cache::Usage {
         self.shared.cache.usage()
+    }
+
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        for upstream in &self.shared.live().upstreams {
+            let slots = upstream.traffic.slots(self.shared.now());
+            each(QueueReading {
+                upstream: &upstream.plan.name,
+                limit: slots.limit.map(u64::from),
+                is_adaptive: slots.is_adaptive,
+                taken: slots.taken.into(),
+                in_flight: slots.in_flight.into(),
+                waiting: slots.standing.waiting,
+                most_waiting: slots.standing.limit,
+            });
+        }
     }
 
     fn limits(&self) -> traffic::limit::Usage {

@@ -7,7 +7,8 @@
 //! 2. [`route`]: which route answers.
 //! 3. [`limit`]: whether the client, or whatever else counts, has had its share; [`room`]: or waits for its turn.
 //! 4. [`breaker`]: whether requests are sent to its upstream at all.
-//! 5. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies.
+//! 5. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies, [`queue`] who waits and for how
+//!    long, and [`adaptive`] finds out how many requests an endpoint takes at once.
 //! 6. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
 //!    [`health`] adds what probes find.
 //! 7. [`retry`]: whether a failed request may go on to another endpoint.
@@ -16,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adaptive;
 pub mod balance;
 pub mod breaker;
 pub mod client;
@@ -24,6 +26,7 @@ pub mod health;
 pub mod limit;
 pub mod moment;
 pub mod outlier;
+pub mod queue;
 pub mod refusal;
 pub mod retry;
 pub mod room;

@@ -64,6 +64,14 @@ pub enum Refusal {
     LimitKeyMissing,
     /// The client is in a network that is refused.
     AddressDenied,
+    /// As many requests wait for the upstream as may.
+    QueueFull,
+    /// No slot at the upstream became free within the longest wait.
+    QueueTimeout,
+    /// More comes than the upstream finishes, and the request has waited for longer than it may then.
+    QueueShed,
+    /// The queue was full, and its place went to a request that matters more, or of somebody who asks for less.
+    QueueDisplaced,
     /// The circuit breaker of the upstream is open: too many requests failed or were slow there.
     BreakerOpen,
     /// More people want to come in than the route's waiting room lets in; this one has a place in line.
@@ -72,7 +80,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -101,6 +109,10 @@ impl Refusal {
         Self::TooManyInFlight,
         Self::LimitKeyMissing,
         Self::AddressDenied,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::QueueShed,
+        Self::QueueDisplaced,
         Self::BreakerOpen,
         Self::WaitingRoom,
     ];
@@ -136,8 +148,12 @@ impl Refusal {
             Self::TooManyInFlight => 25,
             Self::LimitKeyMissing => 26,
             Self::AddressDenied => 27,
-            Self::BreakerOpen => 28,
-            Self::WaitingRoom => 29,
+            Self::QueueFull => 28,
+            Self::QueueTimeout => 29,
+            Self::QueueShed => 30,
+            Self::QueueDisplaced => 31,
+            Self::BreakerOpen => 32,
+            Self::WaitingRoom => 33,
         }
     }
 
@@ -172,6 +188,10 @@ impl Refusal {
             Self::TooManyInFlight => "too_many_in_flight",
             Self::LimitKeyMissing => "limit_key_missing",
             Self::AddressDenied => "address_denied",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::QueueShed => "queue_shed",
+            Self::QueueDisplaced => "queue_displaced",
             Self::BreakerOpen => "breaker_open",
             Self::WaitingRoom => "waiting_room",
         }
@@ -202,9 +222,13 @@ impl Refusal {
             | Self::NoEndpoint
             | Self::AllEndpointsDown
             | Self::Draining
+            | Self::FilesUnavailable
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::QueueShed
+            | Self::QueueDisplaced
             | Self::BreakerOpen
-            | Self::WaitingRoom
-            | Self::FilesUnavailable => 503,
+            | Self::WaitingRoom => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -246,6 +270,10 @@ impl Refusal {
             Self::TooManyInFlight => "too many requests at once, wait until some are answered",
             Self::LimitKeyMissing => "the request lacks what this address counts requests by",
             Self::AddressDenied => "this address is not open to this client",
+            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced => {
+                "more is asked of the application than it can answer at the moment"
+            }
+            Self::QueueTimeout => "the application was too busy to take the request in time",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }

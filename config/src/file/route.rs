@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::upstream::{Fallback, RouteRetry, RouteTimeouts};
 use crate::address::Network;
-use crate::file::{Compress, Cors, Files, Limit, RouteCache, RouteRoom, SecurityHeaders};
+use crate::file::{Compress, Cors, Files, Limit, PrioritySource, RouteCache, RouteRoom, SecurityHeaders};
 use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::table;
 use crate::value::{Count, Size, inline_schema};
@@ -59,6 +59,9 @@ table! {
         timeouts: RouteTimeouts => absent("the upstream's"),
         /// Retries that differ from the upstream's, or `"off"`.
         retry: Switch<RouteRetry> => absent("the upstream's"),
+        /// How much its requests matter while they wait for a slot at their upstream: `"critical"` ones go first, `"low"` ones
+        /// get what is left. `"header:NAME"` takes the word from the request, so only if whoever is in front sets it.
+        priority: PrioritySource => default("normal"),
         /// What answers requests that nothing at the upstream has seen, instead of what the upstream says of it; or
         /// `"off"`.
         fallback: Switch<Fallback> => absent("the upstream's"),

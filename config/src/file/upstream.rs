@@ -3,7 +3,7 @@
 use schemars::json_schema;
 use toml::Spanned;
 
-use crate::file::KeySource;
+use crate::file::{KeySource, Queue};
 use crate::plan::EndpointAddress;
 use crate::read::{Key, List, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::{table, words};
@@ -34,7 +34,11 @@ table! {
         pool: Pool => table,
         /// Time over which an endpoint that comes back gets its full share; `"0s"` is at once.
         slow_start: Time<0> => default("0s"),
-        /// How long a request waits when every endpoint is down; `"0s"` refuses at once.
+        /// How many requests the endpoints have at once, and who waits for how long, or `"off"`: everything is passed on
+        /// at once.
+        queue: Switch<Queue> => default({}),
+        /// How long a request that was not sent yet waits while no endpoint takes connections; `"0s"` refuses at once.
+        /// Requests that wait count for `queue.limit`.
         hold: Time<0> => default("0s"),
         /// Host field that endpoints get: `"client"` is what the client sent, `"endpoint"` the endpoint's
         /// own address, anything else is sent as written.

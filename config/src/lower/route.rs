@@ -125,6 +125,7 @@ impl Lowering<'_> {
             access: self.access(&route.allow, &route.deny),
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
+            priority: super::queue::priority(route),
             room: route_room(known, route),
             fallback: self.route_fallback(known, fallbacks, route, forwards_to),
             error_pages: self.error_pages(route),

@@ -29,6 +29,7 @@ impl Lowering<'_> {
             let help = "name it with at most 64 letters, digits, \"-\", \"_\" and \".\"";
             self.error(name.span(), format!("\"{named}\" is no name for an upstream"), help);
         }
+        let (queue_settings, queue) = self.queue(upstream);
         let balance = upstream.balance().0;
         let balance_span = upstream.balance.span().unwrap_or(span.clone());
         Upstream {
@@ -39,6 +40,7 @@ impl Lowering<'_> {
                 outlier: self.outlier(upstream.outlier().on()),
                 retry: retry_settings(upstream.retry().on()),
                 slow_start: upstream.slow_start().0,
+                queue: queue_settings,
             },
             balance_key: self.balance_key(&balance, balance_span),
             sticky_cookie: self.sticky_cookie(&balance),
@@ -50,6 +52,7 @@ impl Lowering<'_> {
             },
             breaker: upstream.breaker.get().and_then(Toggle::on).map(|breaker| self.breaker(breaker)),
             hold: upstream.hold().0,
+            queue,
             host: self.host_field(upstream),
         }
     }
