@@ -96,9 +96,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         say("answer", "204, the route's answer to a preflight".to_owned());
         return steps;
     }
-    if let Some(index) = route.room {
-        say("room", room::explain(&live.rooms[index], shared.map(Shared::unix_ms)));
-    }
+    room(live, shared, route, &mut say);
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
@@ -161,6 +159,17 @@ fn guards(route: &config::Route, say: &mut impl FnMut(&'static str, String)) {
         Rewrite::None => {}
         Rewrite::Strip(prefix) => say("guard", format!("{prefix} is taken off the path")),
         Rewrite::Replace(template) => say("guard", format!("the path becomes {template}")),
+    }
+}
+
+fn room(
+    live: &Live,
+    shared: Option<&Shared>,
+    route: &config::Route,
+    say: &mut impl FnMut(&'static str, String),
+) {
+    if let Some(index) = route.room {
+        say("room", room::explain(&live.rooms[index], shared.map(Shared::unix_ms)));
     }
 }
 
