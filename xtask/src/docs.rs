@@ -46,7 +46,8 @@ fn draw() -> Result<(), Problem> {
     let picture = shell::capture(&mut command)?;
     let folder = shell::root().join(PICTURES);
     std::fs::create_dir_all(&folder).problem(&format!("create {PICTURES}"))?;
-    std::fs::write(folder.join("adaptive.svg"), picture.stdout).problem("write the picture of the adaptive limit")
+    std::fs::write(folder.join("adaptive.svg"), picture.stdout)
+        .problem("write the picture of the adaptive limit")
 }
 
 /// Fails when docs/reference differs from what `tidegate`, a command that runs the binary, writes.
