@@ -326,7 +326,9 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
         });
     });
     let mut queues = HashMap::new();
-    control.queues(&mut |reading| drop(queues.insert(reading.upstream.to_owned(), queue(reading))));
+    control.queues(&mut |reading| {
+        queues.insert(reading.upstream.to_owned(), queue(reading));
+    });
     let shown = totals.upstreams.iter().filter(|upstream| !upstream.has_left && &*upstream.name != OTHER);
     shown
         .map(|totals| {

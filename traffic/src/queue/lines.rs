@@ -121,7 +121,9 @@ impl Lines {
         }
         match priority {
             Priority::Critical => {}
-            Priority::Normal if self.by_priority[Priority::Low as usize].ring.is_empty() => self.normal_row = 0,
+            Priority::Normal if self.by_priority[Priority::Low as usize].ring.is_empty() => {
+                self.normal_row = 0
+            }
             Priority::Normal => self.normal_row += 1,
             Priority::Low => self.normal_row = 0,
         }
@@ -131,7 +133,8 @@ impl Lines {
     /// below its own, or of the key of its own priority that holds more places than its own would.
     pub(super) fn victim(&self, priority: Priority, fair_key: u64) -> Option<u32> {
         let below = Priority::ALL.into_iter().rev().take_while(|other| *other > priority);
-        if let Some(line) = below.map(|at| &self.by_priority[at as usize]).find(|line| !line.ring.is_empty()) {
+        if let Some(line) = below.map(|at| &self.by_priority[at as usize]).find(|line| !line.ring.is_empty())
+        {
             return line.longest().and_then(|flow| flow.back()).copied();
         }
         let line = &self.by_priority[priority as usize];
