@@ -398,7 +398,9 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
         });
     });
     let mut queues = HashMap::new();
-    control.queues(&mut |reading| drop(queues.insert(reading.upstream.to_owned(), queue(reading))));
+    control.queues(&mut |reading| {
+        queues.insert(reading.upstream.to_owned(), queue(reading));
+    });
     let mut breakers = HashMap::<String, BreakerStatus>::new();
     control.breakers(&mut |reading| {
         breakers.insert(reading.upstream.to_owned(), reading.into());

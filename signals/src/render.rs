@@ -325,7 +325,9 @@ fn queues(page: &mut Page, observed: &dyn Observed) {
         }
     }
     page.family(Metric::QueueTaken);
-    kept.iter().for_each(|(name, _, taken, _)| page.sample(&[name], *taken));
+    for (name, _, taken, _) in &kept {
+        page.sample(&[name], *taken);
+    }
     page.family(Metric::QueueWaiting);
     for (name, .., waiting) in &kept {
         for (priority, count) in Priority::ALL.into_iter().zip(waiting) {

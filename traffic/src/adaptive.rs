@@ -282,7 +282,7 @@ impl Adaptive {
 
     fn set(&mut self, now: Moment, limit: f64, mean: f64) {
         let limit = limit.clamp(1.0, f64::from(LIMIT_MOST));
-        if limit.round() != self.limit.round() {
+        if limit.round() as u32 != self.limit.round() as u32 {
             // The window after a change begins with what was begun after it.
             self.settle(now, mean / 2.0);
         }

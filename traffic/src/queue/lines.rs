@@ -17,7 +17,7 @@ const LOW_EVERY: u32 = 10;
 pub(super) struct Lines {
     places: Vec<Option<Place>>,
     free: Vec<u32>,
-    lines: [Line; Priority::ALL.len()],
+    by_priority: [Line; Priority::ALL.len()],
     waiting: usize,
     /// Slots that normal requests got while low ones waited, since one of those got one.
     normal_row: u32,
@@ -47,7 +47,7 @@ impl Lines {
 
     /// A new place, at the end of its line or, among those of its key, at the front.
     pub(super) fn join(&mut self, place: Place, at_front: bool) -> u32 {
-        let line = &mut self.lines[place.priority as usize];
+        let line = &mut self.by_priority[place.priority as usize];
         let key = place.fair_key;
         let index = if let Some(index) = self.free.pop() {
             self.places[index as usize] = Some(place);
@@ -71,16 +71,16 @@ impl Lines {
 
     /// All that wait.
     pub(super) fn all(&self) -> Vec<u32> {
-        self.lines.iter().flat_map(|line| line.flows.values().flatten().copied()).collect()
+        self.by_priority.iter().flat_map(|line| line.flows.values().flatten().copied()).collect()
     }
 
     /// All that wait, the next one first. Made lazily: mostly the first one is it.
     pub(super) fn in_turn(&self, newest: bool) -> impl Iterator<Item = u32> + use<> {
-        let low_first = self.normal_row + 1 >= LOW_EVERY && !self.lines[2].ring.is_empty();
+        let low_first = self.normal_row + 1 >= LOW_EVERY && !self.by_priority[2].ring.is_empty();
         let order = if low_first { [0, 2, 1] } else { [0, 1, 2] };
-        let first = order.into_iter().find(|at| !self.lines[*at].ring.is_empty());
+        let first = order.into_iter().find(|at| !self.by_priority[*at].ring.is_empty());
         let next = first.and_then(|at| {
-            let line = &self.lines[at];
+            let line = &self.by_priority[at];
             let flow = &line.flows[line.ring.front()?];
             if newest { flow.back() } else { flow.front() }.copied()
         });
@@ -98,7 +98,7 @@ impl Lines {
             return Vec::new();
         }
         let mut others = Vec::new();
-        for line in order.map(|at| &self.lines[at]) {
+        for line in order.map(|at| &self.by_priority[at]) {
             for flow in line.ring.iter().map(|key| &line.flows[key]) {
                 if newest {
                     others.extend(flow.iter().rev());
@@ -114,14 +114,16 @@ impl Lines {
     /// It was this one's turn: its key goes to the end of the ring.
     pub(super) fn took_turn(&mut self, place: u32) {
         let Place { priority, fair_key, .. } = *self.get(place);
-        let line = &mut self.lines[priority as usize];
+        let line = &mut self.by_priority[priority as usize];
         if let Some(at) = line.ring.iter().position(|key| *key == fair_key) {
             line.ring.remove(at);
             line.ring.push_back(fair_key);
         }
         match priority {
             Priority::Critical => {}
-            Priority::Normal if self.lines[Priority::Low as usize].ring.is_empty() => self.normal_row = 0,
+            Priority::Normal if self.by_priority[Priority::Low as usize].ring.is_empty() => {
+                self.normal_row = 0
+            }
             Priority::Normal => self.normal_row += 1,
             Priority::Low => self.normal_row = 0,
         }
@@ -131,10 +133,11 @@ impl Lines {
     /// below its own, or of the key of its own priority that holds more places than its own would.
     pub(super) fn victim(&self, priority: Priority, fair_key: u64) -> Option<u32> {
         let below = Priority::ALL.into_iter().rev().take_while(|other| *other > priority);
-        if let Some(line) = below.map(|at| &self.lines[at as usize]).find(|line| !line.ring.is_empty()) {
+        if let Some(line) = below.map(|at| &self.by_priority[at as usize]).find(|line| !line.ring.is_empty())
+        {
             return line.longest().and_then(|flow| flow.back()).copied();
         }
-        let line = &self.lines[priority as usize];
+        let line = &self.by_priority[priority as usize];
         let own = line.flows.get(&fair_key).map_or(0, VecDeque::len);
         line.longest().filter(|flow| flow.len() > own + 1).and_then(|flow| flow.back()).copied()
     }
@@ -159,7 +162,7 @@ impl Lines {
 
     fn take_out(&mut self, place: u32) {
         let Place { priority, fair_key, .. } = *self.get(place);
-        let line = &mut self.lines[priority as usize];
+        let line = &mut self.by_priority[priority as usize];
         let Some(flow) = line.flows.get_mut(&fair_key) else { return };
         // Mostly it is one of the ends.
         if flow.front() == Some(&place) {

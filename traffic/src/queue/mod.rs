@@ -637,10 +637,10 @@ impl Ticket {
         let now = self.queue.tell(now);
         let mut wakers = Vec::new();
         let mut state = self.queue.state();
-        if matches!(state.lines.get(self.place).stand, Stand::Waiting) {
-            if let Some(why) = state.overdue(&self.queue, state.lines.get(self.place), now) {
-                state.settle(&self.queue, self.place, Stand::Refused(why), &mut wakers);
-            }
+        if matches!(state.lines.get(self.place).stand, Stand::Waiting)
+            && let Some(why) = state.overdue(&self.queue, state.lines.get(self.place), now)
+        {
+            state.settle(&self.queue, self.place, Stand::Refused(why), &mut wakers);
         }
         let (held, queued) = state.waited(self.place, now);
         let place = state.lines.get_mut(self.place);

@@ -2,6 +2,8 @@
 //! arrive at random (M/G/c), and between them the very brain that queues and limits in production. Time is a number, and
 //! chance comes from a seed.
 
+#![allow(dead_code, reason = "the picture and the tests each need a part of it")]
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -65,7 +67,6 @@ pub struct Done {
 
 /// The state at a moment.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "the picture shows what the tests do not need")]
 pub struct Sample {
     pub at: Moment,
     pub limit: u32,
@@ -199,18 +200,16 @@ impl Model {
         let job = Job { source: index, came: self.now, began: self.now, lease: None, ticket: None };
         self.jobs.insert(id, job);
         let ask = self.ask(&source);
-        match self.upstream.admit(&ask, &mut self.rng) {
-            Ok(lease) => self.begin(id, lease),
-            Err(_) => {
-                let joining = Joining { ask, begun: self.now, fair_key: source.fair_key, is_retry: false };
-                match self.upstream.join(&joining) {
-                    Ok(ticket) => {
-                        self.jobs.get_mut(&id).unwrap().ticket = Some(ticket);
-                        self.rung.lock().unwrap().push(id);
-                    }
-                    Err(why) => self.refuse(id, why),
-                }
+        if let Ok(lease) = self.upstream.admit(&ask, &mut self.rng) {
+            return self.begin(id, lease);
+        }
+        let joining = Joining { ask, begun: self.now, fair_key: source.fair_key, is_retry: false };
+        match self.upstream.join(&joining) {
+            Ok(ticket) => {
+                self.jobs.get_mut(&id).unwrap().ticket = Some(ticket);
+                self.rung.lock().unwrap().push(id);
             }
+            Err(why) => self.refuse(id, why),
         }
     }
 
@@ -315,7 +314,6 @@ impl Record {
     }
 
     /// Requests of a source that were refused, as a share.
-    #[allow(dead_code, reason = "the picture needs no shares")]
     pub fn refused(&self, wanted: impl Fn(&Done) -> bool) -> f64 {
         let all = self.done.iter().filter(|done| wanted(done)).count();
         let refused = self.done.iter().filter(|done| wanted(done) && done.refused.is_some()).count();
