@@ -12,6 +12,9 @@ use crate::control::Control;
 use crate::rates::Since;
 use crate::stored::CacheStatus;
 
+/// Most keys that are shown of those that limits refuse.
+const LIMITED_KEYS: usize = 20;
+
 /// Everything that `tidegate status` shows.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -31,6 +34,8 @@ pub struct Status {
     pub per_second: f64,
     /// What the cache holds and has done.
     pub cache: CacheStatus,
+    /// What limits hold and have done.
+    pub limits: LimitsStatus,
     /// By route, in the order in which they were first configured.
     pub routes: Vec<RouteStatus>,
     /// By upstream, in the same order.
@@ -48,6 +53,55 @@ pub struct ConnectionStatus {
     pub refused: u64,
     /// Of those open, how many are tunnels.
     pub tunnels: u64,
+}
+
+/// What limits hold and have done.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LimitsStatus {
+    /// Keys that have a bucket.
+    pub entries: u64,
+    /// Keys that have room.
+    pub capacity: u64,
+    /// Memory set aside.
+    pub memory_bytes: u64,
+    /// Keys that have requests in flight which are counted.
+    pub in_flight: u64,
+    /// Buckets that were forgotten before they were full again.
+    pub overflowed: u64,
+    /// Each of them.
+    pub each: Vec<LimitStatus>,
+    /// Keys that are refused most, the first one first.
+    pub top: Vec<LimitedStatus>,
+}
+
+/// One limit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// Name of its route.
+    pub route: String,
+    /// Its name.
+    pub name: String,
+    /// Requests that it had nothing against.
+    pub admitted: u64,
+    /// Requests that it refused.
+    pub limited: u64,
+    /// Requests that it would have refused if it did not only count.
+    pub dry_run: u64,
+}
+
+/// A key that a limit refuses often.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LimitedStatus {
+    /// Name of the limit's route.
+    pub route: String,
+    /// Name of the limit.
+    pub limit: String,
+    /// The key; of what may be a secret only the beginning.
+    pub key: String,
+    /// Refusals of late: they fade by half every ten minutes.
+    pub refused: u64,
+    /// By how much that may be too high.
+    pub error: u64,
 }
 
 /// One route.
@@ -168,6 +222,7 @@ impl Status {
             requests: totals.routes.iter().map(RouteTotals::requests).sum(),
             per_second: routes.iter().map(|route| route.per_second).sum(),
             cache: control.cache().into(),
+            limits: limits(&totals, control),
             upstreams: upstreams(&totals, control, since),
             routes,
         }
@@ -191,6 +246,34 @@ fn route(totals: &RouteTotals, since: Since<'_>) -> RouteStatus {
             sent_bytes: totals.sent_bytes,
             hit_bytes: totals.hit_bytes,
         }),
+    }
+}
+
+fn limits(totals: &Totals, control: &dyn Control) -> LimitsStatus {
+    let usage = control.limits();
+    let each = totals.limits.iter().filter(|limit| !limit.has_left && &*limit.name != OTHER);
+    let each = each.map(|limit| LimitStatus {
+        route: limit.route.to_string(),
+        name: limit.name.to_string(),
+        admitted: limit.admitted,
+        limited: limit.refused,
+        dry_run: limit.dry,
+    });
+    let top = control.limited(LIMITED_KEYS).into_iter().map(|top| LimitedStatus {
+        route: top.route,
+        limit: top.limit,
+        key: top.key,
+        refused: top.refused,
+        error: top.error,
+    });
+    LimitsStatus {
+        entries: usage.entries,
+        capacity: usage.capacity,
+        memory_bytes: usage.memory_bytes,
+        in_flight: usage.in_flight,
+        overflowed: usage.overflowed,
+        each: each.collect(),
+        top: top.collect(),
     }
 }
 
@@ -274,6 +357,7 @@ pub(crate) mod tests {
             referer: b"",
             user_agent: b"",
             request_id: b"",
+            limit: "",
             trace_id: b"",
         }
     }

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use crate::status::{EndpointStatus, HitStatus, RouteStatus, Status, UpstreamStatus};
+use crate::status::{EndpointStatus, HitStatus, LimitsStatus, RouteStatus, Status, UpstreamStatus};
 use crate::stored::{CacheStatus, Entries};
 
 /// Routes shown, those with most requests per second first; the rest is counted.
@@ -18,6 +18,7 @@ pub fn status(status: &Status, width: usize, is_coloured: bool) -> String {
     let mut out = String::new();
     summary(&mut out, status, paint);
     routes(&mut out, &status.routes, paint);
+    limits(&mut out, &status.limits, paint);
     for upstream in &status.upstreams {
         endpoints(&mut out, upstream, paint);
     }
@@ -55,6 +56,49 @@ fn stored(out: &mut String, cache: &CacheStatus) {
     let (used, most) = (bytes(cache.used_bytes), bytes(cache.memory_bytes));
     let _ = write!(out, "cache: {} entries, {used} of {most}", count(cache.entries));
     let _ = writeln!(out, ", {} fetches, {} evictions", count(cache.fills), count(cache.evictions));
+}
+
+/// Limits with what they did, those that refuse most first, and whom they refuse. Nothing where there are none.
+fn limits(out: &mut String, limits: &LimitsStatus, paint: Paint) {
+    if limits.each.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["LIMIT", "ROUTE", "ADMITTED", "LIMITED", "DRY RUN"], Side::Right);
+    let mut each = limits.each.iter().collect::<Vec<_>>();
+    each.sort_by_key(|limit| core::cmp::Reverse((limit.limited, limit.dry_run, limit.admitted)));
+    for limit in each.iter().take(ROUTES) {
+        table.row(vec![
+            Cell::left(&limit.name),
+            Cell::left(&limit.route),
+            Cell::right(count(limit.admitted)),
+            Cell::right(count(limit.limited)),
+            Cell::right(count(limit.dry_run)),
+        ]);
+    }
+    out.push('\n');
+    table.print(out, paint);
+    if each.len() > ROUTES {
+        let _ = writeln!(out, "and {} more limits", count((each.len() - ROUTES) as u64));
+    }
+    if limits.overflowed > 0 {
+        let (entries, memory) = (count(limits.entries), bytes(limits.memory_bytes));
+        let forgotten = count(limits.overflowed);
+        let _ = writeln!(out, "{entries} keys in {memory}, {forgotten} forgotten too early for want of room");
+    }
+    if limits.top.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["LIMITED OF LATE", "LIMIT", "KEY", "ROUTE"], Side::Left);
+    for top in &limits.top {
+        table.row(vec![
+            Cell::right(count(top.refused)),
+            Cell::left(&top.limit),
+            Cell::left(&top.key),
+            Cell::left(&top.route),
+        ]);
+    }
+    out.push('\n');
+    table.print(out, paint);
 }
 
 /// Entries of the cache as a table, as [`status`] is one.
@@ -369,7 +413,7 @@ fn uptime(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::ConnectionStatus;
+    use crate::status::{ConnectionStatus, LimitStatus, LimitedStatus};
     use crate::stored::EntryStatus;
 
     fn endpoint(address: &str, state: &str, available: bool, why: &str) -> EndpointStatus {
@@ -420,6 +464,7 @@ mod tests {
             requests: 1_234_567,
             per_second: 512.3,
             cache: CacheStatus::default(),
+            limits: LimitsStatus::default(),
             routes: vec![
                 idle,
                 route("example.com/api/*", 500.2, 1_200_000),
@@ -456,6 +501,38 @@ ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
 10.0.0.17:3000  up         128          3   409,102         0  2.1 ms  backup, weight 2
 ";
         assert_eq!(status(&sample(), 0, false), expected);
+    }
+
+    #[test]
+    fn limits_show_what_they_did_and_to_whom() {
+        let mut sample = sample();
+        let limit = |name: &str, limited| LimitStatus {
+            route: "/api/*".to_owned(),
+            name: name.to_owned(),
+            admitted: 12_000,
+            limited,
+            dry_run: 0,
+        };
+        let top = LimitedStatus {
+            route: "/api/*".to_owned(),
+            limit: "client".to_owned(),
+            key: "192.0.2.7".to_owned(),
+            refused: 340,
+            error: 0,
+        };
+        let each = vec![limit("tenant", 0), limit("client", 345)];
+        sample.limits = LimitsStatus {
+            each,
+            top: vec![top],
+            overflowed: 3,
+            memory_bytes: 64 << 20,
+            ..Default::default()
+        };
+        let text = status(&sample, 0, false);
+        let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(place("client  /api/*    12,000      345") < place("tenant  /api/*"));
+        assert!(text.contains("0 keys in 64 MiB, 3 forgotten too early for want of room\n"));
+        assert!(text.contains("340  client  192.0.2.7  /api/*"));
     }
 
     #[test]

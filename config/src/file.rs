@@ -4,6 +4,8 @@
 mod browser;
 mod cache;
 mod content;
+mod key;
+mod limit;
 mod route;
 mod server;
 mod upstream;
@@ -11,6 +13,8 @@ mod upstream;
 pub use browser::*;
 pub use cache::*;
 pub use content::*;
+pub use key::*;
+pub use limit::*;
 pub use route::*;
 pub use server::*;
 pub use upstream::*;

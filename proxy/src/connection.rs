@@ -113,7 +113,11 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::TooManyClientConnections
         | Refusal::Draining
         | Refusal::NotCached
-        | Refusal::PurgeForbidden => (Who::Tidegate, Stage::Route),
+        | Refusal::PurgeForbidden
+        | Refusal::RateLimited
+        | Refusal::TooManyInFlight
+        | Refusal::LimitKeyMissing
+        | Refusal::AddressDenied => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
@@ -152,6 +156,7 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
         sent_bytes: facts.sent_bytes,
         times: facts.times,
         cached: facts.cached,
+        limit: crate::limits::name(live, exchange),
         client: exchange.asker.map(|asker| asker.ip),
         method: if parsed { exchange.head.method_name.of(input) } else { b"" },
         target: if parsed { exchange.target() } else { first_line(input) },

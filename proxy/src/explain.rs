@@ -7,22 +7,24 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Origins, Plan, Rewrite};
-use traffic::route::Params;
+use traffic::route::{Params, Query};
 use traffic::upstream::Ask;
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
-use crate::core::{Peer, Shared};
+use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
+use crate::limits;
 use crate::live::Live;
 use crate::pipeline::{guard, select};
+use crate::request_key::Source;
 use crate::sticky;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -35,6 +37,8 @@ pub struct Asked {
     pub head: Vec<u8>,
     /// Its URL begins with https. The head does not say that, the key in the cache does.
     pub is_https: bool,
+    /// Address of the client who would ask; this machine's own unless given.
+    pub client: Option<IpAddr>,
 }
 
 /// Explains what would be done with a request. Without a running process (`shared`), nothing is known of what the cache
@@ -75,13 +79,14 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
             return steps;
         }
     };
-    let mut params = Params::new();
-    // Known to select this route: it did a moment ago.
-    let _ = live.table.select(&query, &mut params);
-    for (name, range) in params.iter() {
-        say("route", format!("{{{name}}} is {}", shown(&exchange.path[range])));
-    }
+    parameters(live, exchange, &query, &mut say);
+    exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
+    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if let Err(refusal) = limits::explain(live, exchange, id.0 as usize, client, now, &mut say) {
+        say("limit", refused(refusal));
+        return steps;
+    }
     guards(route, &mut say);
     if let Err(refusal) = guard(route, exchange) {
         say("guard", refused(refusal));
@@ -105,6 +110,20 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
     }
     steps
+}
+
+fn parameters(
+    live: &Live,
+    exchange: &Exchange,
+    query: &Query<'_>,
+    say: &mut impl FnMut(&'static str, String),
+) {
+    let mut params = Params::new();
+    // Known to select this route: it did a moment ago.
+    let _ = live.table.select(query, &mut params);
+    for (name, range) in params.iter() {
+        say("route", format!("{{{name}}} is {}", String::from_utf8_lossy(&exchange.path[range])));
+    }
 }
 
 fn refused(refusal: Refusal) -> String {
@@ -151,8 +170,7 @@ fn upstream(
         "upstream",
         format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
-    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let key = upstream.balance_key(exchange, peer);
+    let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };
     let mut usable = false;
     for (endpoint, verdict) in traffic.explain(&ask) {
@@ -206,6 +224,6 @@ impl Asked {
         if head.len() > Limits::default().head_bytes as usize {
             return Err("the head is longer than any that would be taken".to_owned());
         }
-        Ok(Self { head: head.into_bytes(), is_https })
+        Ok(Self { head: head.into_bytes(), is_https, client: None })
     }
 }

@@ -20,6 +20,7 @@ use crate::exchange::Exchange;
 use crate::live::{Live, Upstream};
 use crate::outbound;
 use crate::pipeline::Stop;
+use crate::request_key::Source;
 use crate::sticky;
 use crate::stream::Stream;
 use crate::transfer::{Broken, End, Transfer, connect_refusal};
@@ -119,7 +120,7 @@ async fn acquire(
     exchange: &mut Exchange,
     last: Refusal,
 ) -> Result<Lease, Stop> {
-    let key = to.upstream.balance_key(exchange, client.peer);
+    let key = to.upstream.balance_key(Source { live: to.live, exchange, peer: client.peer.ip });
     let mut now = match exchange.facts.tries {
         0 => exchange.facts.begun.unwrap_or_default(),
         _ => to.core.now(),

@@ -9,6 +9,7 @@ use crate::browser::{self, Varies};
 use crate::compress::{self, Shape};
 use crate::core::Core;
 use crate::exchange::Exchange;
+use crate::limits;
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::outbound::{edited, edits, field, via};
@@ -231,4 +232,5 @@ fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
     if !exchange.request_id.is_empty() && !exchange.is_fill() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(out, live, exchange);
 }

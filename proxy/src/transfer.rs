@@ -665,6 +665,10 @@ impl<'a> Transfer<'a> {
         let uploading = !self.upload.done && !self.upload.shut;
         let response = self.route.timeouts.response;
         match self.state {
+            State::Delivering if self.client.stream.is_kept_back() => {
+                self.client.timer.set(self.download_timeout());
+                None
+            }
             State::Delivering if !self.exchange.download.is_empty() => {
                 Some(Broken::ClientGone(Stage::Deliver))
             }

@@ -14,7 +14,7 @@ use crate::counter::{Counter, HistogramTotal, ReasonTotals, Reset};
 use crate::names::{Shown, Signals};
 use crate::outcome::{CLASSES, Coding};
 use crate::request::{Cached, Stage, Who};
-use crate::shard::{EndpointCounters, RouteCounters, Shard, UpstreamCounters};
+use crate::shard::{EndpointCounters, LimitCounters, RouteCounters, Shard, UpstreamCounters};
 use crate::slot::{Slot, UpstreamSlot};
 
 pub(crate) type ByClass = [u64; CLASSES.len()];
@@ -37,6 +37,8 @@ pub struct Totals {
     pub routes: Vec<RouteTotals>,
     /// By upstream; the first is [`OTHER`](crate::OTHER).
     pub upstreams: Vec<UpstreamTotals>,
+    /// By limit; the first is [`OTHER`](crate::OTHER).
+    pub limits: Vec<LimitTotals>,
     /// By endpoint; the first is [`OTHER`](crate::OTHER).
     pub endpoints: Vec<EndpointTotals>,
     /// Bytes of bodies that were compressed, before, by [`Coding`].
@@ -90,6 +92,23 @@ pub struct UpstreamTotals {
     pub(crate) retries_refused: ReasonTotals,
     pub(crate) resolved: u64,
     pub(crate) unresolved: u64,
+}
+
+/// Counts of one limit.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct LimitTotals {
+    /// Name of its route.
+    pub route: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// It is no longer part of the configuration, and shown for a while yet.
+    pub has_left: bool,
+    /// Requests that it had nothing against.
+    pub admitted: u64,
+    /// Requests that it refused.
+    pub refused: u64,
+    /// Requests that it would have refused if it did not only count.
+    pub dry: u64,
 }
 
 /// Counts of one endpoint.
@@ -244,6 +263,10 @@ impl Signals {
             upstreams.insert(UpstreamSlot(slot), Arc::clone(name));
             totals.upstreams.push(UpstreamTotals { has_left, ..self.upstream_totals(slot, name) });
         }
+        for Shown { slot, name: (route, name), has_left } in names.limits.shown(now) {
+            let limit = self.limit_totals(slot, route, name);
+            totals.limits.push(LimitTotals { has_left, ..limit });
+        }
         for Shown { slot, name: (upstream, address), has_left } in names.endpoints.shown(now) {
             if let Some(upstream) = upstreams.get(upstream) {
                 let endpoint = self.endpoint_totals(slot, upstream, address);
@@ -286,6 +309,21 @@ impl Signals {
                 totals.reused += counters.reused.get();
                 totals.resolved += counters.resolved.get();
                 totals.unresolved += counters.unresolved.get();
+            },
+        );
+        totals
+    }
+
+    fn limit_totals(&self, slot: Slot, route: &Arc<str>, name: &Arc<str>) -> LimitTotals {
+        let (route, name) = (Arc::clone(route), Arc::clone(name));
+        let mut totals = LimitTotals { route, name, ..Default::default() };
+        self.each(
+            slot,
+            |shard| &shard.limits,
+            |counters: &LimitCounters| {
+                totals.admitted += counters.admitted.get();
+                totals.refused += counters.refused.get();
+                totals.dry += counters.dry.get();
             },
         );
         totals

@@ -99,6 +99,22 @@ metrics! {
         "Responses of routes that compress which went as they are, by reason.",
         "busy means that more bodies are under way at once than a thread compresses: look for slow clients. coded is an app that compresses by itself.";
 
+    LimitRequests = "tidegate_limit_requests_total" Counter ["route", "limit", "result"]
+        "Requests that were checked against a limit, by result: admitted, limited (refused with 429), dry-run (would have been, but the limit only counts). Limits of the server have the route (server).",
+        "limited is what the limit is for; if it is more than expected, tidegate status shows the keys. No dry-run over a busy day means that dry_run can go.";
+    LimitEntries = "tidegate_limit_entries" Gauge []
+        "Keys that limits hold a bucket of; it may be full again, and is forgotten when its place is needed.",
+        "Near the capacity is normal after many clients; overflows are what tells that memory is short.";
+    LimitMemory = "tidegate_limit_memory_bytes" Gauge []
+        "Memory set aside for limits, which is taken as it is used.",
+        "It is server.limits.limit_memory, and 8 KiB for each limit whose buckets had to be forgotten.";
+    LimitInFlight = "tidegate_limit_keys_in_flight" Gauge []
+        "Keys that have requests in flight which a limit counts.",
+        "It follows the traffic.";
+    LimitOverflows = "tidegate_limit_overflows_total" Counter []
+        "Buckets that had to be forgotten before they were full again. Keys that begin anew are judged more strictly.",
+        "A rate of it means a flood of keys, or limits over hours with many clients: raise server.limits.limit_memory.";
+
     ConnectionsOpen = "tidegate_connections_open" Gauge []
         "Client connections that are open now.",
         "Near the connection limit, raise it or shorten the idle timeout.";

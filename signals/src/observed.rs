@@ -9,6 +9,27 @@ pub trait Observed {
 
     /// What the cache holds and has done.
     fn cache(&self) -> cache::Usage;
+
+    /// What limits hold of their keys.
+    fn limits(&self) -> traffic::limit::Usage;
+
+    /// The keys that limits refuse most, at most so many, the first one first.
+    fn limited(&self, most: usize) -> Vec<LimitedKey>;
+}
+
+/// A key that a limit refuses often.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LimitedKey {
+    /// Name of the limit's route.
+    pub route: String,
+    /// Name of the limit.
+    pub limit: String,
+    /// The key, for people; what may be a secret is not shown.
+    pub key: String,
+    /// Refusals of late.
+    pub refused: u64,
+    /// By how much that may be too high.
+    pub error: u64,
 }
 
 /// One endpoint at the moment of reading.

@@ -11,7 +11,7 @@ use wire::Malformed;
 use crate::OTHER;
 use crate::counter::{HistogramTotal, ReasonTotals};
 use crate::exposition::Page;
-use crate::gather::{ByClass, EndpointTotals, RouteTotals, Totals, UpstreamTotals};
+use crate::gather::{ByClass, EndpointTotals, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 use crate::metric::Metric;
 use crate::names::{Reload, Signals};
 use crate::observed::{EndpointReading, Observed};
@@ -35,6 +35,7 @@ impl Signals {
         requests(&mut page, &totals);
         compression(&mut page, &totals);
         connections(&mut page, &totals);
+        limits(&mut page, &totals, &observed.limits());
         cached(&mut page, &totals);
         stored(&mut page, &observed.cache());
         upstreams(&mut page, &totals.upstreams);
@@ -64,6 +65,7 @@ impl Signals {
         page.sample(&["route"], names.routes.turned_away);
         page.sample(&["upstream"], names.upstreams.turned_away);
         page.sample(&["endpoint"], names.endpoints.turned_away);
+        page.sample(&["limit"], names.limits.turned_away);
     }
 
     fn process(&self, page: &mut Page) {
@@ -156,6 +158,29 @@ fn connections(page: &mut Page, totals: &Totals) {
         if count > 0 {
             page.sample(&[refusal.code()], count);
         }
+    }
+}
+
+/// What limits did for requests, and what they hold.
+fn limits(page: &mut Page, totals: &Totals, usage: &traffic::limit::Usage) {
+    page.family(Metric::LimitRequests);
+    let is_shown =
+        |limit: &&LimitTotals| &*limit.name != OTHER || limit.admitted + limit.refused + limit.dry > 0;
+    for limit in totals.limits.iter().filter(is_shown) {
+        let results = [("admitted", limit.admitted), ("limited", limit.refused), ("dry-run", limit.dry)];
+        for (result, count) in results {
+            page.sample(&[&limit.route, &limit.name, result], count);
+        }
+    }
+    let numbers = [
+        (Metric::LimitEntries, usage.entries),
+        (Metric::LimitMemory, usage.memory_bytes),
+        (Metric::LimitInFlight, usage.in_flight),
+        (Metric::LimitOverflows, usage.overflowed),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        page.sample(&[], number);
     }
 }
 

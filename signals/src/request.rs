@@ -87,6 +87,8 @@ pub struct Finished<'a> {
     pub times: Times,
     /// What the cache had to do with the answer; `None` where the route has none.
     pub cached: Option<Cached>,
+    /// Limit that refused it, or empty.
+    pub limit: &'a str,
     /// Client's address after trusted hops were read.
     pub client: Option<IpAddr>,
     /// Method as sent.
@@ -148,6 +150,7 @@ pub(crate) mod tests {
             referer: b"",
             user_agent: b"",
             request_id: b"",
+            limit: "",
             trace_id: b"",
         }
     }

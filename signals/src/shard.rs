@@ -8,7 +8,7 @@ use crate::chunked::Chunked;
 use crate::counter::{Counter, Histogram, Reasons, Reset};
 use crate::outcome::{self, CLASSES, Coding};
 use crate::request::{Cached, Finished, Stage, Times, Who};
-use crate::slot::{EndpointSlot, RouteSlot, UpstreamSlot};
+use crate::slot::{EndpointSlot, LimitSlot, RouteSlot, UpstreamSlot};
 
 /// Counters of one thread. Every method is for that thread alone: two threads that write the same shard lose events.
 /// None of them locks or waits; none allocates, except for the first event of a chunk of 64 slots.
@@ -33,6 +33,7 @@ pub struct Shard {
     pub(crate) left_plain: Reasons<12>,
     pub(crate) routes: Chunked<RouteCounters, { crate::MAX_ROUTES / 64 }>,
     pub(crate) upstreams: Chunked<UpstreamCounters, { crate::MAX_UPSTREAMS / 64 }>,
+    pub(crate) limits: Chunked<LimitCounters, { crate::MAX_LIMITS / 64 }>,
     pub(crate) endpoints: Chunked<EndpointCounters, { crate::MAX_ENDPOINTS / 64 }>,
 }
 
@@ -70,6 +71,14 @@ pub(crate) struct UpstreamCounters {
     pub(crate) retries_refused: Reasons<12>,
     pub(crate) resolved: Counter,
     pub(crate) unresolved: Counter,
+}
+
+/// What is counted by limit.
+#[derive(Default)]
+pub(crate) struct LimitCounters {
+    pub(crate) admitted: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) dry: Counter,
 }
 
 /// What is counted by endpoint.
@@ -130,6 +139,22 @@ impl Shard {
         if let Some(refusal) = finished.refusal {
             self.refused(refusal);
         }
+    }
+
+    /// A limit was asked and had nothing against it.
+    #[inline]
+    pub fn limit_admitted(&self, limit: LimitSlot) {
+        self.limits.writing(limit.0).admitted.add(1);
+    }
+
+    /// A limit refused a request.
+    pub fn limit_refused(&self, limit: LimitSlot) {
+        self.limits.writing(limit.0).refused.add(1);
+    }
+
+    /// A limit that only counts would have refused a request.
+    pub fn limit_dry(&self, limit: LimitSlot) {
+        self.limits.writing(limit.0).dry.add(1);
     }
 
     /// A client connection was accepted.
@@ -253,6 +278,13 @@ impl Reset for UpstreamCounters {
         [wait, connect, held].into_iter().for_each(Reset::reset);
         [connected, reused, resolved, unresolved].into_iter().for_each(Reset::reset);
         [closed, retries, retries_refused].into_iter().for_each(Reset::reset);
+    }
+}
+
+impl Reset for LimitCounters {
+    fn reset(&self) {
+        let Self { admitted, refused, dry } = self;
+        [admitted, refused, dry].into_iter().for_each(Reset::reset);
     }
 }
 

@@ -5,7 +5,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::upstream::{RouteRetry, RouteTimeouts};
-use crate::file::{Compress, Cors, Files, RouteCache, SecurityHeaders};
+use crate::address::Network;
+use crate::file::{Compress, Cors, Files, Limit, RouteCache, SecurityHeaders};
 use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::table;
 use crate::value::{Count, Size, inline_schema};
@@ -47,6 +48,13 @@ table! {
         response_headers: HeaderEdits => table,
         /// Bytes of a request body; past it 413.
         body_limit: Size => absent("`server.limits.body`"),
+        /// How much a client, or whatever else counts, may take:
+        /// `limit = [{ rate = "100/s", burst = 200, by = "client" }]`. The server's limits count besides.
+        limit: List<Limit> => absent("only `server.limit`"),
+        /// Networks of clients that no limit counts here.
+        allow: List<Network> => absent("only `server.allow`"),
+        /// Networks of clients that get 403 here.
+        deny: List<Network> => absent("only `server.deny`"),
         /// Deadlines that differ from the upstream's.
         timeouts: RouteTimeouts => absent("the upstream's"),
         /// Retries that differ from the upstream's, or `"off"`.

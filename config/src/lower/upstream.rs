@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::field::{is_token, is_value};
 use crate::file::{self, File, Policy};
 use crate::plan::{
-    BalanceKey, Endpoint, EndpointAddress, HostField, Pool, StickyCookie, Upstream, UpstreamTimeouts,
+    Endpoint, EndpointAddress, HostField, Pool, RequestKey, StickyCookie, Upstream, UpstreamTimeouts,
 };
 use crate::read::{Shortened, Switch};
 
@@ -88,7 +88,7 @@ impl Lowering<'_> {
     }
 
     /// The key of the policies that hash; keys that the policy does not look at are refused.
-    fn balance_key(&mut self, balance: &file::Balance, span: Range<usize>) -> BalanceKey {
+    fn balance_key(&mut self, balance: &file::Balance, span: Range<usize>) -> Option<RequestKey> {
         let by = balance.by();
         let only = [
             ("key", balance.key.span(), Policy::Hash, "hash"),
@@ -103,18 +103,18 @@ impl Lowering<'_> {
                 self.error(span, format!("balance.{key} is only for by = \"{word}\""), help);
             }
         }
-        match (by, balance.key.get()) {
-            (Policy::Hash, Some(key)) => key.clone(),
+        match (by, balance.key.written()) {
+            (Policy::Hash, Some(key)) => self.request_key(key),
             (Policy::Hash, None) => {
                 if balance.key.is_absent() {
                     let help =
                         "add key = \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"path\" or \"client\"";
                     self.error(span, "by = \"hash\" has no key".to_owned(), help);
                 }
-                BalanceKey::None
+                None
             }
-            (Policy::Client, _) => BalanceKey::Client,
-            _ => BalanceKey::None,
+            (Policy::Client, _) => Some(RequestKey::Client),
+            _ => None,
         }
     }
 

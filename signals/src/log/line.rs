@@ -38,6 +38,7 @@ pub(crate) fn json(
             text(out, "detail", detail.code().as_bytes());
         }
     }
+    text(out, "limit", finished.limit.as_bytes());
     text(out, "method", finished.method);
     text(out, "host", finished.host);
     text(out, "target", finished.target);
@@ -230,6 +231,7 @@ mod tests {
             referer: b"https://example.com/",
             user_agent: b"ab/2.3 \"x\"",
             request_id: b"r1",
+            limit: "",
             trace_id: b"0af7651916cd43dd8448eb211c80319c",
             ..finished()
         };
