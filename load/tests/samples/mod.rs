@@ -100,13 +100,17 @@ pub fn empty() -> Report {
     }
 }
 
-/// Four stages, three steps, and everything holds.
-pub fn pass() -> Report {
-    let rate = |second: u32| match second {
+/// What is due in a second of the four stages.
+fn rate(second: u32) -> f64 {
+    match second {
         0..10 => 100.0 * f64::from(second + 1),
         40..50 => 2_000.0,
         _ => 1_000.0,
-    };
+    }
+}
+
+/// Four stages, three steps, and everything holds.
+pub fn pass() -> Report {
     let timeline = (0..60).map(|second| {
         let (due, slow) = (rate(second), if (40..50).contains(&second) { 2.4 } else { 1.0 });
         Moment {
