@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use signals::{EndpointTotals, Latency, NONE, OTHER, RouteTotals, Signals, Totals};
+use signals::{
+    BreakerReading, EndpointTotals, Latency, NONE, OTHER, QueueReading, RoomReading, RouteTotals, Signals,
+    Totals,
+};
 
 use crate::control::Control;
 use crate::rates::Since;
@@ -36,10 +39,43 @@ pub struct Status {
     pub cache: CacheStatus,
     /// What limits hold and have done.
     pub limits: LimitsStatus,
+    /// Waiting rooms.
+    #[serde(default)]
+    pub rooms: Vec<RoomStatus>,
     /// By route, in the order in which they were first configured.
     pub routes: Vec<RouteStatus>,
     /// By upstream, in the same order.
     pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// A waiting room.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomStatus {
+    /// Its name.
+    pub name: String,
+    /// People in line.
+    pub waiting: u64,
+    /// People inside.
+    pub inside: u64,
+    /// How long somebody waits who comes now, in milliseconds, estimated.
+    pub wait_ms: u64,
+    /// People who came in.
+    pub admitted: u64,
+    /// Cookies that were worth nothing.
+    pub refused_cookies: u64,
+}
+
+impl From<RoomReading<'_>> for RoomStatus {
+    fn from(RoomReading { name, reading }: RoomReading<'_>) -> Self {
+        Self {
+            name: name.to_owned(),
+            waiting: reading.waiting,
+            inside: reading.inside,
+            wait_ms: reading.wait.as_millis() as u64,
+            admitted: reading.admitted,
+            refused_cookies: reading.invalid.iter().sum(),
+        }
+    }
 }
 
 /// Client connections.
@@ -161,12 +197,70 @@ pub struct UpstreamStatus {
     pub per_second: f64,
     /// Tries after the first.
     pub retries: u64,
+    /// Slots, and who waits for them.
+    pub queue: Option<QueueStatus>,
     /// Half of the responses began after no longer, in milliseconds, estimated.
     pub wait_p50_ms: Option<f64>,
     /// 99 of 100 responses began after no longer.
     pub wait_p99_ms: Option<f64>,
+    /// Requests that something else answered, because nothing here had seen them.
+    #[serde(default)]
+    pub fallbacks: u64,
+    /// Its circuit breaker, if it has one.
+    #[serde(default)]
+    pub breaker: Option<BreakerStatus>,
     /// Who serves.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// Slots of an upstream, and who waits for them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Slots of the usable endpoints together; none without a limit.
+    pub limit: Option<u64>,
+    /// Whether the limit is found out.
+    pub adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u64,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u64,
+    /// Requests that wait, critical, normal and low ones.
+    pub waiting: [usize; 3],
+    /// Most that may wait.
+    pub most_waiting: usize,
+    /// Requests that got no slot.
+    pub refused: u64,
+    /// Half of those that waited waited no longer, in milliseconds, estimated.
+    pub queued_p50_ms: Option<f64>,
+    /// 99 of 100 waited no longer.
+    pub queued_p99_ms: Option<f64>,
+}
+
+/// The circuit breaker of an upstream.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BreakerStatus {
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    /// What it opened for; empty when it is not open.
+    pub why: String,
+    /// How long it stays open, in milliseconds.
+    pub left_ms: Option<u64>,
+    /// How often it opened.
+    pub opened: u64,
+    /// Requests that were not sent.
+    pub short_circuited: u64,
+}
+
+impl From<BreakerReading<'_>> for BreakerStatus {
+    fn from(reading: BreakerReading<'_>) -> Self {
+        Self {
+            state: reading.state.to_owned(),
+            why: reading.why.to_owned(),
+            left_ms: reading.left.map(|left| left.as_millis() as u64),
+            opened: reading.counts.opened.iter().sum(),
+            short_circuited: reading.counts.short_circuited,
+        }
+    }
 }
 
 /// One endpoint.
@@ -207,6 +301,8 @@ impl Status {
             .filter(|route| route.requests() > 0 || ![OTHER, NONE].contains(&&*route.name))
             .map(|totals| route(totals, since))
             .collect::<Vec<_>>();
+        let mut rooms = Vec::new();
+        control.rooms(&mut |reading| rooms.push(reading.into()));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: SystemTime::now().duration_since(signals.started()).unwrap_or_default().as_millis()
@@ -223,6 +319,7 @@ impl Status {
             per_second: routes.iter().map(|route| route.per_second).sum(),
             cache: control.cache().into(),
             limits: limits(&totals, control),
+            rooms,
             upstreams: upstreams(&totals, control, since),
             routes,
         }
@@ -300,6 +397,12 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
             ewma_ms: reading.ewma.map(ms),
         });
     });
+    let mut queues = HashMap::new();
+    control.queues(&mut |reading| drop(queues.insert(reading.upstream.to_owned(), queue(reading))));
+    let mut breakers = HashMap::<String, BreakerStatus>::new();
+    control.breakers(&mut |reading| {
+        breakers.insert(reading.upstream.to_owned(), reading.into());
+    });
     let shown = totals.upstreams.iter().filter(|upstream| !upstream.has_left && &*upstream.name != OTHER);
     shown
         .map(|totals| {
@@ -309,12 +412,34 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
                 requests: totals.requests(),
                 per_second: since.upstream(&totals.name, totals.requests()),
                 retries: totals.retries(),
+                queue: queues.remove(&*totals.name).map(|queue| QueueStatus {
+                    refused: totals.shed(),
+                    queued_p50_ms: quantiles(totals.queued()).0,
+                    queued_p99_ms: quantiles(totals.queued()).1,
+                    ..queue
+                }),
                 wait_p50_ms,
                 wait_p99_ms,
+                fallbacks: totals.fallbacks(),
+                breaker: breakers.remove(&*totals.name),
                 endpoints: endpoints.remove(&*totals.name).unwrap_or_default(),
             }
         })
         .collect()
+}
+
+fn queue(reading: QueueReading<'_>) -> QueueStatus {
+    QueueStatus {
+        limit: reading.limit,
+        adaptive: reading.is_adaptive,
+        taken: reading.taken,
+        in_flight: reading.in_flight,
+        waiting: reading.waiting,
+        most_waiting: reading.most_waiting,
+        refused: 0,
+        queued_p50_ms: None,
+        queued_p99_ms: None,
+    }
 }
 
 fn name_of(endpoint: &EndpointTotals) -> (Arc<str>, Arc<str>) {

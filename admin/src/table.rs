@@ -2,7 +2,9 @@
 
 use core::fmt::Write as _;
 
-use crate::status::{EndpointStatus, HitStatus, LimitsStatus, RouteStatus, Status, UpstreamStatus};
+use crate::status::{
+    BreakerStatus, EndpointStatus, HitStatus, LimitsStatus, QueueStatus, RouteStatus, Status, UpstreamStatus,
+};
 use crate::stored::{CacheStatus, Entries};
 
 /// Routes shown, those with most requests per second first; the rest is counted.
@@ -46,6 +48,14 @@ fn summary(out: &mut String, status: &Status, paint: Paint) {
     }
     let _ = writeln!(out, ", {} requests, {} per second", count(status.requests), rate(status.per_second));
     stored(out, &status.cache);
+    for room in &status.rooms {
+        let (waiting, inside) = (count(room.waiting), count(room.inside));
+        let _ = write!(out, "waiting room {}: {waiting} in line", plain(&room.name));
+        if room.waiting > 0 {
+            let _ = write!(out, " ({})", time(Some(room.wait_ms as f64)));
+        }
+        let _ = writeln!(out, ", {inside} inside, {} came in", count(room.admitted));
+    }
 }
 
 /// Nothing where the cache has never done anything.
@@ -163,6 +173,35 @@ fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
     }
 }
 
+/// Slots and queue, in one line. Without a limit there is nothing to say but who is held.
+fn slots(out: &mut String, queue: &QueueStatus, paint: Paint) {
+    let waiting: usize = queue.waiting.iter().sum();
+    match queue.limit {
+        Some(limit) => {
+            let how = if queue.adaptive { "found out" } else { "fixed" };
+            let _ = write!(out, "slots: {} of {} taken ({how})", count(queue.taken), count(limit));
+        }
+        None if waiting == 0 => return,
+        None => out.push_str("slots: no limit"),
+    }
+    let _ = write!(out, ", {} in flight, ", count(queue.in_flight));
+    let colour = if waiting > 0 { Colour::Yellow } else { Colour::None };
+    let [critical, normal, low] = queue.waiting;
+    let mut shown = format!("{} waiting", count(waiting as u64));
+    if critical + low > 0 {
+        let _ = write!(shown, " ({critical} critical, {normal} normal, {low} low)");
+    }
+    out.push_str(&paint.colour(&shown, colour));
+    if queue.queued_p50_ms.is_some() {
+        let (p50, p99) = (time(queue.queued_p50_ms), time(queue.queued_p99_ms));
+        let _ = write!(out, ", waited {p50} (p99 {p99})");
+    }
+    if queue.refused > 0 {
+        let _ = write!(out, ", {} refused", count(queue.refused));
+    }
+    out.push('\n');
+}
+
 fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
     let available = upstream.endpoints.iter().filter(|endpoint| endpoint.available).count();
     let all = upstream.endpoints.len();
@@ -181,7 +220,16 @@ fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
     if upstream.retries > 0 {
         let _ = write!(out, ", {} retries", count(upstream.retries));
     }
+    if upstream.fallbacks > 0 {
+        let _ = write!(out, ", {} by its fallback", count(upstream.fallbacks));
+    }
     out.push('\n');
+    if let Some(queue) = &upstream.queue {
+        slots(out, queue, paint);
+    }
+    if let Some(breaker) = &upstream.breaker {
+        broken(out, breaker, paint);
+    }
     if upstream.endpoints.is_empty() {
         out.push_str("no endpoints\n");
         return;
@@ -202,6 +250,23 @@ fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
         ]);
     }
     table.print(out, paint);
+}
+
+/// A breaker that has never opened is not worth a line.
+fn broken(out: &mut String, breaker: &BreakerStatus, paint: Paint) {
+    if breaker.opened == 0 {
+        return;
+    }
+    let colour = if breaker.state == "closed" { Colour::Green } else { Colour::Red };
+    let _ = write!(out, "breaker {}", paint.colour(&plain(&breaker.state).replace('_', " "), colour));
+    if let Some(left) = breaker.left_ms {
+        let _ = write!(out, " for {}", time(Some(left as f64)));
+    }
+    if !breaker.why.is_empty() {
+        let _ = write!(out, " ({})", plain(&breaker.why));
+    }
+    let (opened, kept) = (count(breaker.opened), count(breaker.short_circuited));
+    let _ = writeln!(out, ", opened {opened} times, {kept} requests not sent");
 }
 
 /// What is out of the ordinary about an endpoint, in words.
@@ -413,7 +478,7 @@ fn uptime(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{ConnectionStatus, LimitStatus, LimitedStatus};
+    use crate::status::{ConnectionStatus, LimitStatus, LimitedStatus, RoomStatus};
     use crate::stored::EntryStatus;
 
     fn endpoint(address: &str, state: &str, available: bool, why: &str) -> EndpointStatus {
@@ -465,6 +530,7 @@ mod tests {
             per_second: 512.3,
             cache: CacheStatus::default(),
             limits: LimitsStatus::default(),
+            rooms: Vec::new(),
             routes: vec![
                 idle,
                 route("example.com/api/*", 500.2, 1_200_000),
@@ -475,8 +541,21 @@ mod tests {
                 requests: 1_234_567,
                 per_second: 512.3,
                 retries: 3,
+                queue: Some(QueueStatus {
+                    limit: Some(24),
+                    adaptive: true,
+                    taken: 24,
+                    in_flight: 31,
+                    waiting: [1, 14, 0],
+                    most_waiting: 1_000,
+                    refused: 2_500,
+                    queued_p50_ms: Some(12.0),
+                    queued_p99_ms: Some(98.0),
+                }),
                 wait_p50_ms: Some(2.1),
                 wait_p99_ms: Some(12.0),
+                fallbacks: 0,
+                breaker: None,
                 endpoints: vec![endpoint("127.0.0.1:3001", "up", true, ""), broken, spare],
             }],
         }
@@ -495,6 +574,7 @@ example.com/        12.1     34,567   12    0  850 µs  12 ms
 example.com/rare     0.0          0    0    0       -      -
 
 upstream app: 2 of 3 available, 512 per second, waits 2.1 ms (p99 12 ms), 3 retries
+slots: 24 of 24 taken (found out), 31 in flight, 15 waiting (1 critical, 14 normal, 0 low), waited 12 ms (p99 98 ms), 2,500 refused
 ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
 127.0.0.1:3001  up         128          3   409,102         0  2.1 ms
 127.0.0.1:3002  ejected    0.0          0   409,102         5       -  too many failures in a row, taken out once
@@ -559,6 +639,40 @@ example.com/api/*    500  1,200,000   12    0  850 µs  12 ms  99.9 %     25.0 %
 example.com/        12.1     34,567   12    0  850 µs  12 ms       -          -
 ";
         assert!(text.contains(rows), "{text}");
+    }
+
+    #[test]
+    fn waiting_rooms_show_where_there_are_any() {
+        let mut sample = sample();
+        sample.rooms = vec![RoomStatus {
+            name: "main".to_owned(),
+            waiting: 1_250,
+            inside: 300,
+            wait_ms: 25_000,
+            admitted: 5_678,
+            refused_cookies: 0,
+        }];
+        let line = "\nwaiting room main: 1,250 in line (25.0 s), 300 inside, 5,678 came in\n";
+        assert!(status(&sample, 0, false).contains(line), "{}", status(&sample, 0, false));
+    }
+
+    #[test]
+    fn a_breaker_shows_once_it_has_opened() {
+        let mut sample = sample();
+        let breaker = BreakerStatus {
+            state: "open".to_owned(),
+            why: "too large a share of requests failed".to_owned(),
+            left_ms: Some(4_200),
+            opened: 2,
+            short_circuited: 1_234,
+        };
+        sample.upstreams[0].fallbacks = 7;
+        sample.upstreams[0].breaker = Some(breaker.clone());
+        let text = status(&sample, 0, false);
+        let line = "breaker open for 4.2 s (too large a share of requests failed), opened 2 times, 1,234 requests not sent\n";
+        assert!(text.contains("3 retries, 7 by its fallback\n") && text.contains(line), "{text}");
+        sample.upstreams[0].breaker = Some(BreakerStatus { opened: 0, ..breaker });
+        assert!(!status(&sample, 0, false).contains("breaker"));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use signals::{EndpointReading, Finished, LimitedKey, Observed, Reload, Signals, Stage, Times, Who};
+use signals::{
+    EndpointReading, Finished, LimitedKey, Observed, QueueReading, Reload, Signals, Stage, Times, Who,
+};
 use tidegate_admin::client::{self, AskError};
 use tidegate_admin::{
     CacheStatus, Control, Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder,
@@ -45,6 +47,18 @@ fn entry(number: usize) -> EntryStatus {
 }
 
 impl Observed for Scene {
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        each(QueueReading {
+            upstream: "app",
+            limit: Some(8),
+            is_adaptive: false,
+            taken: 2,
+            in_flight: 3,
+            waiting: [0, 1, 0],
+            most_waiting: 1_000,
+        });
+    }
+
     fn limits(&self) -> traffic::limit::Usage {
         traffic::limit::Usage { entries: 3, memory_bytes: 4_096, overflowed: 2, ..Default::default() }
     }

@@ -156,6 +156,11 @@ impl Filling {
         self.lock().present()
     }
 
+    /// What is stored, stale.
+    pub fn stored(&self) -> Option<&Arc<Entry>> {
+        self.stored.as_ref()
+    }
+
     /// Why a request that waits for it is not answered with what is stored.
     pub fn why(&self, ask: &Ask<'_>, now: UnixMs) -> Why {
         match &self.stored {

@@ -117,11 +117,18 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::RateLimited
         | Refusal::TooManyInFlight
         | Refusal::LimitKeyMissing
-        | Refusal::AddressDenied => (Who::Tidegate, Stage::Route),
+        | Refusal::AddressDenied
+        | Refusal::WaitingRoom => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
-        Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),
+        Refusal::NoEndpoint
+        | Refusal::AllEndpointsDown
+        | Refusal::QueueFull
+        | Refusal::QueueTimeout
+        | Refusal::QueueShed
+        | Refusal::QueueDisplaced
+        | Refusal::BreakerOpen => (Who::Tidegate, Stage::Connect),
         Refusal::ConnectFailed | Refusal::ConnectTimeout => (Who::Endpoint, Stage::Connect),
         Refusal::ResponseTimeout
         | Refusal::ResponseClosed

@@ -92,6 +92,7 @@ impl Shared {
     /// Puts another configuration in force.
     pub fn replace(&self, live: Live) {
         self.cache.set_memory(live.plan.cache.memory_bytes);
+        live.upstreams.iter().for_each(|upstream| upstream.traffic.enforce());
         self.live.store(Arc::new(live));
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -276,6 +277,9 @@ impl Core {
         self.pools.borrow_mut().look_over(self.now_ms(), &self.shard);
         if let Some(log) = self.log.borrow_mut().as_mut() {
             log.tick();
+        }
+        for upstream in &self.live().upstreams {
+            upstream.traffic.queue().tick(self.now());
         }
         if self.shared.is_draining() {
             self.timers.wake_all();

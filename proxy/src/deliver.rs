@@ -343,6 +343,7 @@ fn finish_head(
         field(out, b"X-Request-Id", &exchange.request_id);
     }
     limits::fields(out, to.live, exchange);
+    out.extend_from_slice(&exchange.lines);
     inbound::connection(out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
 }

@@ -7,24 +7,29 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Origins, Plan, Rewrite};
+use traffic::queue::Priority;
 use traffic::route::{Params, Query};
-use traffic::upstream::Ask;
+use traffic::upstream::{Ask, NoEndpoint};
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
+use crate::breaker;
 use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
 use crate::limits;
-use crate::live::Live;
+use crate::live::{Live, Upstream};
 use crate::pipeline::{guard, select};
+use crate::queue;
 use crate::request_key::Source;
+use crate::room;
 use crate::sticky;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `limit`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `queue`,
+    /// `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -96,6 +101,9 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         say("answer", "204, the route's answer to a preflight".to_owned());
         return steps;
     }
+    if let Some(index) = route.room {
+        say("room", room::explain(&live.rooms[index], shared.map(Shared::unix_ms)));
+    }
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
@@ -154,6 +162,15 @@ fn guards(route: &config::Route, say: &mut impl FnMut(&'static str, String)) {
     }
 }
 
+/// What answers when nothing at the upstream can.
+fn stands_in(live: &Live, fallback: &config::Fallback) -> String {
+    let stale = fallback.stale.map(|late| format!("what is stored, up to {late:?} after its lifetime"));
+    let spare = fallback.upstream.map(|index| format!("upstream {}", live.upstreams[index].plan.name));
+    let page = fallback.page.as_ref().map(|page| format!("a file, with {}", page.status));
+    let all: Vec<String> = [stale, spare, page].into_iter().flatten().collect();
+    format!("while the upstream takes nothing, {}", all.join(", then "))
+}
+
 fn upstream(
     live: &Live,
     exchange: &Exchange,
@@ -170,8 +187,16 @@ fn upstream(
         "upstream",
         format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
+    if let Some(settings) = &plan.breaker {
+        say("breaker", breaker::explain(settings, &upstream.breaker, now));
+    }
+    if let Some(fallback) = &route.fallback {
+        say("fallback", stands_in(live, fallback));
+    }
     let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
-    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };
+    let priority = queue::priority(route, exchange);
+    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[], priority };
+    say("queue", slots(upstream, priority, now));
     let mut usable = false;
     for (endpoint, verdict) in traffic.explain(&ask) {
         usable |= verdict.is_ok();
@@ -193,11 +218,40 @@ fn upstream(
             Ok(lease) => {
                 format!("from {}, as long as that key and these endpoints stay", lease.endpoint().address())
             }
+            Err(NoEndpoint::Full) => "from the next endpoint with a free slot".to_owned(),
             Err(why) if plan.hold.is_zero() => format!("503: {why}"),
             Err(why) => format!("503 unless an endpoint is back within {:?}: {why}", plan.hold),
         }
     };
     say("answer", answer);
+}
+
+/// Whether the request would find a slot now, and what if not.
+fn slots(upstream: &Upstream, priority: Priority, now: Moment) -> String {
+    let slots = upstream.traffic.slots(now);
+    let settings = &upstream.plan.traffic.queue;
+    let Some(limit) = slots.limit else {
+        return format!("no limit, {} in flight", slots.in_flight);
+    };
+    let how = if slots.is_adaptive { "found out" } else { "fixed" };
+    let mut text = format!("{} of {limit} slots taken ({how}), {} in flight", slots.taken, slots.in_flight);
+    let waiting: usize = slots.standing.waiting.iter().sum();
+    // Writing to a String does not fail.
+    let _ = write!(text, ", {waiting} of at most {} wait; priority {}: ", settings.limit, priority.code());
+    let _ = if slots.taken < limit && !upstream.traffic.queue().is_waited(priority) {
+        write!(text, "goes at once")
+    } else if waiting >= settings.limit {
+        write!(
+            text,
+            "refused with 503, {}, unless its place goes before another's",
+            Refusal::QueueFull.code()
+        )
+    } else if slots.standing.stands {
+        write!(text, "waits up to {:?}, for more is asked than is answered", settings.target)
+    } else {
+        write!(text, "waits up to {:?}", settings.timeout)
+    };
+    text
 }
 
 impl Asked {

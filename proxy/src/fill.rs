@@ -20,11 +20,12 @@ use tokio::task::spawn_local;
 use traffic::Refusal;
 use wire::{Field, Method, RequestHead, ResponseHead};
 
+use crate::breaker::forward;
 use crate::client::Client;
 use crate::compress::again::again;
 use crate::core::{Core, Peer};
 use crate::exchange::{Exchange, Facts};
-use crate::forward::{To, forward};
+use crate::forward::To;
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::outbound::field;

@@ -189,6 +189,9 @@ impl Server {
         for path in unix {
             let _ = std::fs::remove_file(path);
         }
+        for room in &self.shared.live().rooms {
+            room.keep(true);
+        }
         cut
     }
 

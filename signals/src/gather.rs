@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use cache::Bypass;
 use traffic::Refusal;
+use traffic::queue::{Priority, Unserved};
 use wire::Malformed;
 
 use crate::chunked::Chunked;
@@ -47,8 +48,8 @@ pub struct Totals {
     pub coded_output: [u64; Coding::ALL.len()],
     pub(crate) left_plain: ReasonTotals,
     pub(crate) ends: [[u64; Stage::ALL.len()]; Who::ALL.len()],
-    pub(crate) refusals: [u64; Refusal::ALL.len()],
-    pub(crate) refused_connections: [u64; Refusal::ALL.len()],
+    pub(crate) refusals: Vec<u64>,
+    pub(crate) refused_connections: Vec<u64>,
     pub(crate) malformed_requests: Vec<u64>,
     pub(crate) malformed_responses: Vec<u64>,
     pub(crate) bypasses: [u64; Bypass::ALL.len()],
@@ -87,11 +88,14 @@ pub struct UpstreamTotals {
     pub(crate) wait: HistogramTotal,
     pub(crate) connect: HistogramTotal,
     pub(crate) held: HistogramTotal,
+    pub(crate) queued: HistogramTotal,
+    pub(crate) shed: [[u64; Priority::ALL.len()]; Unserved::OWN.len()],
     pub(crate) closed: ReasonTotals,
     pub(crate) retries: ReasonTotals,
     pub(crate) retries_refused: ReasonTotals,
     pub(crate) resolved: u64,
     pub(crate) unresolved: u64,
+    pub(crate) fallbacks: ReasonTotals,
 }
 
 /// Counts of one limit.
@@ -190,9 +194,24 @@ impl UpstreamTotals {
         latency(&self.wait)
     }
 
+    /// Requests that got no slot for one of the queue's own reasons.
+    pub fn shed(&self) -> u64 {
+        self.shed.iter().flatten().sum()
+    }
+
+    /// Time that requests waited for a slot; `None` before the first that did.
+    pub fn queued(&self) -> Option<Latency> {
+        latency(&self.queued)
+    }
+
     /// Tries after the first.
     pub fn retries(&self) -> u64 {
         self.retries.sum()
+    }
+
+    /// Requests that something else answered.
+    pub fn fallbacks(&self) -> u64 {
+        self.fallbacks.sum()
     }
 
     /// Failed tries that were not repeated.
@@ -222,6 +241,8 @@ impl Signals {
     /// Everything counted until now, all threads together.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
+            refusals: vec![0; Refusal::ALL.len()],
+            refused_connections: vec![0; Refusal::ALL.len()],
             malformed_requests: vec![0; Malformed::ALL.len()],
             malformed_responses: vec![0; Malformed::ALL.len()],
             ..Totals::default()
@@ -239,8 +260,8 @@ impl Signals {
             add_all(&mut totals.coded_input, &shard.coded_input);
             add_all(&mut totals.coded_output, &shard.coded_output);
             shard.left_plain.add_to(&mut totals.left_plain);
-            add_all(&mut totals.refusals, &shard.refusals);
-            add_all(&mut totals.refused_connections, &shard.connections_refused);
+            add_all(&mut totals.refusals, &shard.refusals.0);
+            add_all(&mut totals.refused_connections, &shard.connections_refused.0);
             add_all(&mut totals.malformed_requests, &shard.malformed_requests.0);
             add_all(&mut totals.malformed_responses, &shard.malformed_responses.0);
             add_all(&mut totals.bypasses, &shard.bypasses);
@@ -302,6 +323,10 @@ impl Signals {
                 counters.wait.add_to(&mut totals.wait);
                 counters.connect.add_to(&mut totals.connect);
                 counters.held.add_to(&mut totals.held);
+                counters.queued.add_to(&mut totals.queued);
+                for (sums, counters) in totals.shed.iter_mut().zip(&counters.shed) {
+                    add_all(sums, counters);
+                }
                 counters.closed.add_to(&mut totals.closed);
                 counters.retries.add_to(&mut totals.retries);
                 counters.retries_refused.add_to(&mut totals.retries_refused);
@@ -309,6 +334,7 @@ impl Signals {
                 totals.reused += counters.reused.get();
                 totals.resolved += counters.resolved.get();
                 totals.unresolved += counters.unresolved.get();
+                counters.fallbacks.add_to(&mut totals.fallbacks);
             },
         );
         totals

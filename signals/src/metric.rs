@@ -186,6 +186,21 @@ metrics! {
     UpstreamHeldSeconds = "tidegate_upstream_held_seconds" Histogram ["upstream"]
         "Time that requests waited while every endpoint was down.",
         "Any count means that the upstream was gone for a while; see tidegate_endpoint_ejections_total for why.";
+    QueueSeconds = "tidegate_queue_wait_seconds" Histogram ["upstream"]
+        "Time that requests waited for a slot at the upstream, those that got none included.",
+        "More than now and then means that the app is at its limit: give it more instances, or cheaper requests. A limit that is set by hand may be too low.";
+    QueueRefused = "tidegate_queue_refused_total" Counter ["upstream", "code", "priority"]
+        "Requests that got no slot, by reason (queue_full, queue_timeout, queue_shed, queue_displaced) and priority.",
+        "queue_shed is overload that lasts. Refused critical requests mean that critical ones alone are more than the app can answer.";
+    QueueLimit = "tidegate_queue_limit" Gauge ["upstream"]
+        "Slots at the upstream's usable endpoints together; none without a limit.",
+        "Where it is found out, it falls when the app becomes slower under load, and rises when there is more to be had.";
+    QueueTaken = "tidegate_queue_slots_taken" Gauge ["upstream"]
+        "Slots that are taken.",
+        "At tidegate_queue_limit for long, the app is busy.";
+    QueueWaiting = "tidegate_queue_waiting" Gauge ["upstream", "priority"]
+        "Requests that wait for a slot or for an endpoint to be back.",
+        "A number that stays means more load than the app can answer, or that it is gone.";
     UpstreamConnections = "tidegate_upstream_connections_total" Counter ["upstream", "origin"]
         "Tries by whether they went over a new or a reused connection.",
         "A large share of new means that the app closes connections early or the pool is too small.";
@@ -198,6 +213,9 @@ metrics! {
     RetriesRefused = "tidegate_upstream_retries_refused_total" Counter ["upstream", "reason"]
         "Failed tries that were not repeated, by reason.",
         "budget means that so much fails that retries would make it worse: mend the upstream.";
+    Fallbacks = "tidegate_upstream_fallbacks_total" Counter ["upstream", "answer"]
+        "Requests that nothing at the upstream has seen and something else answered: stale (out of the cache), upstream (another one), file.",
+        "It is what people did not notice of an outage; see tidegate_breaker_state and tidegate_endpoint_available for the outage itself.";
     Resolutions = "tidegate_upstream_resolutions_total" Counter ["upstream", "result"]
         "Lookups of names among the upstream's endpoints, by result (answered or failed).",
         "After a failed lookup the addresses known before stay in use; if it goes on, check the resolver.";
@@ -232,6 +250,35 @@ metrics! {
     EndpointEwmaSeconds = "tidegate_endpoint_ewma_seconds" Gauge ["upstream", "endpoint"]
         "Exponentially weighted mean of the endpoint's response times, where the balance policy keeps one.",
         "It is what the policy decides by; an endpoint well above the others gets less.";
+
+    BreakerState = "tidegate_breaker_state" Gauge ["upstream", "state"]
+        "Always 1; the label says whether the upstream's circuit breaker is closed, open or half_open.",
+        "Alert on open: no requests reach the upstream. The status command says why.";
+    BreakerTransitions = "tidegate_breaker_transitions_total" Counter ["upstream", "to"]
+        "How often the breaker became closed, half_open, or open: for errors, for slow answers, or because a probe_failed.",
+        "Opening and closing in turn is an app that works until it gets traffic: give it fewer requests at once, or more instances.";
+    BreakerShortCircuited = "tidegate_breaker_short_circuited_total" Counter ["upstream"]
+        "Requests that were not sent because the breaker was open, answered by a fallback or refused as breaker_open.",
+        "Against tidegate_upstream_requests_total it is the share of the outage that Tidegate took.";
+
+    RoomWaiting = "tidegate_room_waiting" Gauge ["room"]
+        "People in the line in front of a waiting room, those included who have gone home.",
+        "It says how large the rush is; tidegate_room_wait_seconds says what it means to people.";
+    RoomInside = "tidegate_room_inside" Gauge ["room"]
+        "People inside: those who were seen within the room's ttl.",
+        "At the room's capacity nobody comes in until somebody leaves: raise it if the app has room, or shorten ttl.";
+    RoomWait = "tidegate_room_wait_seconds" Gauge ["room"]
+        "How long somebody waits who comes now, estimated.",
+        "When it grows for long, raise the rate as far as the app can take it.";
+    RoomAdmitted = "tidegate_room_admitted_total" Counter ["room"]
+        "People who came in.",
+        "Below the room's rate although people wait, the capacity holds them back, or the app's breaker is open.";
+    RoomTold = "tidegate_room_told_total" Counter ["room"]
+        "Requests that were told to wait, or how it stands.",
+        "It is the load of those who wait, which Tidegate takes.";
+    RoomInvalid = "tidegate_room_cookies_refused_total" Counter ["room", "reason"]
+        "Cookies of the room that were worth nothing, by reason; whoever sent one got a new place.",
+        "forged and foreign_room are attempts to get in beside the line; replayed and other_client are cookies that were passed on; expired is people who come back.";
 
     Reloads = "tidegate_reloads_total" Counter ["result"]
         "Attempts to load the configuration anew, by result.",

@@ -7,6 +7,18 @@ pub trait Observed {
     /// Calls `each` once for every endpoint of every upstream.
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>));
 
+    /// Calls `each` once for every upstream.
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>));
+    /// Calls `each` once for every upstream that has a circuit breaker.
+    fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
+        let _ = each;
+    }
+
+    /// Calls `each` once for every waiting room.
+    fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
+        let _ = each;
+    }
+
     /// What the cache holds and has done.
     fn cache(&self) -> cache::Usage;
 
@@ -30,6 +42,49 @@ pub struct LimitedKey {
     pub refused: u64,
     /// By how much that may be too high.
     pub error: u64,
+}
+
+/// Slots and queue of one upstream at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueReading<'a> {
+    /// Its name.
+    pub upstream: &'a str,
+    /// Slots of its usable endpoints together; `None` is no limit.
+    pub limit: Option<u64>,
+    /// Whether the limit is found out.
+    pub is_adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u64,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u64,
+    /// Requests that wait, by [`traffic::queue::Priority`].
+    pub waiting: [usize; 3],
+    /// Most that may wait.
+    pub most_waiting: usize,
+}
+
+/// The circuit breaker of an upstream at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BreakerReading<'a> {
+    /// Name of its upstream.
+    pub upstream: &'a str,
+    /// Word of its state: `closed`, `open` or `half_open`.
+    pub state: &'static str,
+    /// What it opened for, for people; empty when it is not open.
+    pub why: &'a str,
+    /// What it has done since the upstream was first configured.
+    pub counts: traffic::breaker::Counts,
+    /// How long it stays open, if it is.
+    pub left: Option<Duration>,
+}
+
+/// A waiting room at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RoomReading<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What there is to see.
+    pub reading: traffic::room::Reading,
 }
 
 /// One endpoint at the moment of reading.

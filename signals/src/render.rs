@@ -6,6 +6,9 @@ use std::time::SystemTime;
 
 use cache::{Bypass, Usage};
 use traffic::Refusal;
+use traffic::breaker::Reason;
+use traffic::queue::{Priority, Unserved};
+use traffic::room::{Invalid, Reading};
 use wire::Malformed;
 
 use crate::OTHER;
@@ -14,7 +17,7 @@ use crate::exposition::Page;
 use crate::gather::{ByClass, EndpointTotals, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 use crate::metric::Metric;
 use crate::names::{Reload, Signals};
-use crate::observed::{EndpointReading, Observed};
+use crate::observed::{BreakerReading, EndpointReading, Observed, RoomReading};
 use crate::outcome::{CLASSES, Coding};
 use crate::process;
 use crate::request::{Cached, Stage, Who};
@@ -40,7 +43,10 @@ impl Signals {
         stored(&mut page, &observed.cache());
         upstreams(&mut page, &totals.upstreams);
         endpoints(&mut page, &totals.endpoints);
+        queues(&mut page, observed);
         readings(&mut page, observed);
+        breakers(&mut page, observed);
+        rooms(&mut page, observed);
         self.own(&mut page);
         self.process(&mut page);
         page.finish()
@@ -245,24 +251,34 @@ fn upstreams(page: &mut Page, totals: &[UpstreamTotals]) {
     let shown = || totals.iter().filter(|upstream| &*upstream.name != OTHER || upstream.requests() > 0);
     page.family(Metric::UpstreamRequests);
     shown().for_each(|upstream| classes(page, &[&upstream.name], &upstream.classes));
-    let histograms: [Part<UpstreamTotals, HistogramTotal>; 3] = [
+    let histograms: [Part<UpstreamTotals, HistogramTotal>; 4] = [
         (Metric::UpstreamWaitSeconds, |upstream| &upstream.wait),
         (Metric::UpstreamConnectSeconds, |upstream| &upstream.connect),
         (Metric::UpstreamHeldSeconds, |upstream| &upstream.held),
+        (Metric::QueueSeconds, |upstream| &upstream.queued),
     ];
     for (metric, total) in histograms {
         page.family(metric);
         shown().for_each(|upstream| histogram(page, &upstream.name, total(upstream)));
+    }
+    page.family(Metric::QueueRefused);
+    for upstream in shown() {
+        for (why, counts) in Unserved::OWN.into_iter().zip(&upstream.shed) {
+            for (priority, &count) in Priority::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0) {
+                page.sample(&[&upstream.name, why.refusal().code(), priority.code()], count);
+            }
+        }
     }
     page.family(Metric::UpstreamConnections);
     for upstream in shown() {
         page.sample(&[&upstream.name, "new"], upstream.connected);
         page.sample(&[&upstream.name, "reused"], upstream.reused);
     }
-    let by_reason: [Part<UpstreamTotals, ReasonTotals>; 3] = [
+    let by_reason: [Part<UpstreamTotals, ReasonTotals>; 4] = [
         (Metric::UpstreamConnectionsClosed, |upstream| &upstream.closed),
         (Metric::Retries, |upstream| &upstream.retries),
         (Metric::RetriesRefused, |upstream| &upstream.retries_refused),
+        (Metric::Fallbacks, |upstream| &upstream.fallbacks),
     ];
     for (metric, total) in by_reason {
         page.family(metric);
@@ -293,6 +309,28 @@ fn endpoints(page: &mut Page, totals: &[EndpointTotals]) {
     for endpoint in shown().filter(|endpoint| endpoint.probes_passed + endpoint.probes_failed > 0) {
         page.sample(&[&endpoint.upstream, &endpoint.address, "passed"], endpoint.probes_passed);
         page.sample(&[&endpoint.upstream, &endpoint.address, "failed"], endpoint.probes_failed);
+    }
+}
+
+/// Slots and who waits for them at this moment.
+fn queues(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed.queues(&mut |reading| {
+        kept.push((reading.upstream.to_owned(), reading.limit, reading.taken, reading.waiting));
+    });
+    page.family(Metric::QueueLimit);
+    for (name, limit, ..) in &kept {
+        if let Some(limit) = limit {
+            page.sample(&[name], *limit);
+        }
+    }
+    page.family(Metric::QueueTaken);
+    kept.iter().for_each(|(name, _, taken, _)| page.sample(&[name], *taken));
+    page.family(Metric::QueueWaiting);
+    for (name, .., waiting) in &kept {
+        for (priority, count) in Priority::ALL.into_iter().zip(waiting) {
+            page.sample(&[name, priority.code()], *count as u64);
+        }
     }
 }
 
@@ -341,6 +379,59 @@ fn readings(page: &mut Page, observed: &dyn Observed) {
     for endpoint in &kept {
         if let Some(seconds) = endpoint.ewma_seconds {
             page.sample_f64(&[&endpoint.upstream, &endpoint.address], seconds);
+        }
+    }
+}
+
+/// Circuit breakers, where there are any.
+fn breakers(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed.breakers(&mut |BreakerReading { upstream, state, counts, .. }: BreakerReading<'_>| {
+        kept.push((upstream.to_owned(), state, counts));
+    });
+    page.family(Metric::BreakerState);
+    for (upstream, state, _) in &kept {
+        page.sample(&[upstream, state], 1);
+    }
+    page.family(Metric::BreakerTransitions);
+    for (upstream, _, counts) in &kept {
+        page.sample(&[upstream, "closed"], counts.closed);
+        page.sample(&[upstream, "half_open"], counts.half_opened);
+        for (why, count) in Reason::ALL.into_iter().zip(counts.opened) {
+            page.sample(&[upstream, why.code()], count);
+        }
+    }
+    page.family(Metric::BreakerShortCircuited);
+    for (upstream, _, counts) in &kept {
+        page.sample(&[upstream], counts.short_circuited);
+    }
+}
+
+/// Waiting rooms, where there are any.
+fn rooms(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed
+        .rooms(&mut |RoomReading { name, reading }: RoomReading<'_>| kept.push((name.to_owned(), reading)));
+    let numbers: [Number<Reading>; 4] = [
+        (Metric::RoomWaiting, |room| room.waiting),
+        (Metric::RoomInside, |room| room.inside),
+        (Metric::RoomAdmitted, |room| room.admitted),
+        (Metric::RoomTold, |room| room.told),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        for (name, room) in &kept {
+            page.sample(&[name], number(room));
+        }
+    }
+    page.family(Metric::RoomWait);
+    for (name, room) in &kept {
+        page.sample_f64(&[name], room.wait.as_secs_f64());
+    }
+    page.family(Metric::RoomInvalid);
+    for (name, room) in &kept {
+        for (why, count) in Invalid::ALL.into_iter().zip(room.invalid) {
+            page.sample(&[name, why.code()], count);
         }
     }
 }

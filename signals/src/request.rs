@@ -27,7 +27,7 @@ pub enum Stage {
     Head,
     /// Matching a route, running its guards.
     Route,
-    /// Waiting for an endpoint or connecting to it.
+    /// Waiting for a slot or an endpoint, or connecting to it.
     Connect,
     /// Sending the request on.
     Send,
@@ -116,6 +116,8 @@ pub struct Times {
     pub total: Duration,
     /// Waiting for an endpoint while all were down.
     pub held: Duration,
+    /// Waiting for a slot at the upstream.
+    pub queued: Duration,
     /// Connecting, the last try.
     pub connect: Duration,
     /// From the request sent to the response's head, the last try.

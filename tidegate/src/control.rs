@@ -16,9 +16,12 @@ use proxy::core::Shared;
 use proxy::explain::Asked;
 use proxy::limits;
 use proxy::purge;
-use signals::{EndpointReading, LimitedKey, Observed, Reload, Signals};
+use signals::{
+    BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, Reload, RoomReading, Signals,
+};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
+use traffic::breaker;
 use traffic::endpoint::State;
 
 use crate::explain::explanation;
@@ -114,12 +117,54 @@ impl Observed for Control {
         self.shared.cache.usage()
     }
 
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        for upstream in &self.shared.live().upstreams {
+            let slots = upstream.traffic.slots(self.shared.now());
+            each(QueueReading {
+                upstream: &upstream.plan.name,
+                limit: slots.limit.map(u64::from),
+                is_adaptive: slots.is_adaptive,
+                taken: slots.taken.into(),
+                in_flight: slots.in_flight.into(),
+                waiting: slots.standing.waiting,
+                most_waiting: slots.standing.limit,
+            });
+        }
+    }
+
     fn limits(&self) -> traffic::limit::Usage {
         self.shared.live().limits.usage()
     }
 
     fn limited(&self, most: usize) -> Vec<LimitedKey> {
         limits::limited(&self.shared.live(), most)
+    }
+
+    fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
+        let now_ms = self.shared.unix_ms();
+        for room in &self.shared.live().rooms {
+            let reading = room.line.reading(now_ms, &room.plan.settings);
+            each(RoomReading { name: &room.plan.name, reading });
+        }
+    }
+
+    fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
+        let now = self.shared.now();
+        let live = self.shared.live();
+        for upstream in live.upstreams.iter().filter(|upstream| upstream.plan.breaker.is_some()) {
+            let state = upstream.breaker.state();
+            let (left, why) = match state {
+                breaker::State::Open { until, why } => (Some(until.since(now)), why.to_string()),
+                _ => (None, String::new()),
+            };
+            each(BreakerReading {
+                upstream: &upstream.plan.name,
+                state: state.code(),
+                why: &why,
+                counts: upstream.breaker.counts(),
+                left,
+            });
+        }
     }
 
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {

@@ -64,11 +64,23 @@ pub enum Refusal {
     LimitKeyMissing,
     /// The client is in a network that is refused.
     AddressDenied,
+    /// As many requests wait for the upstream as may.
+    QueueFull,
+    /// No slot at the upstream became free within the longest wait.
+    QueueTimeout,
+    /// More comes than the upstream finishes, and the request has waited for longer than it may then.
+    QueueShed,
+    /// The queue was full, and its place went to a request that matters more, or of somebody who asks for less.
+    QueueDisplaced,
+    /// The circuit breaker of the upstream is open: too many requests failed or were slow there.
+    BreakerOpen,
+    /// More people want to come in than the route's waiting room lets in; this one has a place in line.
+    WaitingRoom,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 34] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -97,6 +109,12 @@ impl Refusal {
         Self::TooManyInFlight,
         Self::LimitKeyMissing,
         Self::AddressDenied,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::QueueShed,
+        Self::QueueDisplaced,
+        Self::BreakerOpen,
+        Self::WaitingRoom,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -130,6 +148,12 @@ impl Refusal {
             Self::TooManyInFlight => 25,
             Self::LimitKeyMissing => 26,
             Self::AddressDenied => 27,
+            Self::QueueFull => 28,
+            Self::QueueTimeout => 29,
+            Self::QueueShed => 30,
+            Self::QueueDisplaced => 31,
+            Self::BreakerOpen => 32,
+            Self::WaitingRoom => 33,
         }
     }
 
@@ -164,6 +188,12 @@ impl Refusal {
             Self::TooManyInFlight => "too_many_in_flight",
             Self::LimitKeyMissing => "limit_key_missing",
             Self::AddressDenied => "address_denied",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::QueueShed => "queue_shed",
+            Self::QueueDisplaced => "queue_displaced",
+            Self::BreakerOpen => "breaker_open",
+            Self::WaitingRoom => "waiting_room",
         }
     }
 
@@ -192,7 +222,13 @@ impl Refusal {
             | Self::NoEndpoint
             | Self::AllEndpointsDown
             | Self::Draining
-            | Self::FilesUnavailable => 503,
+            | Self::FilesUnavailable
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::QueueShed
+            | Self::QueueDisplaced
+            | Self::BreakerOpen
+            | Self::WaitingRoom => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -214,7 +250,9 @@ impl Refusal {
             Self::BodyTimeout => "the request body took too long to arrive",
             Self::TooManyConnections => "the server holds as many connections as it can",
             Self::TooManyClientConnections => "too many connections from this client",
-            Self::NoEndpoint | Self::AllEndpointsDown => "the application is not available at the moment",
+            Self::NoEndpoint | Self::AllEndpointsDown | Self::BreakerOpen => {
+                "the application is not available at the moment"
+            }
             Self::ConnectFailed => "the application could not be reached",
             Self::ConnectTimeout => "the application could not be reached in time",
             Self::ResponseTimeout => "the application took too long to answer",
@@ -222,6 +260,7 @@ impl Refusal {
             Self::ResponseMalformed(_) | Self::UpgradeUnasked => {
                 "the application sent an answer that is not valid HTTP"
             }
+            Self::WaitingRoom => "many people are here at once, and this one waits in line",
             Self::Draining => "the server is shutting down",
             Self::FileNotFound => "there is no page or file under this address",
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
@@ -231,8 +270,24 @@ impl Refusal {
             Self::TooManyInFlight => "too many requests at once, wait until some are answered",
             Self::LimitKeyMissing => "the request lacks what this address counts requests by",
             Self::AddressDenied => "this address is not open to this client",
+            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced => {
+                "more is asked of the application than it can answer at the moment"
+            }
+            Self::QueueTimeout => "the application was too busy to take the request in time",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
+    }
+
+    /// Whether nothing at the upstream has seen the request: then something else may answer for it.
+    pub const fn is_unserved(self) -> bool {
+        matches!(
+            self,
+            Self::BreakerOpen
+                | Self::NoEndpoint
+                | Self::AllEndpointsDown
+                | Self::ConnectFailed
+                | Self::ConnectTimeout
+        )
     }
 
     /// Whether `Retry-After` makes sense: our load or a passing fault, not the request's own.
