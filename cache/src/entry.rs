@@ -49,6 +49,8 @@ const NEVER_STALE: u8 = 2;
 const PUBLIC: u8 = 4;
 /// This entry accounts for the body, too, and not another one that shares it.
 const HAS_BODY: u8 = 8;
+/// It has left the budget before its last reference is gone.
+const LEFT: u8 = 16;
 
 /// What an entry is made of.
 #[derive(Debug)]
@@ -254,6 +256,19 @@ impl Entry {
         self.flags.fetch_and(!HAS_BODY, Relaxed) & HAS_BODY != 0
     }
 
+    /// Gives back what is reserved for it, because whoever holds it from now on accounts for it otherwise.
+    pub(crate) fn leave(&self) {
+        if let Some(budget) = &self.budget
+            && self.flags.fetch_or(LEFT, Relaxed) & LEFT == 0
+        {
+            budget.release(self.accounted_bytes());
+        }
+    }
+
+    fn accounted_bytes(&self) -> u64 {
+        self.own_bytes() + if self.leave_body() { self.body.allocated_bytes() } else { 0 }
+    }
+
     /// Makes it stale, if it is not already: a soft purge.
     pub(crate) fn expire(&self, now: UnixMs) {
         self.fresh.fetch_min(pack(now.saturating_sub(self.born_ms)), Relaxed);
@@ -262,9 +277,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let Some(budget) = &self.budget else { return };
-        let body = if self.leave_body() { self.body.allocated_bytes() } else { 0 };
-        budget.release(self.own_bytes() + body);
+        self.leave();
     }
 }
 

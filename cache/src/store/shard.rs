@@ -377,6 +377,22 @@ impl Shard {
         old
     }
 
+    /// Another entry in the place of `old`, or none, if that is still there.
+    pub fn swap(&mut self, old: &Arc<Entry>, new: Option<Arc<Entry>>, gone: &mut Gone) -> bool {
+        let hash = self.hash_of(self.seed.hash(old.key()), old.vary());
+        let found = self.position(hash, old.key());
+        let Some(at) = found.filter(|&at| Arc::ptr_eq(self.slots.entry(at), old)) else {
+            // Whoever asked drops it, outside the mutex.
+            gone.extend(new);
+            return false;
+        };
+        gone.push(match new {
+            Some(entry) => self.replace(at, entry),
+            None => self.remove(at),
+        });
+        true
+    }
+
     fn join_family(&mut self, at: u32, url_hash: u64) {
         let first = self.first_kin(url_hash);
         if let Some(family) = self.families.find_mut(url_hash, |family| family.url_hash == url_hash) {
