@@ -659,7 +659,12 @@ impl Store {
 
     /// Whether a body of so many bytes lies below, and not in memory.
     pub fn is_large(&self, body_bytes: u64) -> bool {
-        body_bytes >= (self.shared.budget.memory_bytes() / LARGE_SHARE).max(LEAST_LARGE_BYTES)
+        body_bytes >= self.large_bytes()
+    }
+
+    /// Bytes from which on a body is large.
+    pub fn large_bytes(&self) -> u64 {
+        (self.shared.budget.memory_bytes() / LARGE_SHARE).max(LEAST_LARGE_BYTES)
     }
 
     /// Counts so many bytes as taken by the tier below for itself, instead of what it said before.

@@ -3,6 +3,8 @@
 //! A hit is assembled in the core's buffer behind its prebuilt head and written in one call; a larger body is written
 //! from where it lies.
 
+mod lying;
+
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use signals::request::{Stage, Who};
 use wire::{Field, Method, Version, encode};
 
 use crate::client::Client;
+use crate::disk::Lying;
 use crate::exchange::Exchange;
 use crate::forward::To;
 use crate::inbound;
@@ -38,6 +41,8 @@ const CHUNKS: usize = 4;
 pub enum Said {
     /// It was stored, fresh or stale.
     Hit,
+    /// It was stored below the memory, fresh.
+    Found,
     /// It came from the origin. The detail says why it is not kept, or why something stale stands in.
     Forwarded(Forwarded, Option<&'static str>),
 }
@@ -91,7 +96,22 @@ pub async fn entry(
             return Box::pin(parts(to, client, exchange, entry, &slices, &boundary)).await;
         }
     };
-    send(to, client, exchange, entry.body().pieces(), part).await
+    send_body(to, client, exchange, entry, part).await
+}
+
+/// Sends what is in the core's buffer, and behind it a part of an entry's body, wherever that lies.
+async fn send_body(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    entry: &Arc<Entry>,
+    part: Slice,
+) -> Result<(), Stop> {
+    match Lying::of(entry.body()) {
+        None => send(to, client, exchange, entry.body().pieces(), part).await,
+        // Seldom, and connections need not have room for it.
+        Some(lying) => Box::pin(lying::send(to, client, exchange, (entry, lying), part)).await,
+    }
 }
 
 /// Sends several parts of a body; the head is in the core's buffer.
@@ -99,7 +119,7 @@ async fn parts(
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,
-    entry: &Entry,
+    entry: &Arc<Entry>,
     slices: &[Slice],
     boundary: &[u8],
 ) -> Result<(), Stop> {
@@ -109,7 +129,7 @@ async fn parts(
         to.core.assemble(!is_first, |out| {
             range::write_part_head(entry.head(), *slice, body.len_bytes(), boundary, is_first, out);
         });
-        send(to, client, exchange, body.pieces(), *slice).await?;
+        send_body(to, client, exchange, entry, *slice).await?;
     }
     to.core.assemble(true, |out| range::write_parts_end(boundary, out));
     send(to, client, exchange, &[], Slice::default()).await
@@ -326,7 +346,8 @@ fn finish_head(
                 }
                 status::write(Outcome::Forwarded(forwarded), ttl, detail, out);
             }
-            (Said::Hit, None) => {}
+            (Said::Found, Some(terms)) => status::write_found(terms, now, out),
+            (Said::Hit | Said::Found, None) => {}
         }
     }
     if !exchange.request_id.is_empty() {

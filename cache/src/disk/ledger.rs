@@ -192,19 +192,16 @@ impl Ledger {
     pub fn keep(&mut self, entry: &Arc<Entry>, now: UnixMs) -> Result<(), Dropped> {
         let hashes = self.hashes(entry.key(), entry.url(), entry.vary());
         let cost = entry.cost_bytes();
-        let most = self.most_waiting_bytes();
         let taken = if entry.body().len_bytes() > MAX_BODY_BYTES.min(self.limit_bytes / LARGEST_SHARE) {
             Err(Dropped::TooLarge)
         } else if now < self.paused_until_ms {
             Err(Dropped::Failing)
         } else if !super::is_useful(&entry.terms(), now) {
             Err(Dropped::Expired)
-        } else if self.waiting.len() >= MOST_WAITING
-            || (self.waiting_bytes > 0 && self.waiting_bytes + cost > most)
-        {
-            Err(Dropped::Busy)
-        } else {
+        } else if self.takes(entry) {
             Ok(())
+        } else {
+            Err(Dropped::Busy)
         };
         match taken {
             Ok(()) => {
@@ -269,9 +266,11 @@ impl Ledger {
         self.voids.is_empty() && self.purges.is_empty()
     }
 
-    /// Bytes that wait to be written.
-    pub const fn waiting_bytes(&self) -> u64 {
-        self.waiting_bytes
+    /// Whether there is room for an entry to wait.
+    pub fn takes(&self, entry: &Entry) -> bool {
+        self.waiting.len() < MOST_WAITING
+            && (self.waiting_bytes == 0
+                || self.waiting_bytes + entry.cost_bytes() <= self.most_waiting_bytes())
     }
 
     pub(super) fn hashes(&self, key: &[u8], url: &[u8], spec: Option<&[u8]>) -> Hashes {
@@ -350,6 +349,12 @@ impl Ledger {
             return Some(Task::Keep(entry));
         }
         None
+    }
+
+    /// Whether there is something to do now.
+    pub fn has_work(&self, now: UnixMs) -> bool {
+        now >= self.paused_until_ms
+            && (!self.is_noted() || !self.waiting.is_empty() || self.superfluous().is_some())
     }
 
     /// When it is worth asking again, if the disk has failed.
