@@ -110,7 +110,7 @@ impl Control {
 
 impl Observed for Control {
     fn cache(&self) -> cache::Usage {
-        self.shared.cache.usage()
+        self.shared.cache_usage()
     }
 
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
