@@ -83,13 +83,15 @@ pub fn entries(entries: &Entries, width: usize) -> String {
             Cell::left(&format!("{}{variant}", entry.url)),
         ]);
     }
-    table.print(&mut out, paint);
+    if !entries.entries.is_empty() {
+        table.print(&mut out, paint);
+    }
     if entries.is_cut {
         let _ = writeln!(out, "and perhaps more: --limit says how many are shown");
     }
     if entries.on_disk > 0 {
         let what = "tidegate cache explain URL says what is there of one";
-        let _ = writeln!(out, "in memory; on disk are {} entries: {what}", count(entries.on_disk));
+        let _ = writeln!(out, "this is in memory; on disk are {} entries: {what}", count(entries.on_disk));
     }
     out
 }

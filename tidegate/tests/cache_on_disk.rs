@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// from the disk's own cache.
 fn body(path: &str) -> Vec<u8> {
     let number: usize = path.trim_start_matches('/').parse().unwrap_or(0);
-    let len = if number.is_multiple_of(20) { 1_500_000 + number } else { 3_000 + number * 37 };
+    let len = if number.is_multiple_of(20) { 200_000 + number } else { 3_000 + number * 100 };
     let line = format!("{path} is what this is about\n");
     line.bytes().cycle().take(len).collect()
 }
@@ -38,7 +38,7 @@ fn app() -> (Origin, Arc<AtomicUsize>) {
 
 fn config(origin: SocketAddr, folder: &Path) -> String {
     format!(
-        "{}cache = true\n[cache]\nmemory = \"2 MiB\"\ndisk = {{ path = \"{}\", size = \"64 MiB\" }}\n",
+        "{}cache = true\n[cache]\nmemory = \"1 MiB\"\ndisk = {{ path = \"{}\", size = \"64 MiB\" }}\n",
         front("[server.shutdown]\nlame_duck = \"0s\"", &endpoints(&[origin])),
         folder.display()
     )
@@ -109,7 +109,7 @@ fn what_was_purged_stays_so_when_the_process_is_killed_at_once() {
     drop(running);
     let running = Tidegate::start(&config);
     let explained = running.ask(&["cache", "explain", "http://example.test/2"]).out;
-    assert!(explained.contains("stored on disk: 200, 3074 bytes"), "{explained}");
+    assert!(explained.contains("stored on disk: 200, 3200 bytes"), "{explained}");
     assert!(explained.contains("hit: answered from here"), "{explained}");
     let explained = running.ask(&["cache", "explain", "http://example.test/3"]).out;
     assert!(explained.contains("nothing is stored for it"), "{explained}");
@@ -166,7 +166,7 @@ impl Drop for Small {
 
 #[test]
 fn a_disk_that_is_full_costs_hits_and_nothing_else() {
-    let Some(small) = Small::new(6 << 20) else {
+    let Some(small) = Small::new(2 << 20) else {
         println!("left out: mounting is for root alone");
         return;
     };
