@@ -1,6 +1,6 @@
 //! What a request that changes something makes stale (RFC 9111 section 4.4).
 
-use wire::{Field, Method, ResponseHead};
+use wire::{Field, Method, ResponseHead, uri};
 
 use crate::Rules;
 use crate::key::{Url, write_url};
@@ -86,11 +86,11 @@ fn resolve<'a>(reference: &'a [u8], base: &Url<'a>, path: &'a mut Vec<u8>) -> Op
     Some(Url { path, query, ..*base })
 }
 
-/// Whether an authority is the base's host, whose port is left out where it is the scheme's own.
+/// Whether an authority is the base's host and port.
 fn same_host(authority: &[u8], base: &Url<'_>) -> bool {
-    let port: &[u8] = if base.scheme == "https" { b":443" } else { b":80" };
-    let plain = authority.strip_suffix(port).or_else(|| authority.strip_suffix(b":")).unwrap_or(authority);
-    plain.eq_ignore_ascii_case(base.host)
+    let own_port = if base.scheme == "https" { 443 } else { 80 };
+    uri::host(authority, &mut Vec::new())
+        .is_ok_and(|host| host.name == base.host && host.port.filter(|&port| port != own_port) == base.port)
 }
 
 /// Removes `.` and `..` (RFC 3986 section 5.2.4) from a path that begins with a slash.

@@ -5,7 +5,7 @@ use core::{fmt, mem};
 
 use foldhash::quality::FixedState;
 use memchr::memmem;
-use wire::Field;
+use wire::{Field, encode};
 
 use crate::rules::{KeyPart, QueryKey};
 use crate::{Ask, Rules};
@@ -35,8 +35,10 @@ pub struct Key<'b> {
 pub struct Url<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
-    /// In lower case, and without its port where that is the scheme's own.
+    /// In lower case.
     pub host: &'a [u8],
+    /// The port that the request names, where it is not the scheme's own: an app may write it into what it answers.
+    pub port: Option<u16>,
     /// As the request has it; the empty one is `/`. Nothing is decoded or merged: an app may answer `/a//b` and
     /// `/%61` otherwise than `/a/b` and `/a`, and then one would poison the other.
     pub path: &'a [u8],
@@ -101,6 +103,10 @@ pub fn write_url(out: &mut Vec<u8>, url: &Url<'_>, rules: &Rules) {
     out.extend_from_slice(url.scheme.as_bytes());
     out.extend_from_slice(b"://");
     out.extend_from_slice(url.host);
+    if let Some(port) = url.port {
+        out.push(b':');
+        encode::decimal(out, u64::from(port));
+    }
     out.extend_from_slice(if url.path.is_empty() { b"/" } else { url.path });
     let Some(query) = url.query else { return };
     if rules.query == QueryKey::All && !rules.sort_query {

@@ -134,16 +134,17 @@ fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found
 
 /// The URL that a request means.
 pub fn url(exchange: &Exchange) -> Url<'_> {
-    let Exchange { input, head, host, host_port, path, asker, .. } = exchange;
+    let Exchange { input, head, host, path, asker, .. } = exchange;
     let scheme = asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
-    let own_port: &[u8] = match scheme {
-        Proto::Http => b":80",
-        Proto::Https => b":443",
+    let own_port = match scheme {
+        Proto::Http => 80,
+        Proto::Https => 443,
     };
     let raw = head.path.of(input);
     Url {
         scheme: scheme.as_str(),
-        host: if host_port.is_empty() || host_port.ends_with(own_port) { host } else { host_port },
+        host,
+        port: head.port.filter(|&port| port != own_port),
         path: if raw.is_empty() { path } else { raw },
         query: head.query.map(|query| query.of(input)),
     }

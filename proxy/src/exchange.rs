@@ -35,9 +35,6 @@ pub struct Exchange {
     pub head: RequestHead,
     /// Host in lower case without its port, for matching.
     pub host: Vec<u8>,
-    /// Host as `host` and the port that the request names, if it names one: part of the key in the cache, for an app
-    /// may write it into what it answers.
-    pub host_port: Vec<u8>,
     /// Path normalised for matching.
     pub path: Vec<u8>,
     /// The response's head, slices of whatever buffer it was parsed from.
@@ -144,7 +141,6 @@ impl Exchange {
             input: Vec::with_capacity(2048),
             head: RequestHead::new(),
             host: Vec::with_capacity(64),
-            host_port: Vec::new(),
             path: Vec::with_capacity(128),
             response: ResponseHead::new(),
             reply: Vec::new(),
@@ -203,7 +199,6 @@ impl Exchange {
         for buffer in [
             &mut self.input,
             &mut self.host,
-            &mut self.host_port,
             &mut self.path,
             &mut self.reply,
             &mut self.upload.bytes,

@@ -311,11 +311,8 @@ pub fn identify(core: &Core, live: &Live, exchange: &mut Exchange) {
 
 /// 32 hex digits.
 fn hex(out: &mut Vec<u8>, number: u128) {
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(number.to_be_bytes()) {
-        *pair = [b"0123456789abcdef"[(byte >> 4) as usize], b"0123456789abcdef"[(byte & 15) as usize]];
-    }
-    out.extend_from_slice(&digits);
+    out.extend_from_slice(&encode::hexadecimal_digits((number >> 64) as u64));
+    out.extend_from_slice(&encode::hexadecimal_digits(number as u64));
 }
 
 #[cfg(test)]

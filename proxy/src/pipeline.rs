@@ -9,7 +9,7 @@ use signals::request::{Stage, Who};
 use traffic::Refusal;
 use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
-use wire::{Field, Framing, Malformed, Method, encode, uri};
+use wire::{Field, Framing, Malformed, Method, uri};
 
 use crate::browser;
 use crate::cached;
@@ -106,19 +106,12 @@ fn identify(live: &Live, client: &Client, exchange: &mut Exchange) {
 /// Chooses the route by host, path, method and fields. A preflight goes to the route that it asks for, if that one
 /// answers preflights.
 pub fn select(live: &Live, exchange: &mut Exchange) -> Result<RouteId, Refusal> {
-    let Exchange { input, head, host, host_port, path, is_preflight, .. } = exchange;
+    let Exchange { input, head, host, path, is_preflight, .. } = exchange;
     if head.method == Method::Connect {
         return Err(Refusal::ConnectRefused);
     }
     // `path` serves as the scratch of both, one after the other.
-    if let Ok(found) = uri::host(head.authority.of(input), path) {
-        host.extend_from_slice(found.name);
-        if let Some(port) = found.port {
-            host_port.extend_from_slice(found.name);
-            host_port.push(b':');
-            encode::decimal(host_port, u64::from(port));
-        }
-    }
+    host.extend_from_slice(uri::host_name(head.host.of(input), path));
     let raw = head.path.of(input);
     normalise(if raw.starts_with(b"/") { raw } else { b"/" }, path).map_err(Refusal::Malformed)?;
     let header = |name: &str| head.headers.find(input, name.as_bytes()).map(|header| header.value.of(input));

@@ -4,6 +4,8 @@
 //! new trace when the field breaks the rules. When it starts anew, `tracestate` belongs to a trace that
 //! is no more and must be dropped.
 
+use wire::encode::hexadecimal_digits;
+
 /// Length of a version 00 `traceparent`, in bytes.
 pub const LENGTH: usize = 55;
 
@@ -127,11 +129,12 @@ impl TraceParent {
 
     /// The field value, in version 00.
     pub fn format(&self) -> [u8; LENGTH] {
-        let mut value = [b'-'; LENGTH];
-        put(&mut value[0..2], &[0]);
-        put(&mut value[3..35], &self.trace_id);
-        put(&mut value[36..52], &self.parent_id);
-        put(&mut value[53..55], &[u8::from(self.sampled)]);
+        let mut value = *b"00-................................-................-00";
+        let id = u128::from_be_bytes(self.trace_id);
+        value[3..19].copy_from_slice(&hexadecimal_digits((id >> 64) as u64));
+        value[19..35].copy_from_slice(&hexadecimal_digits(id as u64));
+        value[36..52].copy_from_slice(&hexadecimal_digits(u64::from_be_bytes(self.parent_id)));
+        value[54] = if self.sampled { b'1' } else { b'0' };
         value
     }
 }
@@ -149,14 +152,6 @@ fn nibble(digit: u8) -> Result<u8, NoTrace> {
         b'0'..=b'9' => Ok(digit - b'0'),
         b'a'..=b'f' => Ok(digit - b'a' + 10),
         _ => Err(NoTrace::Digits),
-    }
-}
-
-fn put(place: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in place.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
     }
 }
 

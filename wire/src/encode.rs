@@ -27,24 +27,31 @@ pub fn chunk_head(out: &mut Vec<u8>, len: u64) {
 }
 
 /// Appends a number in decimal.
-pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+pub fn decimal(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends a number in lower-case hexadecimal, without leading zeros.
 pub fn hexadecimal(out: &mut Vec<u8>, number: u64) {
     let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
     out.extend((0..digits).rev().map(|digit| b"0123456789abcdef"[(number >> (4 * digit) & 0xf) as usize]));
+}
+
+/// Sixteen lower-case hexadecimal digits, leading zeros included.
+pub const fn hexadecimal_digits(number: u64) -> [u8; 16] {
+    let (high, low) = (eight_digits((number >> 32) as u32), eight_digits(number as u32));
+    (((high as u128) << 64) | low as u128).to_be_bytes()
+}
+
+/// The digits of one half: its nibbles are spread over eight bytes, and those above nine moved up to the letters, all at
+/// once.
+const fn eight_digits(number: u32) -> u64 {
+    let mut nibbles = number as u64;
+    nibbles = (nibbles << 16 | nibbles) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles << 8 | nibbles) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles << 4 | nibbles) & 0x0f0f_0f0f_0f0f_0f0f;
+    let above_nine = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    nibbles + 0x3030_3030_3030_3030 + above_nine * (b'a' - b'0' - 10) as u64
 }
 
 /// Appends anything that can be displayed, such as an address, without a string in between.
@@ -161,6 +168,7 @@ mod tests {
     #[test]
     fn numbers_read_as_the_standard_library_writes_them() {
         for number in [0, 1, 9, 10, 15, 16, 255, 256, 4096, 65_535, u64::MAX - 1, u64::MAX] {
+            assert_eq!(hexadecimal_digits(number), *format!("{number:016x}").as_bytes());
             assert_eq!(written(|out| decimal(out, number)), number.to_string());
             assert_eq!(written(|out| hexadecimal(out, number)), format!("{number:x}"));
         }

@@ -8,7 +8,7 @@
 use core::mem::MaybeUninit;
 
 use crate::headers::connection_options;
-use crate::{Headers, Limits, MAX_HEADERS, MAX_METHOD_BYTES, Malformed, Version};
+use crate::{Field, Headers, Limits, MAX_HEADERS, MAX_METHOD_BYTES, Malformed, Version};
 
 /// Slots for the tokeniser, left uninitialised because clearing four kilobytes would cost more than parsing.
 pub(crate) type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_HEADERS];
@@ -71,13 +71,17 @@ pub(crate) fn name_response_error(head: &[u8], error: httparse::Error) -> Malfor
 #[inline]
 pub(crate) fn persistence(buf: &[u8], headers: &Headers, version: Version) -> Persistence {
     let (mut close, mut keep_alive, mut upgrade, mut names_fields) = (false, false, false, false);
-    for option in connection_options(buf, headers) {
-        match option.len() {
-            5 if option.eq_ignore_ascii_case(b"close") => close = true,
-            10 if option.eq_ignore_ascii_case(b"keep-alive") => keep_alive = true,
-            7 if option.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
-            _ => names_fields = true,
-        }
+    let mut read = |option: &[u8]| match option.len() {
+        5 if option.eq_ignore_ascii_case(b"close") => close = true,
+        10 if option.eq_ignore_ascii_case(b"keep-alive") => keep_alive = true,
+        7 if option.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
+        _ => names_fields = true,
+    };
+    // Nearly always it is one option alone, and taking a list apart costs more than reading that.
+    match headers.get(Field::Connection).map(|header| header.value.of(buf)) {
+        None => {}
+        Some(option @ (b"keep-alive" | b"close")) if !headers.repeats(Field::Connection) => read(option),
+        Some(_) => connection_options(buf, headers).for_each(read),
     }
     Persistence { keep_alive: !close && (keep_alive || version == Version::Http11), upgrade, names_fields }
 }

@@ -28,6 +28,10 @@ pub struct RequestHead {
     /// Who is asked: the authority of the target if it has one, else Host; with the port as it was sent. Empty
     /// only in an HTTP/1.0 request without Host.
     pub authority: Span,
+    /// The name in the authority; [`uri::host_name`] gives it the spelling that names are matched by.
+    pub host: Span,
+    /// The port in the authority.
+    pub port: Option<u16>,
     /// Whether the target has an authority and Host is missing or spelled differently. The target wins
     /// (RFC 9112 section 3.2.2), so whoever forwards the request must replace Host.
     pub host_differs: bool,
@@ -62,6 +66,8 @@ impl RequestHead {
             path: Span::new(0, 0),
             query: None,
             authority: Span::new(0, 0),
+            host: Span::new(0, 0),
+            port: None,
             host_differs: false,
             version: Version::Http11,
             headers: Headers::new(),
@@ -132,14 +138,18 @@ impl RequestHead {
     #[inline]
     fn read_authority(&mut self, head: &[u8], target: &Target) -> Result<(), Malformed> {
         let host = self.headers.get(Field::Host).map(|header| header.value);
+        let mut parts = (&head[..0], None);
         match host {
             Some(_) if self.headers.repeats(Field::Host) => return Err(Malformed::HostRepeated),
-            Some(host) => {
-                uri::split_port(host.of(head))?;
-            }
+            Some(host) => parts = uri::split_port(host.of(head))?,
             None if self.version == Version::Http11 => return Err(Malformed::HostMissing),
             None => {}
         }
+        if let Some(authority) = target.authority {
+            parts = uri::split_port(authority.of(head))?;
+        }
+        self.host = Span::locate(head, parts.0);
+        self.port = parts.1;
         self.host_differs = target.authority.is_some_and(|authority| {
             !host.is_some_and(|host| host.of(head).eq_ignore_ascii_case(authority.of(head)))
         });

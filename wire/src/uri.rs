@@ -35,7 +35,7 @@ pub fn normalise<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8
     let mut before = 0;
     for &byte in path {
         // A dot that begins a segment may be a dot segment, and an escape may be anything.
-        if byte == b'%' || (before == b'/' && matches!(byte, b'.' | b'/')) || !is_path(byte) {
+        if BYTES[byte as usize] & PLAIN == 0 && (before == b'/' || !matches!(byte, b'.' | b'/')) {
             return rewrite(path, scratch);
         }
         before = byte;
@@ -63,19 +63,24 @@ pub struct Host<'a> {
 /// spelled so that one reader sees another host than the next.
 pub fn host<'a>(authority: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Host<'a>, Malformed> {
     let (name, port) = split_port(authority)?;
-    if let Some(address) = ipv6_literal(name) {
-        let address = address?;
+    Ok(Host { name: host_name(name, scratch), port })
+}
+
+/// The one spelling of a name that has been checked already: the part of [`host`] that
+/// [`RequestHead::host`](crate::RequestHead::host) leaves to be done.
+pub fn host_name<'a>(name: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if let Some(Ok(address)) = ipv6_literal(name) {
         scratch.clear();
         encode::display(scratch, format_args!("[{address}]"));
-        return Ok(Host { name: scratch, port });
+        return scratch;
     }
     let name = name.strip_suffix(b".").unwrap_or(name);
     if !name.iter().any(u8::is_ascii_uppercase) {
-        return Ok(Host { name, port });
+        return name;
     }
     scratch.clear();
     scratch.extend(name.iter().map(u8::to_ascii_lowercase));
-    Ok(Host { name: scratch, port })
+    scratch
 }
 
 /// The `name=value` pairs of a query as they were sent, escapes and plus signs included. A pair without `=` has
@@ -113,10 +118,11 @@ pub fn percent_decode<'a>(text: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'
 /// Splits `host[:port]` and checks both. An IPv6 literal keeps its brackets.
 #[inline]
 pub(crate) fn split_port(authority: &[u8]) -> Result<(&[u8], Option<u16>), Malformed> {
-    let name_len = if authority.first() == Some(&b'[') {
+    let is_literal = authority.first() == Some(&b'[');
+    let name_len = if is_literal {
         memchr::memchr(b']', authority).map_or(authority.len(), |at| at + 1)
     } else {
-        authority.iter().position(|&byte| !is_unreserved(byte)).unwrap_or(authority.len())
+        name_len(authority)?
     };
     let (name, rest) = authority.split_at(name_len);
     let port = match rest {
@@ -124,11 +130,10 @@ pub(crate) fn split_port(authority: &[u8]) -> Result<(&[u8], Option<u16>), Malfo
         [b':', digits @ ..] => port(digits)?,
         _ => return Err(Malformed::HostInvalid),
     };
-    match ipv6_literal(name) {
-        Some(address) => address.map(|_| (name, port)),
-        None if is_name(name) => Ok((name, port)),
-        None => Err(Malformed::HostInvalid),
+    if is_literal && let Some(address) = ipv6_literal(name) {
+        address?;
     }
+    Ok((name, port))
 }
 
 /// Whether a byte may stand in a path as it is sent. Wider than RFC 3986 by the visible characters that browsers
@@ -153,6 +158,8 @@ const fn is_unreserved(byte: u8) -> bool {
 const PATH: u8 = 1;
 const QUERY: u8 = 2;
 const UNRESERVED: u8 = 4;
+/// May stand in a path and means nothing but itself there.
+const PLAIN: u8 = 8;
 
 static BYTES: [u8; 256] = {
     let mut classes = [0; 256];
@@ -161,6 +168,9 @@ static BYTES: [u8; 256] = {
         let mut class = 0;
         if !matches!(byte, b'#' | b'?' | b'\\') {
             class |= PATH;
+            if !matches!(byte, b'%' | b'.' | b'/') {
+                class |= PLAIN;
+            }
         }
         if byte != b'#' {
             class |= QUERY;
@@ -254,17 +264,22 @@ fn port(digits: &[u8]) -> Result<Option<u16>, Malformed> {
     value.map(Some).ok_or(Malformed::HostInvalid)
 }
 
-/// Whether unreserved characters make a host name: labels that are not empty, and perhaps a trailing dot.
-fn is_name(name: &[u8]) -> bool {
-    let name = name.strip_suffix(b".").unwrap_or(name);
+/// How many bytes of `authority` are a host name: labels that are not empty, and perhaps a trailing dot.
+fn name_len(authority: &[u8]) -> Result<usize, Malformed> {
     let mut before = b'.';
-    for &byte in name {
+    let mut len = 0;
+    for &byte in authority {
         if byte == b'.' && before == b'.' {
-            return false;
+            return Err(Malformed::HostInvalid);
+        }
+        if !is_unreserved(byte) {
+            break;
         }
         before = byte;
+        len += 1;
     }
-    before != b'.' && name.len() <= MAX_HOST_BYTES
+    let most = MAX_HOST_BYTES + usize::from(before == b'.');
+    if (1..=most).contains(&len) { Ok(len) } else { Err(Malformed::HostInvalid) }
 }
 
 /// The address between brackets. `None` when there are no brackets.

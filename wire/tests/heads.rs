@@ -2,7 +2,7 @@
 
 use tidegate_wire::{
     Field, Framing, Limits, MAX_HEADERS, Malformed, Method, RequestHead, ResponseHead, TargetForm, Version,
-    encode,
+    encode, uri,
 };
 
 fn request(bytes: &str) -> RequestHead {
@@ -40,6 +40,7 @@ fn a_request_head_gives_its_parts() {
 
 #[test]
 fn the_four_forms_of_a_target_are_told_apart() {
+    let mut scratch = Vec::new();
     for (line, form, path, query, authority) in [
         ("GET / HTTP/1.1", TargetForm::Origin, "/", None, "h"),
         ("GET /? HTTP/1.1", TargetForm::Origin, "/", Some(""), "h"),
@@ -56,6 +57,8 @@ fn the_four_forms_of_a_target_are_told_apart() {
         assert_eq!(head.path.of(buf), path.as_bytes(), "{line}");
         assert_eq!(head.query.map(|query| query.of(buf)), query.map(str::as_bytes), "{line}");
         assert_eq!(head.authority.of(buf), authority.as_bytes(), "{line}");
+        let parts = uri::host(authority.as_bytes(), &mut scratch).unwrap();
+        assert_eq!((head.host.of(buf), head.port), (parts.name, parts.port), "{line}");
     }
 }
 

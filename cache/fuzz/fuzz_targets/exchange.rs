@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     {
         return;
     }
-    let url = Url { scheme: "https", host: b"a", path: b"/p/q", query: None };
+    let url = Url { scheme: "https", host: b"a", port: None, path: b"/p/q", query: None };
     invalidation::targets(Method::Post, &url, &head, &response, &rules, &mut Vec::new(), |url| {
         assert!(url.starts_with(b"https://a/"));
     });

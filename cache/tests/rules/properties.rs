@@ -173,7 +173,7 @@ fn everything(request: &[u8], response: &[u8]) {
         sort_query: true,
         ..Rules::default()
     };
-    let url = Url { scheme: "http", host: b"a", path: b"/p/q", query: Some(response) };
+    let url = Url { scheme: "http", host: b"a", port: None, path: b"/p/q", query: Some(response) };
     invalidation::targets(Method::Post, &url, &head, response, &rules, &mut Vec::new(), |url| {
         assert!(url.starts_with(b"http://a/"));
     });

@@ -8,7 +8,7 @@ use wire::Method;
 
 use crate::support::{Request, Response, text};
 
-const URL: Url<'_> = Url { scheme: "https", host: b"a", path: b"/p", query: None };
+const URL: Url<'_> = Url { scheme: "https", host: b"a", port: None, path: b"/p", query: None };
 
 fn key(url: &Url<'_>, fields: &[&str], rules: &Rules) -> (String, usize) {
     let (request, mut out) = (Request::get(fields), Vec::new());

@@ -42,7 +42,7 @@ impl World {
     pub fn asking<T>(&self, path: &str, fields: &[&str], then: impl FnOnce(&Key<'_>, &Ask<'_>) -> T) -> T {
         let request = Request::new(fields);
         let ask = Ask::read(&request.head, &request.bytes, &self.rules).unwrap();
-        let url = Url { scheme: "http", host: b"a", path: path.as_bytes(), query: None };
+        let url = Url { scheme: "http", host: b"a", port: None, path: path.as_bytes(), query: None };
         let mut bytes = Vec::new();
         then(&Key::write(&mut bytes, &url, &ask, &self.rules, self.store.seed()), &ask)
     }

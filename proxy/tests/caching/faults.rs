@@ -156,7 +156,7 @@ fn lost(scene: &testkit::Scene) -> cache::Ticket {
     let rules = cache::Rules::default();
     let store = &scene.shared.cache;
     let ask = cache::Ask::read(&head, bytes.as_bytes(), &rules).expect("a GET");
-    let url = cache::key::Url { scheme: "http", host: b"a", path: b"/", query: None };
+    let url = cache::key::Url { scheme: "http", host: b"a", port: None, path: b"/", query: None };
     let mut buffer = Vec::new();
     let key = cache::Key::write(&mut buffer, &url, &ask, &rules, store.seed());
     match store.look(&key, &ask, &rules, scene.core.unix_ms()) {
