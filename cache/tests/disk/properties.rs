@@ -120,7 +120,7 @@ fn play(acts: &[Act]) -> Result<(Stage, Truth), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_but_the_newest_answer_is_found_whatever_happens(acts in acts()) {
