@@ -150,7 +150,9 @@ impl Disk {
         let left = || end.saturating_duration_since(Instant::now());
         store.each_entry(|entry| {
             let roomy = self.inner.wait(left(), |ledger| ledger.takes(entry));
-            roomy && self.inner.change(|ledger| ledger.keep(entry, unix_ms())) != Err(cache::disk::Dropped::Failing)
+            roomy
+                && self.inner.change(|ledger| ledger.keep(entry, unix_ms()))
+                    != Err(cache::disk::Dropped::Failing)
         });
         if !self.settle(left()) {
             tracing::warn!("cache on disk: there was no time to write everything");

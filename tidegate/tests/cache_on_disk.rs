@@ -30,7 +30,10 @@ fn app() -> (Origin, Arc<AtomicUsize>) {
     let origin = Origin::answering(move |heard| {
         count.fetch_add(1, Ordering::Relaxed);
         let body = body(heard.line.split(' ').nth(1).unwrap_or_default());
-        let head = format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         [head.into_bytes(), body].concat()
     });
     (origin, asked)
@@ -82,8 +85,10 @@ fn a_process_that_is_killed_while_it_writes_leaves_nothing_wrong_behind() {
     let running = Tidegate::start(&config);
     ask(&running, (0..140).chain(1000..1100));
     assert!(running.metric("tidegate_cache_disk_hits_total", "") > 10.0);
-    assert_eq!(running.metric("tidegate_cache_disk_faults_total", ""), 0.0);
-    let files = std::fs::read_dir(folder.path()).expect("the folder").map(|file| file.unwrap().metadata().unwrap().len());
+    assert!(running.metric("tidegate_cache_disk_faults_total", "") < 1.0);
+    let files = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|file| file.unwrap().metadata().unwrap().len());
     assert!(files.sum::<u64>() <= (64 << 20) + 64, "the bound is kept");
 }
 
@@ -131,7 +136,12 @@ fn a_second_process_is_refused_the_folder_and_told_why() {
     let other = TempDir::new().expect("a folder");
     let file = other.path().join("tidegate.toml");
     std::fs::write(&file, &config).expect("a file");
-    let check = tidegate().args(["check", "-c"]).arg(&file).env("LISTEN", "127.0.0.1:0").env("ADMIN", "127.0.0.1:0").output();
+    let check = tidegate()
+        .args(["check", "-c"])
+        .arg(&file)
+        .env("LISTEN", "127.0.0.1:0")
+        .env("ADMIN", "127.0.0.1:0")
+        .output();
     let check = check.expect("it can be started");
     assert!(check.status.success() && check.stderr.is_empty(), "the setting has an effect");
     let start = |listen: &str| {
@@ -152,7 +162,8 @@ impl Small {
     fn new(bytes: u64) -> Option<Self> {
         let folder = TempDir::new().ok()?;
         let size = format!("size={bytes}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
         mounted.ok()?.status.success().then_some(Self(folder))
     }
 }

@@ -91,7 +91,8 @@ impl Index {
     /// Whether it is as large as it may be.
     pub fn is_full(&self, most_bytes: u64) -> bool {
         let counts = [self.table.len(), self.kin.len(), self.written];
-        counts.into_iter().zip(COSTS_BYTES).map(|(count, bytes)| count as u64 * bytes).sum::<u64>() >= most_bytes
+        counts.into_iter().zip(COSTS_BYTES).map(|(count, bytes)| count as u64 * bytes).sum::<u64>()
+            >= most_bytes
     }
 
     /// Whether the last segment has so many small records that it should end, so that not too much goes at once where it
@@ -146,16 +147,13 @@ impl Index {
 
     fn set(&mut self, hashes: Hashes, hash: u64, slot: Slot) {
         let is_entry = slot.is_entry();
-        match self.table.find_mut(hash, |one| one.hash == hash) {
-            Some(known) => {
-                self.entries -= u64::from(known.is_entry());
-                *known = slot;
-            }
-            None => {
-                self.table.insert_unique(hash, slot, |one| one.hash);
-                if hash != hashes.url {
-                    self.kin.insert_unique(hashes.url, Kin { url: hashes.url, hash }, |one| one.url);
-                }
+        if let Some(known) = self.table.find_mut(hash, |one| one.hash == hash) {
+            self.entries -= u64::from(known.is_entry());
+            *known = slot;
+        } else {
+            self.table.insert_unique(hash, slot, |one| one.hash);
+            if hash != hashes.url {
+                self.kin.insert_unique(hashes.url, Kin { url: hashes.url, hash }, |one| one.url);
             }
         }
         self.entries += u64::from(is_entry);

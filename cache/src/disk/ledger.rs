@@ -243,7 +243,9 @@ impl Ledger {
         if let (Purge::Url(url), None) = (what, soft_ms) {
             let gone = self.index.remove_url(self.seed.hash(url));
             let count = gone.len() as u64;
-            gone.into_iter().for_each(|at| self.void(at));
+            for at in gone {
+                self.void(at);
+            }
             return count;
         }
         let count = if standing.takes_all() { self.index.entries } else { 0 };
@@ -475,7 +477,8 @@ impl Ledger {
     /// Takes some of what is in the oldest segment out of the index; whether there is more, to be taken out after others
     /// had their turn.
     pub fn remove_some(&mut self, number: u32, most: usize) -> bool {
-        self.index.segments.front().is_some_and(|first| first.number == number) && self.index.remove_some(most)
+        self.index.segments.front().is_some_and(|first| first.number == number)
+            && self.index.remove_some(most)
     }
 
     /// The oldest segment's file is gone.

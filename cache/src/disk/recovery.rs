@@ -168,7 +168,6 @@ fn opening(number: u32, bytes: u64, read: &mut Read<'_>) -> Result<Opening, Stra
     if bytes < OPENING_BYTES as u64 || !read(number, 0, &mut opening) {
         return Err(Strange::Broken);
     }
-    Opening::read(&opening).and_then(|opening| {
-        if opening.number == number { Ok(opening) } else { Err(Strange::Broken) }
-    })
+    Opening::read(&opening)
+        .and_then(|opening| if opening.number == number { Ok(opening) } else { Err(Strange::Broken) })
 }

@@ -196,16 +196,14 @@ impl<F: Files> Writer<F> {
 
     fn remove(&mut self, number: u32, now: UnixMs) -> bool {
         while self.lock().remove_some(number, STRIDE) {}
-        match self.files.remove(number) {
-            Ok(()) => {
-                self.lock().removed(number);
-                true
-            }
-            Err(_) => {
-                self.lock().pause(Fault::Remove, now + PAUSE_MS);
-                false
-            }
+        let is_removed = self.files.remove(number).is_ok();
+        let mut ledger = self.lock();
+        if is_removed {
+            ledger.removed(number);
+        } else {
+            ledger.pause(Fault::Remove, now + PAUSE_MS);
         }
+        is_removed
     }
 
     fn fail(&self, failure: Failure, now: UnixMs) {

@@ -50,9 +50,7 @@ impl Reader {
                 Begun::Streaming(Arc::clone(head))
             }
             Progress::Broken => Begun::Unshared(Bypass::Truncated),
-            Progress::Whole(entry) => {
-                Begun::Whole { entry: Arc::clone(entry), stale: false, below: false }
-            }
+            Progress::Whole(entry) => Begun::Whole { entry: Arc::clone(entry), stale: false, below: false },
             Progress::Ended(Outcome::Entry { entry, stale, below }) => {
                 Begun::Whole { entry: Arc::clone(entry), stale: *stale, below: *below }
             }

@@ -126,7 +126,10 @@ impl Ticket {
                 let entry = Arc::new(Entry::new(parts(&old)));
                 self.filling.update(|state, wakers| {
                     state.send_away(why);
-                    state.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false, below: false }, wakers);
+                    state.end(
+                        Outcome::Entry { entry: Arc::clone(&entry), stale: false, below: false },
+                        wakers,
+                    );
                 });
                 entry
             }

@@ -69,7 +69,11 @@ fn play(acts: &[Act]) -> Result<(Stage, Truth), TestCaseError> {
         match *act {
             Act::Fill(number) => {
                 version += 1;
-                stage.world.store.purge(Purge::Url(format!("http://a{}", path(number)).as_bytes()), false, NOW);
+                stage.world.store.purge(
+                    Purge::Url(format!("http://a{}", path(number)).as_bytes()),
+                    false,
+                    NOW,
+                );
                 let tag = format!("Cache-Tag: {}", number % 3);
                 let answer = ["Cache-Control: max-age=60", &tag];
                 stage.world.fill(&path(number), &[], &answer, &text(number, version));

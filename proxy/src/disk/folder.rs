@@ -50,7 +50,9 @@ impl Lock {
         let made = File::create(&probe).and_then(|_| fs::remove_file(&probe));
         match (written, made) {
             // A disk that is full takes nothing, and gives what it has.
-            (Err(error), _) | (_, Err(error)) if error.kind() != io::ErrorKind::StorageFull => Err(failed(error)),
+            (Err(error), _) | (_, Err(error)) if error.kind() != io::ErrorKind::StorageFull => {
+                Err(failed(error))
+            }
             _ => Ok(Self(file)),
         }
     }
@@ -286,7 +288,9 @@ mod tests {
     fn only_files_of_our_own_are_segments() {
         assert_eq!(number_of(&name_of(7)), Some(7));
         assert_eq!(number_of(&name_of(u32::MAX)), Some(u32::MAX));
-        for name in ["lock", "7.segment", "0000000007.segment.old", "00000000-7.segment", "99999999999.segment"] {
+        for name in
+            ["lock", "7.segment", "0000000007.segment.old", "00000000-7.segment", "99999999999.segment"]
+        {
             assert_eq!(number_of(name), None, "{name}");
         }
     }

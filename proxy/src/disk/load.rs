@@ -99,7 +99,11 @@ impl Inner {
             Err(why) => {
                 let fault = match &why {
                     Unread::Corrupt(why) => {
-                        tracing::warn!(segment = lies.at.segment, "cache on disk: {}; it is dropped", why.what());
+                        tracing::warn!(
+                            segment = lies.at.segment,
+                            "cache on disk: {}; it is dropped",
+                            why.what()
+                        );
                         Fault::Corrupt
                     }
                     Unread::Io(error) => {
@@ -144,8 +148,7 @@ impl Inner {
         let (_, text) = front(&bytes, lies.at)?;
         debug_assert!(body_start >= HEAD_BYTES as u64, "a text comes behind the head");
         let body = if is_large {
-            let lying =
-                Lying::new(Arc::clone(segment), start + body_start, head.body_bytes, head.body_sum);
+            let lying = Lying::new(Arc::clone(segment), start + body_start, head.body_bytes, head.body_sum);
             if lying.read(|_| Ok(()))? != head.body_sum {
                 return Err(Corrupt::Body.into());
             }

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::TempDir;
-use testkit::{Scene, scene};
 use cache::disk::Fault;
 use cache::store::Purge;
+use tempfile::TempDir;
+use testkit::{Scene, scene};
 
 use crate::support::{ORIGIN, answer, app, cached, get, not_modified, request, status};
 
@@ -45,7 +45,8 @@ fn settle(scene: &Scene) {
 
 /// A body that is told from others at every place.
 fn body(name: &str, len: usize) -> String {
-    let mut text: String = (0..=len / (name.len() + 8)).map(|number| format!("{name} {number:06}\n")).collect();
+    let mut text: String =
+        (0..=len / (name.len() + 8)).map(|number| format!("{name} {number:06}\n")).collect();
     text.truncate(len);
     text
 }
@@ -96,12 +97,15 @@ fn a_restart_finds_what_was_there_by_the_same_rules() {
         _ => "max-age=1, must-revalidate",
     };
     scene(config.clone())
-        .origin(ORIGIN, app(move |number, request| {
-            let path = path(request);
-            let control = format!("Cache-Control: {}", fields(&path));
-            let tag = if path == "/expired" { "X-None: 1" } else { "ETag: \"v1\"" };
-            answer(&[&control, tag], &format!("{path} {number}"))
-        }))
+        .origin(
+            ORIGIN,
+            app(move |number, request| {
+                let path = path(request);
+                let control = format!("Cache-Control: {}", fields(&path));
+                let tag = if path == "/expired" { "X-None: 1" } else { "ETag: \"v1\"" };
+                answer(&[&control, tag], &format!("{path} {number}"))
+            }),
+        )
         .run(async |scene| {
             for target in ["/fresh", "/grace", "/validated", "/expired"] {
                 scene.client().get(target).await;
@@ -109,10 +113,13 @@ fn a_restart_finds_what_was_there_by_the_same_rules() {
             scene.shared.disk.get().unwrap().leave(&scene.shared.cache, PATIENCE);
         });
     scene(config)
-        .origin(ORIGIN, app(move |_, request| match request.header("if-none-match") {
-            Some("\"v1\"") => not_modified(&["Cache-Control: max-age=60", "ETag: \"v1\""]),
-            _ => answer(&[FRESH], "anew"),
-        }))
+        .origin(
+            ORIGIN,
+            app(move |_, request| match request.header("if-none-match") {
+                Some("\"v1\"") => not_modified(&["Cache-Control: max-age=60", "ETag: \"v1\""]),
+                _ => answer(&[FRESH], "anew"),
+            }),
+        )
         .run(async |scene| {
             assert_eq!(scene.shared.cache_usage().disk.entries, 4);
             scene.seconds(5).await;
@@ -214,10 +221,13 @@ fn what_was_purged_or_changed_is_not_found_on_disk() {
 fn what_does_not_add_up_is_fetched_anew() {
     let folder = folder();
     scene(config("16 MiB", folder.path(), "true"))
-        .origin(ORIGIN, app(|_, request| {
-            let len = if path(request) == "/large" { 400_000 } else { 5_000 };
-            answer(&[FRESH], &body("right", len))
-        }))
+        .origin(
+            ORIGIN,
+            app(|_, request| {
+                let len = if path(request) == "/large" { 400_000 } else { 5_000 };
+                answer(&[FRESH], &body("right", len))
+            }),
+        )
         .run(async |scene| {
             for target in ["/large", "/small"] {
                 scene.client().get(target).await;
@@ -245,7 +255,8 @@ fn a_file_that_is_cut_off_while_it_is_sent_from_cuts_the_client_off_and_is_not_u
         .run(async |scene| {
             scene.client().get("/").await;
             settle(scene);
-            let file = fs::File::options().write(true).open(folder.path().join("0000000001.segment")).unwrap();
+            let file =
+                fs::File::options().write(true).open(folder.path().join("0000000001.segment")).unwrap();
             file.set_len(100_000).unwrap();
             let cut = scene.client().get("/").await;
             assert!(!cut.is_whole && body("large", 400_000).starts_with(cut.text()));
@@ -265,7 +276,10 @@ fn a_segment_that_goes_takes_what_is_sent_from_it_along() {
                 settle(scene);
             }
             let usage = scene.shared.cache_usage();
-            let files: u64 = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+            let files: u64 = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|file| file.unwrap().metadata().unwrap().len())
+                .sum();
             assert!(usage.disk.used_bytes <= 64 << 20 && files <= (64 << 20) + 100, "{files}");
             let listed = scene.shared.cache.list(b"", 100);
             assert!(listed.iter().all(|listed| listed.entry.body().place().is_some()));
@@ -286,7 +300,10 @@ fn a_folder_that_is_in_use_or_cannot_be_made_is_named() {
         };
         let taken = open(folder.path()).expect_err("it is taken").to_string();
         let own = std::process::id();
-        assert!(taken.contains(&format!("is used by another process, {own}\nhelp: stop that one")), "{taken}");
+        assert!(
+            taken.contains(&format!("is used by another process, {own}\nhelp: stop that one")),
+            "{taken}"
+        );
         let no = open(Path::new("/proc/version/cache")).expect_err("that is no folder").to_string();
         assert!(no.starts_with("cannot use cache.disk.path /proc/version/cache: "), "{no}");
         assert!(no.contains("\nhelp: it has to be a folder"), "{no}");
