@@ -208,22 +208,24 @@ impl Store {
     /// meant. How many entries there were here.
     pub fn purge(&self, what: Purge<'_>, soft: bool, now: UnixMs) -> u64 {
         let soft_at = soft.then_some(now);
-        let Some(below) = self.shared.below.get() else { return self.purge_here(what, soft_at) };
+        let Some(below) = self.shared.below.get() else { return self.purge_here(what, soft_at, true) };
         let mut count = 0;
         // Twice: what is loaded from below, or leaves for there, between the first two is caught by the others.
-        for _ in 0..2 {
-            count += self.purge_here(what, soft_at);
+        for is_first in [true, false] {
+            // What is made stale is still there the second time.
+            count += self.purge_here(what, soft_at, is_first || !soft);
             below.purge(what, soft, now);
         }
         count
     }
 
-    fn purge_here(&self, what: Purge<'_>, soft_at: Option<UnixMs>) -> u64 {
+    fn purge_here(&self, what: Purge<'_>, soft_at: Option<UnixMs>, is_counted: bool) -> u64 {
+        let counted = |count: u64| if is_counted { count } else { 0 };
         if let Purge::Url(url) = what {
             let url_hash = self.shared.seed.hash(url);
             return self.change(url_hash, |shard, leaving| {
                 shard.detach_all(|filling| filling.url() == url);
-                let count = shard.purge_url(url_hash, url, soft_at, leaving);
+                let count = counted(shard.purge_url(url_hash, url, soft_at, leaving));
                 shard.tally.purged += count;
                 count
             });
@@ -231,7 +233,8 @@ impl Store {
         for lane in &self.shared.lanes {
             lane.lock().detach_all(|filling| is_meant(filling, what));
         }
-        self.purge_where(soft_at, |entry| what.is_of(entry), |tally, count| tally.purged += count)
+        let note = |tally: &mut Tally, count| tally.purged += counted(count);
+        counted(self.purge_where(soft_at, |entry| what.is_of(entry), note))
     }
 
     /// Looks at every entry, a few at a time.

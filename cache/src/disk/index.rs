@@ -247,6 +247,12 @@ impl Index {
             (self.floor, self.entries, self.written) = (Some(end), 0, 0);
             return;
         }
+        if let Some((known, last)) = self.standing.back_mut()
+            && *last == standing
+        {
+            *known = end;
+            return;
+        }
         if self.standing.len() >= MOST_STANDING
             && let Some((oldest, _)) = self.standing.pop_front()
         {

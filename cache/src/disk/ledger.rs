@@ -253,7 +253,10 @@ impl Ledger {
             return 0;
         }
         self.index.purge(self.end(), standing.clone());
-        self.purges.push_back(standing);
+        // The same once more, and not written yet: it is written behind everything that it is about.
+        if self.purges.back() != Some(&standing) {
+            self.purges.push_back(standing);
+        }
         self.bound_notes();
         count
     }

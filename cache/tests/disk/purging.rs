@@ -70,6 +70,23 @@ fn a_soft_purge_makes_what_is_on_disk_stale_at_once_and_after_a_restart() {
 }
 
 #[test]
+fn a_purge_counts_what_was_in_memory_once() {
+    let stage = Stage::new(1 << 20);
+    let fill = || PATHS.map(|path| stage.world.fill(path, &[], FRESH, b"x"));
+    for (what, count) in
+        [(Purge::Url(b"http://a/a/1"), 1), (Purge::Prefix(b"http://a/b"), 2), (Purge::All, 4)]
+    {
+        drop(fill());
+        for soft in [true, false] {
+            let before = stage.world.usage().purged_total;
+            assert_eq!(stage.world.store.purge(what, soft, NOW + 1), count, "{what:?}");
+            assert_eq!(stage.world.usage().purged_total - before, count, "{what:?}");
+        }
+        stage.world.store.purge(Purge::All, false, NOW);
+    }
+}
+
+#[test]
 fn what_waits_to_be_written_is_purged_as_well() {
     for (what, rest) in PURGES {
         let mut stage = Stage::new(1 << 20);
