@@ -4,7 +4,7 @@
 //! nothing to decode. `Host` is the address that was connected to, which is what [`crate::guard`] asks for.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -143,11 +143,15 @@ pub fn endpoint_path(order: &str, upstream: &str, endpoint: &str) -> String {
 }
 
 /// Path and query that ask what would be done with a request. Headers are `name: value`.
-pub fn explain_path(method: &str, url: &str, headers: &[String]) -> String {
+pub fn explain_path(method: &str, url: &str, headers: &[String], client: Option<IpAddr>) -> String {
     let mut path = format!("/explain?method={}&url={}", encoded(method), encoded(url));
     for header in headers {
         path.push_str("&header=");
         path.push_str(&encoded(header));
+    }
+    if let Some(client) = client {
+        path.push_str("&client=");
+        path.push_str(&encoded(&client.to_string()));
     }
     path
 }
@@ -344,8 +348,8 @@ mod tests {
             "/drain/app/unix%3A%2Frun%2Fa%20b.sock"
         );
         assert_eq!(
-            explain_path("GET", "http://x/a?b&c", &["cookie: a=1".to_owned()]),
-            "/explain?method=GET&url=http%3A%2F%2Fx%2Fa%3Fb%26c&header=cookie%3A%20a%3D1"
+            explain_path("GET", "http://x/a?b&c", &["cookie: a=1".to_owned()], Some([192, 0, 2, 7].into())),
+            "/explain?method=GET&url=http%3A%2F%2Fx%2Fa%3Fb%26c&header=cookie%3A%20a%3D1&client=192.0.2.7"
         );
     }
 }

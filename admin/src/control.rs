@@ -1,6 +1,7 @@
 //! What the admin listener asks of the process: implemented by the binary, which knows the parts.
 
 use core::fmt::{self, Write as _};
+use core::net::IpAddr;
 use core::pin::Pin;
 
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,8 @@ pub struct Question {
     pub url: String,
     /// Its other header fields, in order.
     pub headers: Vec<(String, String)>,
+    /// Address of the client who would ask; this machine's own if none is given.
+    pub client: Option<IpAddr>,
 }
 
 /// What would be done with a request.

@@ -93,14 +93,22 @@ async fn explain(
 ) -> Response {
     let bad = |what: &str| text(StatusCode::BAD_REQUEST, what);
     let Ok(Query(pairs)) = query else { return bad("the query is not valid; percent-encode its values") };
-    let (mut method, mut url, mut fields) = ("GET".to_owned(), None, Vec::new());
+    let (mut method, mut url, mut fields, mut client) = ("GET".to_owned(), None, Vec::new(), None);
     for (name, value) in pairs {
         match (name.as_str(), value.split_once(':')) {
             ("method", _) => method = value,
             ("url", _) => url = Some(value),
+            ("client", _) => match value.parse() {
+                Ok(address) => client = Some(address),
+                Err(_) => return bad(&format!("client {value:?} is no address; write client=192.0.2.7")),
+            },
             ("header", Some((name, value))) => fields.push((name.trim().to_owned(), value.trim().to_owned())),
             ("header", None) => return bad(&format!("header {value:?} has no colon; write \"name: value\"")),
-            _ => return bad(&format!("parameter {name:?} is not known; there are method, url and header")),
+            _ => {
+                return bad(&format!(
+                    "parameter {name:?} is not known; there are method, url, header and client"
+                ));
+            }
         }
     }
     let Some(url) = url else { return bad("which request? add url=http://host/path") };
@@ -109,7 +117,7 @@ async fn explain(
     {
         return bad("a control character is no part of a request head; take it out");
     }
-    match desk.control.explain(&Question { method, url, headers: fields }) {
+    match desk.control.explain(&Question { method, url, headers: fields, client }) {
         Err(what) => bad(&what),
         Ok(explanation) if wants_text(&headers) => text(StatusCode::OK, explanation.to_string().trim_end()),
         Ok(explanation) => json(StatusCode::OK, &explanation),

@@ -31,5 +31,8 @@ pub mod table;
 
 pub use control::{Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step};
 pub use server::serve;
-pub use status::{ConnectionStatus, EndpointStatus, HitStatus, RouteStatus, Status, UpstreamStatus};
+pub use status::{
+    ConnectionStatus, EndpointStatus, HitStatus, LimitStatus, LimitedStatus, LimitsStatus, QueueStatus,
+    RouteStatus, Status, UpstreamStatus,
+};
 pub use stored::{CacheStatus, Entries, EntryStatus, PurgeOrder, PurgeWhat, Purged};

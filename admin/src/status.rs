@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use signals::{EndpointTotals, Latency, NONE, OTHER, RouteTotals, Signals, Totals};
+use signals::{EndpointTotals, Latency, NONE, OTHER, QueueReading, RouteTotals, Signals, Totals};
 
 use crate::control::Control;
 use crate::rates::Since;
 use crate::stored::CacheStatus;
+
+/// Most keys that are shown of those that limits refuse.
+const LIMITED_KEYS: usize = 20;
 
 /// Everything that `tidegate status` shows.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub struct Status {
     pub per_second: f64,
     /// What the cache holds and has done.
     pub cache: CacheStatus,
+    /// What limits hold and have done.
+    pub limits: LimitsStatus,
     /// By route, in the order in which they were first configured.
     pub routes: Vec<RouteStatus>,
     /// By upstream, in the same order.
@@ -48,6 +53,55 @@ pub struct ConnectionStatus {
     pub refused: u64,
     /// Of those open, how many are tunnels.
     pub tunnels: u64,
+}
+
+/// What limits hold and have done.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LimitsStatus {
+    /// Keys that have a bucket.
+    pub entries: u64,
+    /// Keys that have room.
+    pub capacity: u64,
+    /// Memory set aside.
+    pub memory_bytes: u64,
+    /// Keys that have requests in flight which are counted.
+    pub in_flight: u64,
+    /// Buckets that were forgotten before they were full again.
+    pub overflowed: u64,
+    /// Each of them.
+    pub each: Vec<LimitStatus>,
+    /// Keys that are refused most, the first one first.
+    pub top: Vec<LimitedStatus>,
+}
+
+/// One limit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// Name of its route.
+    pub route: String,
+    /// Its name.
+    pub name: String,
+    /// Requests that it had nothing against.
+    pub admitted: u64,
+    /// Requests that it refused.
+    pub limited: u64,
+    /// Requests that it would have refused if it did not only count.
+    pub dry_run: u64,
+}
+
+/// A key that a limit refuses often.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LimitedStatus {
+    /// Name of the limit's route.
+    pub route: String,
+    /// Name of the limit.
+    pub limit: String,
+    /// The key; of what may be a secret only the beginning.
+    pub key: String,
+    /// Refusals of late: they fade by half every ten minutes.
+    pub refused: u64,
+    /// By how much that may be too high.
+    pub error: u64,
 }
 
 /// One route.
@@ -107,12 +161,37 @@ pub struct UpstreamStatus {
     pub per_second: f64,
     /// Tries after the first.
     pub retries: u64,
+    /// Slots, and who waits for them.
+    pub queue: Option<QueueStatus>,
     /// Half of the responses began after no longer, in milliseconds, estimated.
     pub wait_p50_ms: Option<f64>,
     /// 99 of 100 responses began after no longer.
     pub wait_p99_ms: Option<f64>,
     /// Who serves.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// Slots of an upstream, and who waits for them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Slots of the usable endpoints together; none without a limit.
+    pub limit: Option<u64>,
+    /// Whether the limit is found out.
+    pub adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u64,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u64,
+    /// Requests that wait, critical, normal and low ones.
+    pub waiting: [usize; 3],
+    /// Most that may wait.
+    pub most_waiting: usize,
+    /// Requests that got no slot.
+    pub refused: u64,
+    /// Half of those that waited waited no longer, in milliseconds, estimated.
+    pub queued_p50_ms: Option<f64>,
+    /// 99 of 100 waited no longer.
+    pub queued_p99_ms: Option<f64>,
 }
 
 /// One endpoint.
@@ -168,6 +247,7 @@ impl Status {
             requests: totals.routes.iter().map(RouteTotals::requests).sum(),
             per_second: routes.iter().map(|route| route.per_second).sum(),
             cache: control.cache().into(),
+            limits: limits(&totals, control),
             upstreams: upstreams(&totals, control, since),
             routes,
         }
@@ -194,6 +274,34 @@ fn route(totals: &RouteTotals, since: Since<'_>) -> RouteStatus {
     }
 }
 
+fn limits(totals: &Totals, control: &dyn Control) -> LimitsStatus {
+    let usage = control.limits();
+    let each = totals.limits.iter().filter(|limit| !limit.has_left && &*limit.name != OTHER);
+    let each = each.map(|limit| LimitStatus {
+        route: limit.route.to_string(),
+        name: limit.name.to_string(),
+        admitted: limit.admitted,
+        limited: limit.refused,
+        dry_run: limit.dry,
+    });
+    let top = control.limited(LIMITED_KEYS).into_iter().map(|top| LimitedStatus {
+        route: top.route,
+        limit: top.limit,
+        key: top.key,
+        refused: top.refused,
+        error: top.error,
+    });
+    LimitsStatus {
+        entries: usage.entries,
+        capacity: usage.capacity,
+        memory_bytes: usage.memory_bytes,
+        in_flight: usage.in_flight,
+        overflowed: usage.overflowed,
+        each: each.collect(),
+        top: top.collect(),
+    }
+}
+
 fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<UpstreamStatus> {
     let counted =
         totals.endpoints.iter().map(|endpoint| (name_of(endpoint), endpoint)).collect::<HashMap<_, _>>();
@@ -217,6 +325,8 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
             ewma_ms: reading.ewma.map(ms),
         });
     });
+    let mut queues = HashMap::new();
+    control.queues(&mut |reading| drop(queues.insert(reading.upstream.to_owned(), queue(reading))));
     let shown = totals.upstreams.iter().filter(|upstream| !upstream.has_left && &*upstream.name != OTHER);
     shown
         .map(|totals| {
@@ -226,12 +336,32 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
                 requests: totals.requests(),
                 per_second: since.upstream(&totals.name, totals.requests()),
                 retries: totals.retries(),
+                queue: queues.remove(&*totals.name).map(|queue| QueueStatus {
+                    refused: totals.shed(),
+                    queued_p50_ms: quantiles(totals.queued()).0,
+                    queued_p99_ms: quantiles(totals.queued()).1,
+                    ..queue
+                }),
                 wait_p50_ms,
                 wait_p99_ms,
                 endpoints: endpoints.remove(&*totals.name).unwrap_or_default(),
             }
         })
         .collect()
+}
+
+fn queue(reading: QueueReading<'_>) -> QueueStatus {
+    QueueStatus {
+        limit: reading.limit,
+        adaptive: reading.is_adaptive,
+        taken: reading.taken,
+        in_flight: reading.in_flight,
+        waiting: reading.waiting,
+        most_waiting: reading.most_waiting,
+        refused: 0,
+        queued_p50_ms: None,
+        queued_p99_ms: None,
+    }
 }
 
 fn name_of(endpoint: &EndpointTotals) -> (Arc<str>, Arc<str>) {
@@ -274,6 +404,7 @@ pub(crate) mod tests {
             referer: b"",
             user_agent: b"",
             request_id: b"",
+            limit: "",
             trace_id: b"",
         }
     }

@@ -2,7 +2,9 @@
 
 use core::fmt::Write as _;
 
-use crate::status::{EndpointStatus, HitStatus, RouteStatus, Status, UpstreamStatus};
+use crate::status::{
+    EndpointStatus, HitStatus, LimitsStatus, QueueStatus, RouteStatus, Status, UpstreamStatus,
+};
 use crate::stored::{CacheStatus, Entries};
 
 /// Routes shown, those with most requests per second first; the rest is counted.
@@ -18,6 +20,7 @@ pub fn status(status: &Status, width: usize, is_coloured: bool) -> String {
     let mut out = String::new();
     summary(&mut out, status, paint);
     routes(&mut out, &status.routes, paint);
+    limits(&mut out, &status.limits, paint);
     for upstream in &status.upstreams {
         endpoints(&mut out, upstream, paint);
     }
@@ -61,6 +64,49 @@ fn stored(out: &mut String, cache: &CacheStatus) {
         let _ = write!(out, ", {} hits, {} written", count(disk.hits), count(disk.written));
         let _ = writeln!(out, ", {} dropped, {} faults", count(disk.dropped), count(disk.faults));
     }
+}
+
+/// Limits with what they did, those that refuse most first, and whom they refuse. Nothing where there are none.
+fn limits(out: &mut String, limits: &LimitsStatus, paint: Paint) {
+    if limits.each.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["LIMIT", "ROUTE", "ADMITTED", "LIMITED", "DRY RUN"], Side::Right);
+    let mut each = limits.each.iter().collect::<Vec<_>>();
+    each.sort_by_key(|limit| core::cmp::Reverse((limit.limited, limit.dry_run, limit.admitted)));
+    for limit in each.iter().take(ROUTES) {
+        table.row(vec![
+            Cell::left(&limit.name),
+            Cell::left(&limit.route),
+            Cell::right(count(limit.admitted)),
+            Cell::right(count(limit.limited)),
+            Cell::right(count(limit.dry_run)),
+        ]);
+    }
+    out.push('\n');
+    table.print(out, paint);
+    if each.len() > ROUTES {
+        let _ = writeln!(out, "and {} more limits", count((each.len() - ROUTES) as u64));
+    }
+    if limits.overflowed > 0 {
+        let (entries, memory) = (count(limits.entries), bytes(limits.memory_bytes));
+        let forgotten = count(limits.overflowed);
+        let _ = writeln!(out, "{entries} keys in {memory}, {forgotten} forgotten too early for want of room");
+    }
+    if limits.top.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["LIMITED OF LATE", "LIMIT", "KEY", "ROUTE"], Side::Left);
+    for top in &limits.top {
+        table.row(vec![
+            Cell::right(count(top.refused)),
+            Cell::left(&top.limit),
+            Cell::left(&top.key),
+            Cell::left(&top.route),
+        ]);
+    }
+    out.push('\n');
+    table.print(out, paint);
 }
 
 /// Entries of the cache as a table, as [`status`] is one.
@@ -131,6 +177,35 @@ fn routes(out: &mut String, routes: &[RouteStatus], paint: Paint) {
     }
 }
 
+/// Slots and queue, in one line. Without a limit there is nothing to say but who is held.
+fn slots(out: &mut String, queue: &QueueStatus, paint: Paint) {
+    let waiting: usize = queue.waiting.iter().sum();
+    match queue.limit {
+        Some(limit) => {
+            let how = if queue.adaptive { "found out" } else { "fixed" };
+            let _ = write!(out, "slots: {} of {} taken ({how})", count(queue.taken), count(limit));
+        }
+        None if waiting == 0 => return,
+        None => out.push_str("slots: no limit"),
+    }
+    let _ = write!(out, ", {} in flight, ", count(queue.in_flight));
+    let colour = if waiting > 0 { Colour::Yellow } else { Colour::None };
+    let [critical, normal, low] = queue.waiting;
+    let mut shown = format!("{} waiting", count(waiting as u64));
+    if critical + low > 0 {
+        let _ = write!(shown, " ({critical} critical, {normal} normal, {low} low)");
+    }
+    out.push_str(&paint.colour(&shown, colour));
+    if queue.queued_p50_ms.is_some() {
+        let (p50, p99) = (time(queue.queued_p50_ms), time(queue.queued_p99_ms));
+        let _ = write!(out, ", waited {p50} (p99 {p99})");
+    }
+    if queue.refused > 0 {
+        let _ = write!(out, ", {} refused", count(queue.refused));
+    }
+    out.push('\n');
+}
+
 fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
     let available = upstream.endpoints.iter().filter(|endpoint| endpoint.available).count();
     let all = upstream.endpoints.len();
@@ -150,6 +225,9 @@ fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
         let _ = write!(out, ", {} retries", count(upstream.retries));
     }
     out.push('\n');
+    if let Some(queue) = &upstream.queue {
+        slots(out, queue, paint);
+    }
     if upstream.endpoints.is_empty() {
         out.push_str("no endpoints\n");
         return;
@@ -381,7 +459,7 @@ fn uptime(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::ConnectionStatus;
+    use crate::status::{ConnectionStatus, LimitStatus, LimitedStatus};
     use crate::stored::EntryStatus;
 
     fn endpoint(address: &str, state: &str, available: bool, why: &str) -> EndpointStatus {
@@ -432,6 +510,7 @@ mod tests {
             requests: 1_234_567,
             per_second: 512.3,
             cache: CacheStatus::default(),
+            limits: LimitsStatus::default(),
             routes: vec![
                 idle,
                 route("example.com/api/*", 500.2, 1_200_000),
@@ -442,6 +521,17 @@ mod tests {
                 requests: 1_234_567,
                 per_second: 512.3,
                 retries: 3,
+                queue: Some(QueueStatus {
+                    limit: Some(24),
+                    adaptive: true,
+                    taken: 24,
+                    in_flight: 31,
+                    waiting: [1, 14, 0],
+                    most_waiting: 1_000,
+                    refused: 2_500,
+                    queued_p50_ms: Some(12.0),
+                    queued_p99_ms: Some(98.0),
+                }),
                 wait_p50_ms: Some(2.1),
                 wait_p99_ms: Some(12.0),
                 endpoints: vec![endpoint("127.0.0.1:3001", "up", true, ""), broken, spare],
@@ -462,12 +552,45 @@ example.com/        12.1     34,567   12    0  850 µs  12 ms
 example.com/rare     0.0          0    0    0       -      -
 
 upstream app: 2 of 3 available, 512 per second, waits 2.1 ms (p99 12 ms), 3 retries
+slots: 24 of 24 taken (found out), 31 in flight, 15 waiting (1 critical, 14 normal, 0 low), waited 12 ms (p99 98 ms), 2,500 refused
 ENDPOINT        STATE    REQ/S  IN FLIGHT  REQUESTS  FAILURES    EWMA  WHY
 127.0.0.1:3001  up         128          3   409,102         0  2.1 ms
 127.0.0.1:3002  ejected    0.0          0   409,102         5       -  too many failures in a row, taken out once
 10.0.0.17:3000  up         128          3   409,102         0  2.1 ms  backup, weight 2
 ";
         assert_eq!(status(&sample(), 0, false), expected);
+    }
+
+    #[test]
+    fn limits_show_what_they_did_and_to_whom() {
+        let mut sample = sample();
+        let limit = |name: &str, limited| LimitStatus {
+            route: "/api/*".to_owned(),
+            name: name.to_owned(),
+            admitted: 12_000,
+            limited,
+            dry_run: 0,
+        };
+        let top = LimitedStatus {
+            route: "/api/*".to_owned(),
+            limit: "client".to_owned(),
+            key: "192.0.2.7".to_owned(),
+            refused: 340,
+            error: 0,
+        };
+        let each = vec![limit("tenant", 0), limit("client", 345)];
+        sample.limits = LimitsStatus {
+            each,
+            top: vec![top],
+            overflowed: 3,
+            memory_bytes: 64 << 20,
+            ..Default::default()
+        };
+        let text = status(&sample, 0, false);
+        let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(place("client  /api/*    12,000      345") < place("tenant  /api/*"));
+        assert!(text.contains("0 keys in 64 MiB, 3 forgotten too early for want of room\n"));
+        assert!(text.contains("340  client  192.0.2.7  /api/*"));
     }
 
     #[test]

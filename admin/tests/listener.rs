@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use signals::{EndpointReading, Finished, Observed, Reload, Signals, Stage, Times, Who};
+use signals::{
+    EndpointReading, Finished, LimitedKey, Observed, QueueReading, Reload, Signals, Stage, Times, Who,
+};
 use tidegate_admin::client::{self, AskError};
 use tidegate_admin::{
     CacheStatus, Control, Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder,
@@ -45,6 +47,26 @@ fn entry(number: usize) -> EntryStatus {
 }
 
 impl Observed for Scene {
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        each(QueueReading {
+            upstream: "app",
+            limit: Some(8),
+            is_adaptive: false,
+            taken: 2,
+            in_flight: 3,
+            waiting: [0, 1, 0],
+            most_waiting: 1_000,
+        });
+    }
+
+    fn limits(&self) -> traffic::limit::Usage {
+        traffic::limit::Usage { entries: 3, memory_bytes: 4_096, overflowed: 2, ..Default::default() }
+    }
+
+    fn limited(&self, _most: usize) -> Vec<LimitedKey> {
+        Vec::new()
+    }
+
     fn cache(&self) -> cache::Usage {
         cache::Usage {
             entries: STORED as u64,
@@ -221,6 +243,7 @@ fn serve_one(signals: &Signals) {
         referer: b"",
         user_agent: b"",
         request_id: b"",
+        limit: "",
         trace_id: b"",
     });
 }
@@ -408,7 +431,7 @@ fn unknown_names_are_answered_with_the_known_ones() {
 fn explain_passes_the_whole_question_on() {
     let running = Running::start();
     let headers = ["Cookie: a=1; b=2".to_owned(), "X-Tenant: é".to_owned()];
-    let path = client::explain_path("POST", "http://x/y?z=1&w=2", &headers);
+    let path = client::explain_path("POST", "http://x/y?z=1&w=2", &headers, Some([192, 0, 2, 7].into()));
     let json: Explanation = serde_json::from_str(&running.get(&path).body).unwrap();
     assert_eq!(json.steps[1], Step { stage: "upstream".to_owned(), text: "app".to_owned() });
     let text = client::get_text(&running.address(), &path, TIME).unwrap();
@@ -418,6 +441,7 @@ fn explain_passes_the_whole_question_on() {
         method: "POST".to_owned(),
         url: "http://x/y?z=1&w=2".to_owned(),
         headers: vec![field("Cookie", "a=1; b=2"), field("X-Tenant", "é")],
+        client: Some([192, 0, 2, 7].into()),
     };
     assert_eq!(*running.scene.asked.lock().unwrap(), [question.clone(), question]);
 }
@@ -428,8 +452,9 @@ fn explain_says_what_is_wrong_with_a_question() {
     for (path, expected) in [
         ("/explain", "which request? add url=http://host/path\n"),
         ("/explain?url=nonsense", "nonsense is no url\n"),
+        ("/explain?url=http://x/&client=me", "client \"me\" is no address; write client=192.0.2.7\n"),
         ("/explain?url=http://x/&header=x", "header \"x\" has no colon; write \"name: value\"\n"),
-        ("/explain?uri=x", "parameter \"uri\" is not known; there are method, url and header\n"),
+        ("/explain?uri=x", "parameter \"uri\" is not known; there are method, url, header and client\n"),
         (
             "/explain?url=http://x/&header=a:b%0D%0Ac:d",
             "a control character is no part of a request head; take it out\n",

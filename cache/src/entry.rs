@@ -1,7 +1,8 @@
 //! A stored response, shared by reference between cores.
 //!
-//! A million of them are kept, so what surrounds key, head and body is packed: one text for all that is bytes, moments
-//! as lapses of four bytes, validators as places in the head. [`Entry::terms`] unpacks without allocating.
+//! A million of them are kept, so what surrounds key, head and body is packed: one text for all that is bytes, a small
+//! body included, moments as lapses of four bytes, validators as places in the head. [`Entry::terms`] unpacks without
+//! allocating.
 
 use core::any::Any;
 use core::fmt;
@@ -18,9 +19,10 @@ use crate::{Ask, Key, Storable, Terms, UnixMs, vary};
 /// What the store has let in is accounted until the last reference is gone, so that memory that a slow client holds
 /// on to is not given away twice.
 pub struct Entry {
-    /// Key, head, spec of the variant, hashes of the tags.
+    /// Key, head, spec of the variant, hashes of the tags, and a body of at most [`NEAR_BYTES`].
     text: Box<[u8]>,
-    body: Body,
+    /// Any other body.
+    far: Option<Arc<Body>>,
     /// Who accounts for it, once it is in a store.
     budget: Option<Arc<Budget>>,
     born_ms: UnixMs,
@@ -34,15 +36,20 @@ pub struct Entry {
     key_len: u32,
     url_len: u32,
     head_len: u32,
-    etag_start: u32,
-    changed_start: u32,
     changed_s: u32,
+    etag_start: u16,
+    changed_start: u16,
     etag_len: u16,
     vary_len: u16,
     status: u16,
     changed_len: u8,
+    tags: u8,
     flags: AtomicU8,
 }
+
+/// Longest body that lies behind its head: so a small entry takes two allocations and not four, and those that are as
+/// large as this take little more for each byte.
+pub const NEAR_BYTES: u64 = 16 * 1024;
 
 const ALWAYS_VALIDATE: u8 = 1;
 const NEVER_STALE: u8 = 2;
@@ -69,6 +76,15 @@ pub struct Parts<'a> {
     pub storable: &'a Storable,
     /// When it is stored.
     pub stored_ms: UnixMs,
+}
+
+/// The body of an entry.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored<'a> {
+    /// It lies behind its head.
+    Near(&'a [u8]),
+    /// It lies elsewhere in memory, or outside of it.
+    Far(&'a Body),
 }
 
 /// A body. Cloning shares it.
@@ -105,20 +121,28 @@ impl Entry {
         let Parts { key, url_len, status, head, body, storable, stored_ms } = parts;
         let Storable { terms, vary, tags } = storable;
         let spec = vary.as_deref().unwrap_or_default();
-        let mut text = Vec::with_capacity(key.len() + head.len() + spec.len() + tags.len() * 8);
+        let is_near = body.place().is_none() && body.len_bytes() <= NEAR_BYTES;
+        let near_len = if is_near { body.len_bytes() as usize } else { 0 };
+        let mut text = Vec::with_capacity(key.len() + head.len() + spec.len() + tags.len() * 8 + near_len);
         text.extend_from_slice(key);
         text.extend_from_slice(head);
         text.extend_from_slice(spec);
         tags.iter().for_each(|tag| text.extend_from_slice(&tag.to_le_bytes()));
-        let etag = terms.etag.filter(|etag| u16::try_from(etag.len()).is_ok()).unwrap_or_default();
+        if is_near {
+            body.pieces().iter().for_each(|piece| text.extend_from_slice(piece));
+        }
+        let is_short = |span: Span| u16::try_from(span.start() as usize + span.len()).is_ok();
+        let etag = terms.etag.filter(|etag| is_short(*etag)).unwrap_or_default();
         let (changed_s, changed) = terms
             .last_modified
-            .filter(|(at, span)| u32::try_from(*at).is_ok() && u8::try_from(span.len()).is_ok())
+            .filter(|(at, span)| {
+                u32::try_from(*at).is_ok() && u8::try_from(span.len()).is_ok() && is_short(*span)
+            })
             .unwrap_or_default();
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         Self {
             text: text.into_boxed_slice(),
-            body,
+            far: (!is_near).then(|| Arc::new(body)),
             budget: None,
             born_ms: terms.born_ms,
             fresh: AtomicU32::new(pack(terms.fresh_until_ms.saturating_sub(terms.born_ms))),
@@ -128,20 +152,36 @@ impl Entry {
             key_len: key.len() as u32,
             url_len,
             head_len: head.len() as u32,
-            etag_start: etag.start(),
-            changed_start: changed.start(),
             changed_s: changed_s as u32,
+            etag_start: etag.start() as u16,
+            changed_start: changed.start() as u16,
             etag_len: etag.len() as u16,
             // No more than `vary::MAX_SPEC_BYTES`.
             vary_len: spec.len() as u16,
             status,
             changed_len: changed.len() as u8,
+            // No more than `storable::MAX_TAGS`.
+            tags: tags.len() as u8,
             flags: AtomicU8::new(
                 flag(terms.always_validate, ALWAYS_VALIDATE)
                     | flag(terms.never_stale, NEVER_STALE)
                     | flag(terms.public, PUBLIC),
             ),
         }
+    }
+
+    /// The same response with its body coded anew: other bytes, which mean the same.
+    pub(crate) fn with_body(&self, body: Body) -> Self {
+        let vary = self.vary().map(Box::from);
+        Self::new(Parts {
+            key: self.key(),
+            url_len: self.url_len,
+            status: self.status,
+            head: self.head(),
+            body,
+            storable: &Storable { terms: self.terms(), vary, tags: self.tags().collect() },
+            stored_ms: self.stored_ms(),
+        })
     }
 
     /// Its key's bytes, for listing and comparing.
@@ -170,8 +210,11 @@ impl Entry {
 
     /// The body.
     #[inline]
-    pub const fn body(&self) -> &Body {
-        &self.body
+    pub fn body(&self) -> Stored<'_> {
+        match &self.far {
+            Some(body) => Stored::Far(body),
+            None => Stored::Near(&self.text[self.tags_start() + usize::from(self.tags) * 8..]),
+        }
     }
 
     /// When and for whom it may be served.
@@ -180,7 +223,7 @@ impl Entry {
         let flags = self.flags.load(Relaxed);
         let fresh_until_ms = self.born_ms.saturating_add(unpack(self.fresh.load(Relaxed)));
         let until = |lapse| fresh_until_ms.saturating_add(unpack(lapse));
-        let span = |start: u32, len: u32| Span::new(start, start + len);
+        let span = |start: u16, len: u16| Span::new(start.into(), u32::from(start) + u32::from(len));
         Terms {
             born_ms: self.born_ms,
             fresh_until_ms,
@@ -189,7 +232,7 @@ impl Entry {
             always_validate: flags & ALWAYS_VALIDATE != 0,
             never_stale: flags & NEVER_STALE != 0,
             public: flags & PUBLIC != 0,
-            etag: (self.etag_len > 0).then(|| span(self.etag_start, self.etag_len.into())),
+            etag: (self.etag_len > 0).then(|| span(self.etag_start, self.etag_len)),
             last_modified: (self.changed_len > 0)
                 .then(|| (self.changed_s.into(), span(self.changed_start, self.changed_len.into()))),
         }
@@ -204,9 +247,12 @@ impl Entry {
 
     /// Hashes of its tags, in order.
     pub fn tags(&self) -> impl Iterator<Item = u64> {
-        let start = (self.key_len + self.head_len) as usize + usize::from(self.vary_len);
-        let (tags, _) = self.text[start..].as_chunks();
+        let (tags, _) = self.text[self.tags_start()..][..usize::from(self.tags) * 8].as_chunks();
         tags.iter().map(|tag| u64::from_le_bytes(*tag))
+    }
+
+    fn tags_start(&self) -> usize {
+        (self.key_len + self.head_len) as usize + usize::from(self.vary_len)
     }
 
     /// When it was stored.
@@ -222,7 +268,7 @@ impl Entry {
 
     /// Bytes that it is accounted with: key, head, body and everything around them but its place in the store.
     pub fn cost_bytes(&self) -> u64 {
-        self.own_bytes() + self.body.allocated_bytes()
+        self.own_bytes() + self.far_bytes()
     }
 
     /// Whether it answers this key (two keys may share a hash).
@@ -237,9 +283,22 @@ impl Entry {
         self.vary().is_none_or(|spec| vary::matches(spec, ask))
     }
 
-    /// Bytes without the body.
+    /// Bytes without what another entry may share of the body.
     pub(crate) fn own_bytes(&self) -> u64 {
-        own_bytes(self.text.len())
+        let around_far = if self.far.is_some() { allocated(size_of::<Body>() + 16) } else { 0 };
+        allocated(size_of::<Self>() + 16) + allocated(self.text.len()) + around_far
+    }
+
+    fn far_bytes(&self) -> u64 {
+        self.far.as_ref().map_or(0, |body| body.allocated_bytes())
+    }
+
+    /// Bytes of memory that are the body's.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        match self.body() {
+            Stored::Near(bytes) => bytes.len() as u64,
+            Stored::Far(body) => body.allocated_bytes(),
+        }
     }
 
     /// From now on `budget` has reserved [`Entry::cost_bytes`], or only [`Entry::own_bytes`] if the body is another
@@ -266,7 +325,12 @@ impl Entry {
     }
 
     fn accounted_bytes(&self) -> u64 {
-        self.own_bytes() + if self.leave_body() { self.body.allocated_bytes() } else { 0 }
+        self.own_bytes() + if self.leave_body() { self.far_bytes() } else { 0 }
+    }
+
+    /// Makes it as stale as the one that it takes the place of.
+    pub(crate) fn expire_as(&self, old: &Self) {
+        self.fresh.fetch_min(old.fresh.load(Relaxed), Relaxed);
     }
 
     /// Makes it stale, if it is not already: a soft purge.
@@ -286,9 +350,46 @@ impl fmt::Debug for Entry {
         f.debug_struct("Entry")
             .field("key", &String::from_utf8_lossy(self.key()))
             .field("status", &self.status)
-            .field("len_bytes", &self.body.len_bytes())
+            .field("len_bytes", &self.body().len_bytes())
             .field("terms", &self.terms())
             .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Stored<'a> {
+    /// Bytes of the body.
+    #[inline]
+    pub fn len_bytes(self) -> u64 {
+        match self {
+            Self::Near(bytes) => bytes.len() as u64,
+            Self::Far(body) => body.len_bytes(),
+        }
+    }
+
+    /// The pieces in memory; none where it lies outside of it.
+    pub fn pieces(self) -> impl Iterator<Item = &'a [u8]> {
+        let (near, far) = match self {
+            Self::Near(bytes) => (Some(bytes), &[][..]),
+            Self::Far(body) => (None, body.pieces()),
+        };
+        near.filter(|bytes| !bytes.is_empty()).into_iter().chain(far.iter().map(|piece| &**piece))
+    }
+
+    /// Where it lies, if not in memory: downcast it to what the tier that answered makes.
+    pub fn place(self) -> Option<&'a dyn Any> {
+        match self {
+            Self::Near(_) => None,
+            Self::Far(body) => body.place(),
+        }
+    }
+
+    /// The same body for another entry: shared, or a copy if it is small.
+    pub fn to_body(self) -> Body {
+        match self {
+            Self::Near([]) => Body::Empty,
+            Self::Near(bytes) => Body::Piece(bytes.into()),
+            Self::Far(body) => body.clone(),
+        }
     }
 }
 
@@ -345,19 +446,18 @@ impl Body {
     }
 }
 
-/// Bytes of an entry without its body, if its texts have this length.
-pub(crate) fn own_bytes(text_len: usize) -> u64 {
-    allocated(size_of::<Entry>() + 16) + allocated(text_len)
-}
-
 /// Bytes of a shared piece of this length.
 pub(crate) fn piece_bytes(len: usize) -> u64 {
     allocated(len + 16)
 }
 
-/// What an allocator takes for so many bytes: a header of eight, and whole units of sixteen.
+/// What an allocator takes for so many bytes: a header of eight, and whole units of sixteen, two at least.
 pub(crate) const fn allocated(bytes: usize) -> u64 {
-    if bytes == 0 { 0 } else { (bytes as u64 + 8).next_multiple_of(16) }
+    match bytes {
+        0 => 0,
+        1..=24 => 32,
+        _ => (bytes as u64 + 8).next_multiple_of(16),
+    }
 }
 
 const IN_SECONDS: u32 = 1 << 31;
@@ -416,10 +516,63 @@ mod tests {
         let entry = Entry::new(parts(&storable));
         assert_eq!(entry.terms(), Terms { etag: None, last_modified: None, ..terms });
         assert_eq!(entry.tags().collect::<Vec<_>>(), [1, u64::MAX]);
-        let etag = Some(Span::new(10, 65_000));
+        assert_eq!(entry.body().len_bytes(), 0);
+        let etag = Some(Span::new(10, 65_535));
         let terms = Terms { etag, last_modified: None, ..terms };
         let storable = Storable { terms, ..storable.clone() };
         assert_eq!(Entry::new(parts(&storable)).terms(), storable.terms);
+    }
+
+    #[test]
+    fn a_small_body_lies_behind_its_head_and_a_large_one_is_shared() {
+        let terms = Terms {
+            born_ms: 0,
+            fresh_until_ms: 1,
+            stale_until_ms: 1,
+            error_until_ms: 1,
+            always_validate: false,
+            never_stale: false,
+            public: false,
+            etag: None,
+            last_modified: None,
+        };
+        let storable = Storable { terms, vary: Some(Box::from(*b"vary")), tags: Box::new([7, 8]) };
+        let make = |body: Body| {
+            let parts = Parts {
+                key: b"key",
+                url_len: 2,
+                status: 200,
+                head: b"head",
+                body,
+                storable: &storable,
+                stored_ms: 0,
+            };
+            Entry::new(parts)
+        };
+        let piece = |len: usize| -> Arc<[u8]> { vec![b'x'; len].into() };
+        for lens in
+            [&[][..], &[1], &[5, 6, 7], &[NEAR_BYTES as usize], &[16_000, 385], &[90_000], &[90_000, 1]]
+        {
+            let body = Body::from_pieces(lens.iter().map(|len| piece(*len)));
+            let bytes = lens.iter().sum::<usize>() as u64;
+            let entry = make(body.clone());
+            assert_eq!(matches!(entry.body(), Stored::Near(_)), bytes <= NEAR_BYTES, "{lens:?}");
+            assert_eq!(
+                (entry.key(), entry.head(), entry.vary()),
+                (&b"key"[..], &b"head"[..], Some(&b"vary"[..]))
+            );
+            assert_eq!(entry.tags().collect::<Vec<_>>(), [7, 8]);
+            assert_eq!(entry.body().len_bytes(), bytes);
+            assert!(
+                entry
+                    .body()
+                    .pieces()
+                    .all(|piece| !piece.is_empty() && piece.iter().all(|&byte| byte == b'x'))
+            );
+            assert_eq!(entry.body().pieces().map(<[u8]>::len).sum::<usize>() as u64, bytes);
+            assert_eq!(entry.body().to_body().len_bytes(), bytes);
+            assert!(entry.cost_bytes() > bytes + 100 && entry.own_bytes() > 100);
+        }
     }
 
     #[test]

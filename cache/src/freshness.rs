@@ -12,12 +12,24 @@ use crate::{Ask, Bypass, Rules, Storable, Terms, UnixMs, storable, vary};
 pub const MAX_GUESS_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// When a response was asked for and when it came: its age is counted from both (RFC 9111 section 4.2.3).
+///
+/// Ages are counted on a clock that is never set back, or what is stored would grow younger. Dates are written by the
+/// wall's clock, and are compared with nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Times {
     /// When the request was sent.
     pub asked_ms: UnixMs,
     /// When the head had come.
     pub arrived_ms: UnixMs,
+    /// The same moment on the wall's clock.
+    pub wall_ms: UnixMs,
+}
+
+impl Times {
+    /// The moments of a response while both clocks say the same.
+    pub const fn new(asked_ms: UnixMs, arrived_ms: UnixMs) -> Self {
+        Self { asked_ms, arrived_ms, wall_ms: arrived_ms }
+    }
 }
 
 /// What a request may be given of what is stored.
@@ -156,7 +168,7 @@ pub(crate) fn lifetime_ms(
     if let Some(seconds) = said.s_maxage.or(said.max_age) {
         return Ok(seconds * 1000);
     }
-    let sent_ms = date_s(headers, buf, Field::Date).map_or(times.arrived_ms, |seconds| seconds * 1000);
+    let sent_ms = date_s(headers, buf, Field::Date).map_or(times.wall_ms, |seconds| seconds * 1000);
     if !said.targeted && headers.contains(Field::Expires) {
         return Ok(expires_ms(headers, buf, sent_ms));
     }
@@ -188,7 +200,7 @@ fn expires_ms(headers: &Headers, buf: &[u8], sent_ms: UnixMs) -> u64 {
 pub(crate) fn age_on_arrival_ms(headers: &Headers, buf: &[u8], times: Times) -> u64 {
     // Date knows seconds only, so that less than one of difference says nothing.
     let apparent_ms = date_s(headers, buf, Field::Date)
-        .map_or(0, |date_s| (times.arrived_ms / 1000).saturating_sub(date_s) * 1000);
+        .map_or(0, |date_s| (times.wall_ms / 1000).saturating_sub(date_s) * 1000);
     let delay_ms = times.arrived_ms.saturating_sub(times.asked_ms);
     apparent_ms.max(said_age_s(headers, buf) * 1000 + delay_ms)
 }

@@ -33,12 +33,12 @@ pub mod vary;
 
 pub use ask::Ask;
 pub use bypass::Bypass;
-pub use entry::{Body, Entry};
+pub use entry::{Body, Entry, Stored};
 pub use filling::{Begun, Filling, Flow, Head, Reader};
 pub use key::Key;
 pub use rules::Rules;
 pub use storable::{Storable, Terms};
 pub use store::{Found, Purge, Store, Ticket, Usage, Writer};
 
-/// Milliseconds since 1970-01-01 UTC, from a clock that does not step while the process runs.
+/// Milliseconds since 1970-01-01 UTC, from a clock that is never set back while the process runs.
 pub type UnixMs = u64;

@@ -55,7 +55,17 @@ pub fn choose(ask: &Ask<'_>, terms: &Terms, head: &[u8], status: u16, len: u64) 
     if !ask.ranged() || status != 200 || headers.repeats(Field::Range) || !if_range_holds(ask, terms, head) {
         return Choice::Whole;
     }
+    if is_made_anew(terms, head) {
+        return Choice::Whole;
+    }
     headers.get(Field::Range).map_or(Choice::Whole, |line| select(line.value.of(ask.buf), len))
+}
+
+/// Whether the bytes of a body may be others the next time, although it means the same: it is coded, and has no tag that
+/// vouches for its bytes. Parts of one would not fit parts of the other.
+fn is_made_anew(terms: &Terms, head: &[u8]) -> bool {
+    let is_strong = terms.etag.is_some_and(|etag| !etag.of(head).starts_with(b"W/"));
+    !is_strong && stored_values(head, Field::ContentEncoding).next().is_some()
 }
 
 /// Chooses by the value of Range alone. What is not in order, or has another unit than bytes, is not there.

@@ -28,7 +28,7 @@ pub use usage::Usage;
 
 use crate::filling::{Filling, Limits};
 use crate::key::Seed;
-use crate::{Ask, Bypass, Entry, Key, Rules, UnixMs};
+use crate::{Ask, Body, Bypass, Entry, Key, Rules, UnixMs};
 
 /// Shards, unless somebody knows better.
 pub const SHARDS: usize = 64;
@@ -268,6 +268,19 @@ impl Store {
     /// A request may have changed what is at this URL ([`crate::invalidation::targets`]).
     pub fn invalidate(&self, url: &[u8]) -> u64 {
         self.purge(Purge::Url(url), false, 0)
+    }
+
+    /// Puts another body into the place of an entry's, which means the same, such as one that is compressed better.
+    /// False: the entry is not there any more, or there is no room.
+    pub fn replace_body(&self, old: &Arc<Entry>, body: Body) -> bool {
+        let (key_hash, url_hash) = (self.shared.seed.hash(old.key()), self.shared.seed.hash(old.url()));
+        let mut entry = old.with_body(body);
+        if !self.make_room(url_hash, entry.cost_bytes()) {
+            return false;
+        }
+        entry.account(&self.shared.budget, true);
+        let entry = Arc::new(entry);
+        self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, Some(&entry), leaving))
     }
 
     /// Entries whose URL begins with `prefix`, at most so many, in no order.
@@ -690,7 +703,8 @@ impl Store {
             entry.account(&self.shared.budget, true);
             Arc::new(entry)
         });
-        self.change(self.shared.seed.hash(old.url()), |shard, leaving| shard.swap(old, new, leaving))
+        let (key_hash, url_hash) = (self.shared.seed.hash(old.key()), self.shared.seed.hash(old.url()));
+        self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, new.as_ref(), leaving))
     }
 
     /// Takes out every entry that `is` true for. How many they were.

@@ -36,4 +36,4 @@ pub use load::{read_at_most, read_text};
 pub use manual::{reference, schema};
 pub use plan::*;
 pub use read::{Key, List, Named, OneOrMany, Shortened, Switch, Toggle};
-pub use value::{Count, Number, Rate, Share, Size, Statuses, Time};
+pub use value::{Count, Frequency, Number, Rate, Share, Size, Statuses, Time};

@@ -7,6 +7,9 @@ mod action;
 mod browser;
 mod cache;
 mod content;
+mod key;
+mod limit;
+mod queue;
 mod route;
 mod server;
 mod upstream;
@@ -23,7 +26,7 @@ use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::file::{self, File};
-use crate::plan::{Cache, Compress, Cors, EndpointAddress, ListenAddress, Plan, Server};
+use crate::plan::{Cache, Compress, Cors, EndpointAddress, ListenAddress, Plan, RequestKey, Server};
 use crate::read::{Key, List, Named, Shortened};
 
 /// How the files that a configuration names are read.
@@ -35,6 +38,10 @@ pub(crate) struct Lowering<'a> {
     newlines: Vec<usize>,
     read: ReadFile<'a>,
     diagnostics: Vec<Diagnostic>,
+    /// What `"tenant"` stands for.
+    tenant: Option<RequestKey>,
+    /// Whether tokens can be verified.
+    has_jwt: bool,
 }
 
 /// What routes have in common, besides the server's own settings.
@@ -51,7 +58,7 @@ pub(crate) struct Shared {
 /// none of the diagnostics is an error.
 pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<Diagnostic>) {
     let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-    let mut lowering = Lowering { newlines, read, diagnostics: Vec::new() };
+    let mut lowering = Lowering { newlines, read, diagnostics: Vec::new(), tenant: None, has_jwt: false };
     let mut server = lowering.server(&file.server());
     let shared = lowering.shared(file, &mut server);
     let listeners = lowering.listeners(file, &server);

@@ -5,10 +5,16 @@
 
 mod browser;
 mod content;
+mod key;
+mod limit;
+mod queue;
 mod store;
 
 pub use browser::*;
 pub use content::*;
+pub use key::*;
+pub use limit::*;
+pub use queue::*;
 pub use store::*;
 
 use core::net::SocketAddr;
@@ -42,8 +48,18 @@ pub struct Server {
     pub admin: Option<SocketAddr>,
     /// Networks whose X-Forwarded-*, Forwarded and PROXY preambles are believed.
     pub trusted: client::Trusted,
+    /// What `"tenant"` stood for in keys of requests.
+    pub tenant: Option<RequestKey>,
     /// Limits on what one client connection may send and hold.
     pub limits: Limits,
+    /// Limits that hold for all routes together.
+    pub limit: Vec<Arc<Limit>>,
+    /// Clients that no limit counts, and those that are refused.
+    pub access: Access,
+    /// Whether answers carry RateLimit and RateLimit-Policy.
+    pub rate_limit_headers: bool,
+    /// How tokens are verified whose claims are keys.
+    pub jwt: Option<Arc<Jwt>>,
     /// Deadlines of the client side.
     pub timeouts: ClientTimeouts,
     /// How Tidegate leaves.
@@ -73,6 +89,8 @@ pub struct Limits {
     pub connections_per_client: usize,
     /// Requests that one connection may carry before it is closed; 0 is no limit.
     pub requests_per_connection: u64,
+    /// Memory for what limits know of their keys. The process keeps what it began with.
+    pub limit_memory_bytes: u64,
 }
 
 /// Deadlines of the client side.
@@ -163,8 +181,8 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// Balancing, outlier ejection, retries, slow start.
     pub traffic: traffic::upstream::Settings,
-    /// Where the balance key comes from, for the policies that hash.
-    pub balance_key: BalanceKey,
+    /// What the policies that hash go by; `None` where the policy does not hash.
+    pub balance_key: Option<RequestKey>,
     /// Cookie of the sticky policy.
     pub sticky_cookie: Option<StickyCookie>,
     /// Active probes; `None` is none.
@@ -175,6 +193,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// How long requests wait when every endpoint is down; zero refuses at once.
     pub hold: Duration,
+    /// How requests are told apart while they wait.
+    pub queue: Queue,
     /// Host field sent to endpoints.
     pub host: HostField,
 }
@@ -199,23 +219,6 @@ pub enum EndpointAddress {
     Unix(PathBuf),
     /// DNS name and port; every address it resolves to becomes an endpoint.
     Name(String, u16),
-}
-
-/// Where the balance key comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BalanceKey {
-    /// The policy needs none.
-    None,
-    /// The client's address.
-    Client,
-    /// Value of this request header (lower-case name).
-    Header(String),
-    /// Value of this cookie.
-    Cookie(String),
-    /// Value of this query parameter.
-    Query(String),
-    /// The path.
-    Path,
 }
 
 /// Cookie that names an endpoint.
@@ -279,10 +282,16 @@ pub struct Route {
     pub response_headers: Vec<HeaderEdit>,
     /// Longest request body in bytes.
     pub body_bytes: u64,
+    /// How much of it who may take, besides the server's limits.
+    pub limit: Vec<Arc<Limit>>,
+    /// Clients that no limit counts, and those that are refused.
+    pub access: Access,
     /// Overrides of the upstream's deadlines, already merged with them.
     pub timeouts: UpstreamTimeouts,
     /// Retries, already merged with the upstream's.
     pub retry: retry::Settings,
+    /// How much its requests matter.
+    pub priority: PrioritySource,
     /// Pages that replace Tidegate's own error bodies.
     pub error_pages: Vec<ErrorPage>,
     /// How answers are cached; `None` is not at all. Only with [`Action::Upstream`], and never while the store has

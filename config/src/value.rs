@@ -22,6 +22,15 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate(pub u64);
 
+/// How often: so many in a time, such as `"100/s"`, `"1000/h"` or `"10/15m"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frequency {
+    /// So many; at least one.
+    pub count: u64,
+    /// In this time.
+    pub per: Duration,
+}
+
 /// A share from 0 to 1, written as `0.2` or `"20%"`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Share(pub f64);
@@ -90,6 +99,18 @@ pub fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(unit).filter(|bytes| *bytes <= 1 << 50)
 }
 
+/// Reads `100/s`, `1000/h`, `10/15m`.
+pub fn parse_frequency(text: &str) -> Option<Frequency> {
+    let (count, per) = text.split_once('/')?;
+    let count = count.trim().parse().ok().filter(|count| (1..=1_000_000_000).contains(count))?;
+    let per = per.trim();
+    let per = match per.as_bytes().first()? {
+        b'0'..=b'9' => parse_time(per)?,
+        _ => parse_time(&format!("1{per}"))?,
+    };
+    (!per.is_zero()).then_some(Frequency { count, per })
+}
+
 /// Writes a duration as [`parse_time`] reads it.
 fn show_ms(ms: u64) -> String {
     if ms >= 1000 && ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
@@ -155,6 +176,18 @@ impl Read for Rate {
             reader.mistake(value.span(), format_args!("\"{text}\" is not a rate"), help);
         }
         rate.map(Self)
+    }
+}
+
+impl Read for Frequency {
+    fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
+        let text = reader.string(value, "a rate such as \"100/s\"")?;
+        let frequency = parse_frequency(&text);
+        if frequency.is_none() {
+            let help = "write a number and a time, such as \"100/s\", \"1000/h\" or \"10/15m\"";
+            reader.mistake(value.span(), format_args!("\"{text}\" is not a rate"), help);
+        }
+        frequency
     }
 }
 
@@ -301,6 +334,9 @@ inline_schema! {
         json_schema!({ "type": "string", "title": "duration", "examples": ["30s", "250ms", "1m30s"] });
     [] Size, "Size" => json_schema!({ "type": "string", "title": "size", "examples": ["64 MiB", "16 KiB"] });
     [] Rate, "Rate" => json_schema!({ "type": "string", "title": "rate", "examples": ["1 KiB/s"] });
+    [] Frequency, "Frequency" => json_schema!({
+        "type": "string", "title": "number per time", "examples": ["100/s", "1000/h", "10/15m"],
+    });
     [] Share, "Share" => json_schema!({ "type": ["number", "string"], "title": "share", "examples": [0.2, "20%"] });
     [const MIN: u64, const MAX: u64] Count<MIN, MAX>, "Count" => json_schema!({
         "type": ["integer", "string"], "title": format!("{MIN} to {MAX}"),
@@ -347,6 +383,28 @@ mod tests {
         }
         for text in ["", "1", "MiB", "-1 B", "1.5 MiB", "99999999999999999999 B", "9999999999 GiB", "1 TB"] {
             assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn frequencies_are_a_number_per_time() {
+        for (text, count, secs) in [
+            ("100/s", 100, 1),
+            ("1000/h", 1000, 3600),
+            (" 5 / d ", 5, 86_400),
+            ("10/15m", 10, 900),
+            ("1/1m30s", 1, 90),
+        ] {
+            assert_eq!(
+                parse_frequency(text),
+                Some(Frequency { count, per: Duration::from_secs(secs) }),
+                "{text}"
+            );
+        }
+        for text in
+            ["", "/s", "100", "100/", "0/s", "-1/s", "1.5/s", "100/x", "100/0s", "100/s/s", "99999999999/s"]
+        {
+            assert_eq!(parse_frequency(text), None, "{text}");
         }
     }
 

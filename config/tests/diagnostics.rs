@@ -348,3 +348,44 @@ fn routes_that_forward_nothing_neither_cache_nor_compress() {
         "{LISTENER}[[route]]\nrespond = 404\ncache = true\ncompress = true\n"
     )));
 }
+
+/// What is told about a limit of the route.
+fn limit(text: &str) -> Diagnostics {
+    told(&format!("{LISTENER}{UPSTREAM}{ROUTE}path = \"/items/{{id}}\"\nlimit = [{text}]\n"))
+}
+
+#[test]
+fn limits_have_to_say_how_much_of_what() {
+    insta::assert_snapshot!(limit("{ by = \"client\" }"));
+    insta::assert_snapshot!(limit("{ rate = \"100\" }, { by = \"clients\", rate = \"1/s\" }"));
+    insta::assert_snapshot!(limit(
+        "{ by = \"path:user\", rate = \"1/s\" }, { by = \"jwt:sub\", concurrency = 1 }"
+    ));
+    insta::assert_snapshot!(limit(
+        "{ by = \"tenant\", rate = \"1/s\" }, { burst = 5, bandwidth = \"1 B/s\" }"
+    ));
+    insta::assert_snapshot!(limit(
+        "{ rate = \"1/s\" }, { rate = \"5/d\", burst = 10_000 }, { rate = \"2/s\" }"
+    ));
+    insta::assert_snapshot!(limit(&["{ by = \"path\", rate = \"1/s\" }"; 9].join(", ")));
+}
+
+#[test]
+fn all_limits_together_are_bounded() {
+    let limits: Vec<_> = (0..8).map(|n| format!("{{ name = \"{n}\", rate = \"1/s\" }}")).collect();
+    let routes = |count: usize| {
+        let route = |n: usize| format!("{ROUTE}path = \"/{n}\"\nlimit = [{}]\n", limits.join(", "));
+        told(&format!("{LISTENER}{UPSTREAM}{}", (0..count).map(route).collect::<String>())).to_string()
+    };
+    assert_eq!(routes(1_250), "");
+    assert!(routes(1_251).contains("all routes together have 10008 limits, 10000 at most"));
+}
+
+#[test]
+fn tokens_have_to_be_verified_with_something() {
+    let jwt = |text: &str| told(&format!("[server]\njwt = {text}\n{LISTENER}{UPSTREAM}{ROUTE}"));
+    insta::assert_snapshot!(jwt("{ algorithm = \"HS256\" }"));
+    insta::assert_snapshot!(jwt("{ secret = \"short\", key = \"jwt.pem\" }"));
+    insta::assert_snapshot!(jwt("{ algorithm = \"ES256\", key = \"nowhere.pem\" }"));
+    insta::assert_snapshot!(jwt("{ algorithm = \"none\", secret = \"\" }"));
+}

@@ -13,6 +13,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("server.admin", "", r#""off""#),
     ("server.trusted_proxies", "", r#"["10.0.0.0/8"]"#),
     ("server.client_field", r#"trusted_proxies = ["::1"]"#, r#""forwarded""#),
+    ("server.tenant", "", r#""header:x-tenant-id""#),
     ("server.watch", "", "true"),
     ("server.spin", "", r#""50us""#),
     ("server.via", "", r#""edge-1""#),
@@ -28,6 +29,23 @@ const CASES: &[(&str, &str, &str)] = &[
     ("server.limits.connections", "", "100"),
     ("server.limits.connections_per_client", "", "10"),
     ("server.limits.requests_per_connection", "", "1000"),
+    ("server.limits.limit_memory", "", r#""1 MiB""#),
+    ("server.rate_limit_headers", "", "true"),
+    (
+        "server.jwt.algorithm",
+        ES256,
+        r#"{ secret = "a secret of thirty-two bytes, no key", algorithm = "HS256" }"#,
+    ),
+    ("server.jwt.secret", JWT, r#"{ secret = "another secret of thirty-two bytes" }"#),
+    ("server.jwt.key", ES256, r#"{ key = "other.pem", algorithm = "ES256" }"#),
+    ("server.jwt.cookie", ES256, r#"{ key = "jwt.pem", algorithm = "ES256", cookie = "session" }"#),
+    (
+        "server.jwt.issuer",
+        ES256,
+        r#"{ key = "jwt.pem", algorithm = "ES256", issuer = "https://id.example.org" }"#,
+    ),
+    ("server.jwt.audience", ES256, r#"{ key = "jwt.pem", algorithm = "ES256", audience = "app" }"#),
+    ("server.jwt.leeway", ES256, r#"{ key = "jwt.pem", algorithm = "ES256", leeway = "1s" }"#),
     ("server.timeouts.head", "", r#""1s""#),
     ("server.timeouts.body", "", r#""1s""#),
     ("server.timeouts.body_rate", "", r#""1 KiB/s""#),
@@ -92,6 +110,15 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstream.NAME.pool.idle", "", "1"),
     ("upstream.NAME.pool.idle_timeout", "", r#""1s""#),
     ("upstream.NAME.slow_start", "", r#""10s""#),
+    ("upstream.NAME.queue.concurrency", "", "8"),
+    ("upstream.NAME.queue.limit", "", "10"),
+    ("upstream.NAME.queue.timeout", "", r#""1s""#),
+    ("upstream.NAME.queue.target", "", r#""50ms""#),
+    ("upstream.NAME.queue.interval", "", r#""2s""#),
+    ("upstream.NAME.queue.order", "", r#""newest""#),
+    ("upstream.NAME.queue.fair_by", "", r#""header:x-a""#),
+    ("upstream.NAME.queue.reserve", "", "0"),
+    ("upstream.NAME.queue.server_timing", "", "true"),
     ("upstream.NAME.hold", "", r#""1s""#),
     ("upstream.NAME.host", "", r#""app.internal""#),
     ("route.name", "", r#""all""#),
@@ -122,6 +149,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("route.retry.budget", "", "0.1"),
     ("route.retry.min_per_second", "", "1"),
     ("route.retry.within", "", r#""1s""#),
+    ("route.priority", "", r#""header:x-priority""#),
     ("route.error_pages", "", r#"{ 502 = "errors/502.html" }"#),
     ("route.files.root", "", r#""public/""#),
     ("route.files.index", "files.root = \"public/\"", r#""off""#),
@@ -177,8 +205,31 @@ const SHARED: &[(&str, &str, &str)] = &[
     ("cors.headers", "cors.origins = \"https://a.test\"", r#"["x-a"]"#),
     ("cors.expose", "cors.origins = \"https://a.test\"", r#"["x-a"]"#),
     ("cors.credentials", "cors.origins = \"https://a.test\"", "true"),
+    ("limit.name", LIMIT, r#"[{ rate = "9/s", name = "quota" }]"#),
+    ("limit.by", LIMIT, r#"[{ rate = "9/s", name = "client", by = "global" }]"#),
+    ("limit.rate", LIMIT, r#"[{ rate = "8/s", burst = 9 }]"#),
+    ("limit.burst", LIMIT, r#"[{ rate = "9/s", burst = 8 }]"#),
+    ("limit.concurrency", LIMIT, r#"[{ rate = "9/s", concurrency = 8 }]"#),
+    ("limit.bandwidth", LIMIT, r#"[{ rate = "9/s", bandwidth = "1 MiB/s" }]"#),
+    ("limit.cost.usual", LIMIT, r#"[{ rate = "9/s", cost = { usual = 2 } }]"#),
+    ("limit.cost.methods", LIMIT, r#"[{ rate = "9/s", cost = { methods = { POST = 5 } } }]"#),
+    ("limit.cost.header", LIMIT, r#"[{ rate = "9/s", cost = { header = "x-cost" } }]"#),
+    ("limit.missing", LIMIT, r#"[{ rate = "9/s", missing = "pass" }]"#),
+    ("limit.dry_run", LIMIT, r#"[{ rate = "9/s", dry_run = true }]"#),
+    ("allow", "", r#"["192.0.2.0/24"]"#),
+    ("deny", "", r#"["192.0.2.0/24"]"#),
     ("cors.max_age", "cors.origins = \"https://a.test\"", r#""1h""#),
 ];
+
+/// A limit; the cases change one thing in it.
+const LIMIT: &str = "limit = [{ rate = \"9/s\" }]";
+
+/// How tokens are verified.
+const JWT: &str = "jwt = { secret = \"a secret of more than thirty-two bytes\" }";
+const ES256: &str = "jwt = { key = \"jwt.pem\", algorithm = \"ES256\" }";
+
+/// A public key.
+const PEM: &[u8] = b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUj/gDcV2tZQuvo2Hp1vm8X+DOX0J\nibVkHqoZ5zItetHH0W2HkHDSYAK4eH4g36qRigdHfK+zioSn6wCHeDg7Qg==\n-----END PUBLIC KEY-----\n";
 
 /// Every case, by the whole path of its key.
 fn cases() -> impl Iterator<Item = (String, &'static str, &'static str)> {
@@ -216,8 +267,14 @@ fn every_key_of_the_schema_has_a_case() {
 fn place(path: &str) -> (&str, &str) {
     let (section, key) = path.split_once('.').unwrap();
     let key = key.strip_prefix("NAME.").unwrap_or(key);
-    // The keys of an endpoint are written inside the list.
-    (section, if key.starts_with("endpoints.") { "endpoints" } else { key })
+    // The keys of an endpoint and of a limit are written inside their list, those of tokens inside their table.
+    (
+        section,
+        ["endpoints", "limit", "jwt"]
+            .into_iter()
+            .find(|list| key.starts_with(&format!("{list}.")))
+            .unwrap_or(key),
+    )
 }
 
 fn plan(section: &str, lines: &str) -> Plan {
@@ -238,6 +295,7 @@ fn plan(section: &str, lines: &str) -> Plan {
         if section == "route" && acts { lines.to_owned() } else { within("route", "upstream", cached) },
     );
     let page = |path: &Path| match path.extension() {
+        Some(kind) if kind == "pem" => Ok([PEM, path.as_os_str().as_encoded_bytes()].concat()),
         Some(_) => Ok(b"<h1>sorry</h1>".to_vec()),
         None => Err(io::ErrorKind::IsADirectory.into()),
     };

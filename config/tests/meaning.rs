@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cache::rules::{Cookies, KeyPart, QueryKey};
 use tidegate_config::{
-    Action, Algorithm, BalanceKey, EndpointAddress, HeaderEdit, HostField, ListenAddress, Loaded, Plan,
+    Action, Algorithm, EndpointAddress, HeaderEdit, HostField, ListenAddress, Loaded, Plan, RequestKey,
     Rewrite, parse, parse_endpoint, parse_listen,
 };
 
@@ -117,11 +117,24 @@ upstream = "app"
 "#
     );
     let plan = plan(&text);
-    assert_eq!(plan.upstreams[0].balance_key, BalanceKey::Header("x-tenant-id".to_owned()));
+    assert_eq!(plan.upstreams[0].balance_key, Some(RequestKey::Header("x-tenant-id".to_owned())));
     assert!(plan.server.trusted.contains("10.1.2.3".parse().unwrap()));
     assert!(plan.server.trusted.contains("::1".parse().unwrap()));
     assert_eq!(plan.routes[1].name, "/api/{id}/*");
     assert_eq!(plan.routes[1].rule.methods, ["GET", "POST"]);
+}
+
+#[test]
+fn the_tenant_is_whatever_the_server_says() {
+    let text = |server: &str| {
+        let upstream = "[upstream.app]\nbalance = { by = \"hash\", key = \"tenant\" }";
+        format!("[server]\n{server}\n{}", SMALLEST.replace("[upstream.app]", upstream))
+    };
+    let plan = plan(&text("tenant = \"cookie:org\""));
+    assert_eq!(plan.upstreams[0].balance_key, Some(RequestKey::Cookie("org".to_owned())));
+    for server in ["", "tenant = \"tenant\""] {
+        assert!(parse(&text(server), "tidegate.toml", &env, &file).is_err(), "{server}");
+    }
 }
 
 #[test]

@@ -502,7 +502,7 @@ _tidegate() {
             return 0
             ;;
         tidegate__subcmd__explain)
-            opts="-H -c -h --header --config --admin --help"
+            opts="-H -c -h --header --client --config --admin --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -513,6 +513,10 @@ _tidegate() {
                     return 0
                     ;;
                 -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -46,6 +46,7 @@ complete -c tidegate -n "__fish_tidegate_using_subcommand run" -s h -l help -d '
 complete -c tidegate -n "__fish_tidegate_using_subcommand check" -s c -l config -d 'The configuration' -r -F
 complete -c tidegate -n "__fish_tidegate_using_subcommand check" -s h -l help -d 'Print help'
 complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -s H -l header -d 'A field of it, once for each: "name: value"' -r
+complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -l client -d 'Address of the client who would ask, for limits, and for networks that are allowed or denied' -r
 complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -s c -l config -d 'Explain by this configuration instead of asking the running Tidegate' -r -F
 complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -l admin -d 'Admin listener of the running Tidegate' -r
 complete -c tidegate -n "__fish_tidegate_using_subcommand explain" -s h -l help -d 'Print help'

@@ -51,6 +51,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '*-H+[A field of it, once for each\: "name\: value"]:FIELD:_default' \
 '*--header=[A field of it, once for each\: "name\: value"]:FIELD:_default' \
+'--client=[Address of the client who would ask, for limits, and for networks that are allowed or denied]:ADDRESS:_default' \
 '-c+[Explain by this configuration instead of asking the running Tidegate]:FILE:_files' \
 '--config=[Explain by this configuration instead of asking the running Tidegate]:FILE:_files' \
 '--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \

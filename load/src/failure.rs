@@ -22,6 +22,8 @@ pub enum Failure {
     Garbage,
     /// No whole answer in time.
     Timeout,
+    /// Answered as expected, but later than was expected.
+    Late,
     /// The status is not what was expected.
     Status,
     /// A header field is not what was expected.
@@ -42,7 +44,7 @@ pub enum Failure {
 
 impl Failure {
     /// Every failure, in the order that reports show them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Refused,
         Self::Unreachable,
         Self::ConnectTimeout,
@@ -51,6 +53,7 @@ impl Failure {
         Self::ShortBody,
         Self::Garbage,
         Self::Timeout,
+        Self::Late,
         Self::Status,
         Self::Header,
         Self::Body,
@@ -77,6 +80,7 @@ impl Failure {
             Self::ShortBody => "short-body",
             Self::Garbage => "garbage",
             Self::Timeout => "timeout",
+            Self::Late => "late",
             Self::Status => "status",
             Self::Header => "header",
             Self::Body => "body",
@@ -99,6 +103,7 @@ impl Failure {
             Self::ShortBody => "the target closed the connection within an answer",
             Self::Garbage => "the answer was not valid HTTP",
             Self::Timeout => "no whole answer in time",
+            Self::Late => "the right answer, but later than expected",
             Self::Status => "another status than expected",
             Self::Header => "another header field than expected",
             Self::Body => "another body than expected",

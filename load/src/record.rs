@@ -7,7 +7,7 @@ mod times;
 
 use serde::{Deserialize, Serialize};
 
-pub use tally::{Failures, OfSockets, OfStep, Statuses};
+pub use tally::{ByStatus, Failures, OfSockets, OfStep, Statuses};
 pub use timeline::{MOST_STRETCHES, Stretch, Timeline};
 pub use times::{Coarse, Fine, Times};
 
@@ -134,6 +134,7 @@ impl Recorder {
         let response = done.at.saturating_sub(done.due);
         step.response.add(response);
         stretch.response.add(response);
+        record.by_status.add(done.status, response);
         if let Some(sent) = done.sent {
             let service = done.at.saturating_sub(sent);
             step.service.add(service);
@@ -188,6 +189,9 @@ pub struct Record {
     /// By step, in the order of the scenario. What was recorded for a step that does not exist comes last.
     #[serde(deserialize_with = "bounded::at_most::<_, _, MOST_STEPS>")]
     pub steps: Vec<OfStep>,
+    /// Response times of answers by status, over all steps: a refusal is quick and should not make successes look so.
+    #[serde(default)]
+    pub by_status: ByStatus,
     /// Requests that became due (open model only).
     pub due: u64,
     /// When the last request ended.
@@ -222,6 +226,7 @@ impl Record {
         for (own, its) in self.steps.iter_mut().zip(&other.steps) {
             own.merge(its);
         }
+        self.by_status.merge(&other.by_status);
         self.due = self.due.saturating_add(other.due);
         self.last_end = self.last_end.max(other.last_end);
         self.received_bytes = self.received_bytes.saturating_add(other.received_bytes);
@@ -298,6 +303,7 @@ impl Record {
     fn fresh(&self) -> Self {
         Self {
             steps: self.steps.iter().map(OfStep::fresh).collect(),
+            by_status: self.by_status.fresh(),
             lag: self.lag.fresh(),
             connect: self.connect.fresh(),
             sockets: OfSockets { delivery: self.sockets.delivery.fresh(), ..OfSockets::default() },

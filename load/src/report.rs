@@ -65,6 +65,9 @@ pub struct Report {
     pub failures: Vec<Failed>,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
+    /// Response times of answers by status.
+    #[serde(default)]
+    pub by_status: BTreeMap<u16, Latencies>,
     /// By step, in the order of the scenario.
     pub steps: Vec<Step>,
     /// The stages as planned.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 use wire::{Method, ResponseHead, encode};
 
+use crate::Nanos;
 use crate::failure::Failure;
 use crate::plan::Pause;
 
@@ -63,6 +64,8 @@ pub struct Facts {
     pub method: Method,
     /// Whether [`Script::judge`] wants to see the body; else it is counted and thrown away.
     pub wants_body: bool,
+    /// Later than this, an answer is [`Failure::Late`].
+    pub within: Nanos,
     /// How long the user waits after this step.
     pub think: Pause,
     /// Whether this is the last step of its flow.

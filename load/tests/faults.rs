@@ -9,7 +9,8 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use targets::{OK, Target, closed, open, outcome, read_request, reset, run};
 use tidegate_load::failure::Failure;
-use tidegate_load::plan::Users;
+use tidegate_load::plan::{Pause, Plan, Users, Work};
+use tidegate_load::script::{Draft, Expect, Request};
 
 /// Asks a target that answers each request with these bytes and closes, and says how the request failed.
 fn failure_of(answer: &'static [u8]) -> Vec<(Failure, u64)> {
@@ -112,6 +113,27 @@ fn a_wrong_status_is_named_and_counted() {
     assert_eq!(outcome(&record), (3, 0, vec![(Failure::Status, 3)]));
     assert_eq!(record.statuses().count(503), 3);
     assert_eq!(target.accepted(), 1, "the connection is still good");
+}
+
+#[test]
+fn a_right_answer_that_comes_too_late_is_late_and_keeps_its_status() {
+    let target = Target::answering(OK);
+    let plan = |within| {
+        let mut draft = Draft::new("target", true);
+        let request =
+            Request { method: "GET".into(), path: draft.path("/").unwrap(), fields: vec![], body: None };
+        let expect = Expect { within: Some(within), ..Expect::default() };
+        draft.step("home", &request, Pause::default(), expect, Vec::new());
+        draft.flow(1);
+        Plan { work: Work::Http(draft.finish().unwrap()), ..closed(target.address, 2) }
+    };
+    assert_eq!(outcome(&run(&plan(Duration::from_secs(20)))), (2, 2, vec![]));
+    let record = run(&plan(Duration::from_nanos(1)));
+    assert_eq!(outcome(&record), (2, 0, vec![(Failure::Late, 2)]));
+    assert_eq!(record.statuses().count(200), 2);
+    let (status, times) = record.by_status.iter().next().unwrap();
+    assert_eq!((status, times.count()), (200, 2));
+    assert!(record.response().max_ms() >= times.min_ms());
 }
 
 #[test]

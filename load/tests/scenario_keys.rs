@@ -136,6 +136,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("step.json", "step", "path = '/'", "path = '/'\njson = 1"),
     ("step.think", "step", "path = '/'", "path = '/'\nthink = '1s-2s'"),
     ("step.expect.status", "step", "path = '/'", "path = '/'\nexpect.status = '2xx'"),
+    ("step.expect.within", "step", "path = '/'", "path = '/'\nexpect.within = '2s'"),
     ("step.expect.headers.NAME.equals", "step", "path = '/'", "path = '/'\nexpect.headers.a = 'b'"),
     (
         "step.expect.headers.NAME.contains",

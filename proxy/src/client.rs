@@ -226,11 +226,24 @@ impl Client {
                     Poll::Ready(Ok(true)) => return Poll::Ready(true),
                     Poll::Ready(Ok(false)) => self.timer.set(live.plan.server.timeouts.write),
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
-                    Poll::Pending => return self.timer.poll(cx).map(|()| false),
+                    Poll::Pending => {
+                        return self.poll_stalled(cx, live.plan.server.timeouts.write).map(|()| false);
+                    }
                 }
             }
         })
         .await
+    }
+
+    /// Ready once the client has let its deadline pass, as long as it is the client who takes nothing. Where bytes are
+    /// kept back by their pace, the deadline begins anew.
+    pub fn poll_stalled(&mut self, cx: &mut Context<'_>, after: Duration) -> Poll<()> {
+        ready!(self.timer.poll(cx));
+        if !self.stream.is_kept_back() {
+            return Poll::Ready(());
+        }
+        self.timer.set(after);
+        self.timer.poll(cx)
     }
 
     /// Writes once from a backlog; `true` when it is empty then.

@@ -13,6 +13,7 @@
 //! A page that repeats what its request said, beside a secret, gives the secret away by its coded length (the attack
 //! is known as BREACH). That is why this is off until a route asks for it.
 
+pub mod again;
 pub mod encoder;
 mod pool;
 

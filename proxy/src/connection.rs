@@ -113,11 +113,20 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::TooManyClientConnections
         | Refusal::Draining
         | Refusal::NotCached
-        | Refusal::PurgeForbidden => (Who::Tidegate, Stage::Route),
+        | Refusal::PurgeForbidden
+        | Refusal::RateLimited
+        | Refusal::TooManyInFlight
+        | Refusal::LimitKeyMissing
+        | Refusal::AddressDenied => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
-        Refusal::NoEndpoint | Refusal::AllEndpointsDown => (Who::Tidegate, Stage::Connect),
+        Refusal::NoEndpoint
+        | Refusal::AllEndpointsDown
+        | Refusal::QueueFull
+        | Refusal::QueueTimeout
+        | Refusal::QueueShed
+        | Refusal::QueueDisplaced => (Who::Tidegate, Stage::Connect),
         Refusal::ConnectFailed | Refusal::ConnectTimeout => (Who::Endpoint, Stage::Connect),
         Refusal::ResponseTimeout
         | Refusal::ResponseClosed
@@ -152,6 +161,7 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
         sent_bytes: facts.sent_bytes,
         times: facts.times,
         cached: facts.cached,
+        limit: crate::limits::name(live, exchange),
         client: exchange.asker.map(|asker| asker.ip),
         method: if parsed { exchange.head.method_name.of(input) } else { b"" },
         target: if parsed { exchange.target() } else { first_line(input) },

@@ -19,6 +19,7 @@ use traffic::Moment;
 use traffic::endpoint::Address;
 
 use crate::census::Census;
+use crate::clock::Clock;
 use crate::compress;
 use crate::disk::{self, Disk};
 use crate::exchange::Store;
@@ -53,12 +54,14 @@ pub struct Shared {
     pub cache: cache::Store,
     /// The tier on disk below it, where one is configured: see [`Shared::open_disk`].
     pub disk: OnceLock<Disk>,
+    /// Whose turn it is to be compressed again.
+    pub again: compress::again::Again,
     /// Threads of the data plane.
     pub threads: usize,
     /// Where moments are counted from.
     pub start: Instant,
-    /// The same moment on the wall's clock, in milliseconds since 1970.
-    epoch_ms: u64,
+    /// What the cache counts ages by.
+    clock: Clock,
 }
 
 impl Shared {
@@ -78,11 +81,10 @@ impl Shared {
             census: Census::default(),
             cache,
             disk: OnceLock::new(),
+            again: compress::again::Again::default(),
             threads,
             start: Instant::now(),
-            epoch_ms: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_millis() as u64),
+            clock: Clock::set_to(unix_ms(SystemTime::now())),
         })
     }
 
@@ -118,6 +120,7 @@ impl Shared {
         if let (Some(disk), Some(settings)) = (self.disk.get(), settings) {
             disk.set_limits(settings.bytes, *memory_bytes, &self.cache);
         }
+        live.upstreams.iter().for_each(|upstream| upstream.traffic.enforce());
         self.live.store(Arc::new(live));
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -152,9 +155,24 @@ impl Shared {
         Moment(self.start.elapsed().as_nanos() as u64)
     }
 
-    /// Now on a wall's clock that does not step, for the cache.
+    /// Now, for the cache: the wall's clock, but never earlier than before.
     pub fn unix_ms(&self) -> UnixMs {
-        self.epoch_ms + self.now().0 / 1_000_000
+        self.clock.at(self.since_start_ms())
+    }
+
+    /// Now on the wall's clock, as of the last [`Shared::follow`], for what has to do with dates.
+    pub fn wall_ms(&self) -> UnixMs {
+        self.clock.wall_at(self.since_start_ms())
+    }
+
+    /// The wall's clock says so. One thread tells it, again and again, since that clock may be set and goes on while
+    /// the machine sleeps.
+    pub fn follow(&self, wall: SystemTime) {
+        self.clock.follow(self.since_start_ms(), unix_ms(wall));
+    }
+
+    fn since_start_ms(&self) -> u64 {
+        self.now().0 / 1_000_000
     }
 }
 
@@ -248,7 +266,7 @@ impl Core {
         self.shared.now()
     }
 
-    /// Now on a wall's clock that does not step, for the cache.
+    /// Now, for the cache: the wall's clock, but never earlier than before.
     pub fn unix_ms(&self) -> UnixMs {
         self.shared.unix_ms()
     }
@@ -288,6 +306,9 @@ impl Core {
         if let Some(log) = self.log.borrow_mut().as_mut() {
             log.tick();
         }
+        for upstream in &self.live().upstreams {
+            upstream.traffic.queue().tick(self.now());
+        }
         if self.shared.is_draining() {
             self.timers.wake_all();
         }
@@ -315,7 +336,12 @@ impl Date {
 }
 
 fn second(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    unix_ms(time) / 1000
+}
+
+/// Milliseconds since 1970; none before.
+fn unix_ms(time: SystemTime) -> UnixMs {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 impl std::fmt::Debug for Core {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use cache::filling::{Flow, Head, Reader};
 use cache::range::{self, Choice, Slice};
 use cache::status::{self, Forwarded, Outcome};
-use cache::{Ask, Entry, Rules, Terms, UnixMs, condition, freshness};
+use cache::{Ask, Entry, Rules, Stored, Terms, UnixMs, condition, freshness};
 use config::RouteCache;
 use signals::request::{Stage, Who};
 use wire::{Field, Method, Version, encode};
@@ -23,6 +23,7 @@ use crate::disk::Lying;
 use crate::exchange::Exchange;
 use crate::forward::To;
 use crate::inbound;
+use crate::limits;
 use crate::outbound::field;
 use crate::pipeline::Stop;
 use crate::respond::settle_body;
@@ -35,6 +36,9 @@ const PIECES: usize = 16;
 
 /// The same of pieces that are copied into chunks.
 const CHUNKS: usize = 4;
+
+/// No body.
+const NONE: &[&[u8]] = &[];
 
 /// What Cache-Status says of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,10 +111,13 @@ async fn send_body(
     entry: &Arc<Entry>,
     part: Slice,
 ) -> Result<(), Stop> {
-    match Lying::of(entry.body()) {
-        None => send(to, client, exchange, entry.body().pieces(), part).await,
+    if let Some(lying) = Lying::of(entry) {
         // Seldom, and connections need not have room for it.
-        Some(lying) => Box::pin(lying::send(to, client, exchange, (entry, lying), part)).await,
+        return Box::pin(lying::send(to, client, exchange, (entry, lying), part)).await;
+    }
+    match entry.body() {
+        Stored::Near(bytes) => send(to, client, exchange, &[bytes], part).await,
+        Stored::Far(body) => send(to, client, exchange, body.pieces(), part).await,
     }
 }
 
@@ -132,7 +139,7 @@ async fn parts(
         send_body(to, client, exchange, entry, *slice).await?;
     }
     to.core.assemble(true, |out| range::write_parts_end(boundary, out));
-    send(to, client, exchange, &[], Slice::default()).await
+    send(to, client, exchange, NONE, Slice::default()).await
 }
 
 /// Delivers a response while it comes in.
@@ -148,7 +155,7 @@ pub async fn streaming(
     let source =
         Source { status: head.status, head: &head.bytes, terms, len: head.body_bytes, is_whole: false };
     let slice = match begin(to, cache, client, exchange, &source, said) {
-        What::Head => return send(to, client, exchange, &[], Slice::default()).await,
+        What::Head => return send(to, client, exchange, NONE, Slice::default()).await,
         What::Part(slice) => slice,
         What::Whole | What::Parts(..) => Slice { start: 0, end: source.len.unwrap_or(u64::MAX) },
     };
@@ -163,7 +170,7 @@ pub async fn streaming(
             Poll::Ready(flow) => flow,
             Poll::Pending => {
                 // The head waits for no body; and others use the core's buffer while this request waits.
-                send(to, client, exchange, &[], Slice::default()).await?;
+                send(to, client, exchange, NONE, Slice::default()).await?;
                 let flow = next_pieces(to, client, reader, &mut pieces).await?;
                 to.core.out.borrow_mut().clear();
                 flow
@@ -175,7 +182,7 @@ pub async fn streaming(
         at += len;
         if chunked {
             write_chunks(&mut to.core.out.borrow_mut(), &pieces, flow);
-            send(to, client, exchange, &[], Slice::default()).await?;
+            send(to, client, exchange, NONE, Slice::default()).await?;
         } else {
             send(to, client, exchange, &pieces, part).await?;
         }
@@ -353,6 +360,7 @@ fn finish_head(
     if !exchange.request_id.is_empty() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(out, to.live, exchange);
     inbound::connection(out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
 }
@@ -364,11 +372,11 @@ fn boundary(to: To<'_>) -> Vec<u8> {
 }
 
 /// Sends what is in the core's buffer, and behind it a part of some pieces.
-async fn send(
+async fn send<P: AsRef<[u8]>>(
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,
-    pieces: &[Arc<[u8]>],
+    pieces: &[P],
     part: Slice,
 ) -> Result<(), Stop> {
     let mut left = Left { pieces, skip: part.start, len: part.len(), with_buffer: true };
@@ -387,7 +395,8 @@ async fn send(
                     if std::mem::take(&mut moved) {
                         client.timer.set(to.live.plan.server.timeouts.write);
                     }
-                    return client.timer.poll(cx).map(|()| Err(Stop::Cut(Who::Client, Stage::Deliver)));
+                    let stalled = client.poll_stalled(cx, to.live.plan.server.timeouts.write);
+                    return stalled.map(|()| Err(Stop::Cut(Who::Client, Stage::Deliver)));
                 }
             }
         }
@@ -399,12 +408,12 @@ async fn send(
 struct Unsent;
 
 /// Writes once. `true`: everything is written.
-fn poll_send(
+fn poll_send<P: AsRef<[u8]>>(
     cx: &mut Context<'_>,
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,
-    left: &mut Left<'_>,
+    left: &mut Left<'_, P>,
 ) -> Poll<Result<bool, Unsent>> {
     if !exchange.download.is_empty() {
         return match ready!(client.poll_flush(cx, &mut exchange.download)) {
@@ -442,8 +451,8 @@ fn poll_send(
 }
 
 /// Pieces of which a part is still to be written.
-struct Left<'a> {
-    pieces: &'a [Arc<[u8]>],
+struct Left<'a, P> {
+    pieces: &'a [P],
     /// Bytes of the first one that are not part of it.
     skip: u64,
     len: u64,
@@ -451,7 +460,7 @@ struct Left<'a> {
     with_buffer: bool,
 }
 
-impl<'a> Left<'a> {
+impl<'a, P: AsRef<[u8]>> Left<'a, P> {
     /// Drops so many bytes from the front.
     fn advance(&mut self, bytes: u64) {
         self.skip += bytes;
@@ -461,9 +470,9 @@ impl<'a> Left<'a> {
 
     fn drop_passed(&mut self) {
         while let Some(first) = self.pieces.first()
-            && self.skip >= first.len() as u64
+            && self.skip >= first.as_ref().len() as u64
         {
-            self.skip -= first.len() as u64;
+            self.skip -= first.as_ref().len() as u64;
             self.pieces = &self.pieces[1..];
         }
     }
@@ -472,7 +481,7 @@ impl<'a> Left<'a> {
     fn each(&self) -> impl Iterator<Item = &'a [u8]> {
         let (mut skip, mut len) = (self.skip as usize, self.len as usize);
         self.pieces.iter().map_while(move |piece| {
-            let rest = &piece[std::mem::take(&mut skip)..];
+            let rest = &piece.as_ref()[std::mem::take(&mut skip)..];
             let part = &rest[..rest.len().min(len)];
             len -= part.len();
             (!part.is_empty()).then_some(part)

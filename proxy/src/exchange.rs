@@ -11,11 +11,13 @@ use signals::request::{Cached, Times};
 use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
+use traffic::limit::Flight;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead, Version};
 
 use crate::fill::Told;
+use crate::limits::{Limited, Nearest};
 
 /// Buffers grown past this are not kept for the next request.
 const KEEP_BYTES: usize = 128 * 1024;
@@ -63,6 +65,12 @@ pub struct Exchange {
     pub says_bypass: Option<cache::Bypass>,
     /// Where a fill tells what it knows, for whoever caused it.
     pub told: Option<Told>,
+    /// How the body was coded on its way.
+    pub coded: Option<config::Coding>,
+    /// Its places among those in flight, where limits count them.
+    pub flights: Vec<Flight>,
+    /// What is left of the limit that is nearest, if that is to be said.
+    pub nearest: Option<Nearest>,
     /// What signals will be told.
     pub facts: Facts,
 }
@@ -114,6 +122,8 @@ pub struct Facts {
     pub status: u16,
     /// Why Tidegate answered by itself.
     pub refusal: Option<Refusal>,
+    /// Which limit refused it.
+    pub limited: Option<Limited>,
     /// Endpoints tried.
     pub tries: u8,
     /// The last try went over a kept-alive connection.
@@ -155,6 +165,9 @@ impl Exchange {
             key: Vec::new(),
             says_bypass: None,
             told: None,
+            coded: None,
+            flights: Vec::new(),
+            nearest: None,
             facts: Facts::default(),
         }
     }
@@ -218,6 +231,9 @@ impl Exchange {
         self.is_preflight = false;
         self.says_bypass = None;
         self.told = None;
+        self.coded = None;
+        self.flights.clear();
+        self.nearest = None;
         self.tried.clear();
         self.facts = Facts::default();
     }

@@ -7,22 +7,26 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Action, Origins, Plan, Rewrite};
-use traffic::route::Params;
-use traffic::upstream::Ask;
+use traffic::queue::Priority;
+use traffic::route::{Params, Query};
+use traffic::upstream::{Ask, NoEndpoint};
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
-use crate::core::{Peer, Shared};
+use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
-use crate::live::Live;
+use crate::limits;
+use crate::live::{Live, Upstream};
 use crate::pipeline::{guard, select};
+use crate::queue;
+use crate::request_key::Source;
 use crate::sticky;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `guard`, `cache`, `upstream`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `cache`, `upstream`, `queue`, `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -35,6 +39,8 @@ pub struct Asked {
     pub head: Vec<u8>,
     /// Its URL begins with https. The head does not say that, the key in the cache does.
     pub is_https: bool,
+    /// Address of the client who would ask; this machine's own unless given.
+    pub client: Option<IpAddr>,
 }
 
 /// Explains what would be done with a request. Without a running process (`shared`), nothing is known of what the cache
@@ -75,13 +81,14 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
             return steps;
         }
     };
-    let mut params = Params::new();
-    // Known to select this route: it did a moment ago.
-    let _ = live.table.select(&query, &mut params);
-    for (name, range) in params.iter() {
-        say("route", format!("{{{name}}} is {}", shown(&exchange.path[range])));
-    }
+    parameters(live, exchange, &query, &mut say);
+    exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
+    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if let Err(refusal) = limits::explain(live, exchange, id.0 as usize, client, now, &mut say) {
+        say("limit", refused(refusal));
+        return steps;
+    }
     guards(route, &mut say);
     if let Err(refusal) = guard(route, exchange) {
         say("guard", refused(refusal));
@@ -105,6 +112,20 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
     }
     steps
+}
+
+fn parameters(
+    live: &Live,
+    exchange: &Exchange,
+    query: &Query<'_>,
+    say: &mut impl FnMut(&'static str, String),
+) {
+    let mut params = Params::new();
+    // Known to select this route: it did a moment ago.
+    let _ = live.table.select(query, &mut params);
+    for (name, range) in params.iter() {
+        say("route", format!("{{{name}}} is {}", String::from_utf8_lossy(&exchange.path[range])));
+    }
 }
 
 fn refused(refusal: Refusal) -> String {
@@ -151,9 +172,10 @@ fn upstream(
         "upstream",
         format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
-    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let key = upstream.balance_key(exchange, peer);
-    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[] };
+    let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
+    let priority = queue::priority(route, exchange);
+    let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[], priority };
+    say("queue", slots(upstream, priority, now));
     let mut usable = false;
     for (endpoint, verdict) in traffic.explain(&ask) {
         usable |= verdict.is_ok();
@@ -175,11 +197,40 @@ fn upstream(
             Ok(lease) => {
                 format!("from {}, as long as that key and these endpoints stay", lease.endpoint().address())
             }
+            Err(NoEndpoint::Full) => "from the next endpoint with a free slot".to_owned(),
             Err(why) if plan.hold.is_zero() => format!("503: {why}"),
             Err(why) => format!("503 unless an endpoint is back within {:?}: {why}", plan.hold),
         }
     };
     say("answer", answer);
+}
+
+/// Whether the request would find a slot now, and what if not.
+fn slots(upstream: &Upstream, priority: Priority, now: Moment) -> String {
+    let slots = upstream.traffic.slots(now);
+    let settings = &upstream.plan.traffic.queue;
+    let Some(limit) = slots.limit else {
+        return format!("no limit, {} in flight", slots.in_flight);
+    };
+    let how = if slots.is_adaptive { "found out" } else { "fixed" };
+    let mut text = format!("{} of {limit} slots taken ({how}), {} in flight", slots.taken, slots.in_flight);
+    let waiting: usize = slots.standing.waiting.iter().sum();
+    // Writing to a String does not fail.
+    let _ = write!(text, ", {waiting} of at most {} wait; priority {}: ", settings.limit, priority.code());
+    let _ = if slots.taken < limit && !upstream.traffic.queue().is_waited(priority) {
+        write!(text, "goes at once")
+    } else if waiting >= settings.limit {
+        write!(
+            text,
+            "refused with 503, {}, unless its place goes before another's",
+            Refusal::QueueFull.code()
+        )
+    } else if slots.standing.stands {
+        write!(text, "waits up to {:?}, for more is asked than is answered", settings.target)
+    } else {
+        write!(text, "waits up to {:?}", settings.timeout)
+    };
+    text
 }
 
 impl Asked {
@@ -206,6 +257,6 @@ impl Asked {
         if head.len() > Limits::default().head_bytes as usize {
             return Err("the head is longer than any that would be taken".to_owned());
         }
-        Ok(Self { head: head.into_bytes(), is_https })
+        Ok(Self { head: head.into_bytes(), is_https, client: None })
     }
 }

@@ -4,6 +4,7 @@
 //! ```text
 //!   path ─▶ path::within ─▶ Shelf, ready in memory ─────────────────┬─▶ conditions, ranges ─▶ deliver
 //!                              └─▶ Search (open) ─▶ Item::load ─────┘     (crate cache)
+//!                                                        └─▶ coded, where the route compresses
 //! ```
 //!
 //! Everything is opened below the root in one call that no link and no encoding leads out of ([`open`]). Small files
@@ -11,6 +12,7 @@
 //! socket. Files are opened and read on the core itself: on a disk that is local that is quicker than handing it over.
 
 mod answer;
+mod coded;
 mod deliver;
 mod find;
 mod hashed;
@@ -34,6 +36,7 @@ use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::live::Live;
 use crate::pipeline::Stop;
+use coded::How;
 use find::{Move, Search, Target};
 use item::Item;
 use missing::Missing;
@@ -55,9 +58,10 @@ enum Answer {
         item: Rc<Item>,
         /// It stands in for a path that is no file, since a browser asks for a page.
         fallback: bool,
+        how: How,
     },
     /// The page that goes with 404.
-    NotFound(Rc<Item>),
+    NotFound(Rc<Item>, How),
     /// Another address.
     Moved(Move),
 }
@@ -90,8 +94,10 @@ pub async fn serve(
     let found = look(at, exchange, files, &mut path);
     exchange.reply = path;
     match found.map_err(|why| Stop::Refused(why.refusal()))? {
-        Answer::File { item, fallback } => answer::file(at, client, exchange, &item, fallback).await,
-        Answer::NotFound(item) => answer::not_found(at, client, exchange, &item).await,
+        Answer::File { item, fallback, how } => {
+            answer::file(at, client, exchange, &item, fallback, how).await
+        }
+        Answer::NotFound(item, how) => answer::not_found(at, client, exchange, &item, how).await,
         Answer::Moved(to) => answer::moved(at, client, exchange, &location(exchange, to)).await,
     }
 }
@@ -116,9 +122,10 @@ pub fn explain(live: &Live, exchange: &Exchange, route: &config::Route, files: &
             let suffix = found.coding.map_or("", config::Algorithm::suffix);
             let is_hashed = hashed::is_hashed(name.rsplit('/').next().unwrap_or(&name).as_bytes());
             let lifetime = if is_hashed { &files.hashed_cache_control } else { &files.cache_control };
+            let kind = kind::of(name.as_bytes());
+            let coded = coded::explain(exchange, route, kind, &found);
             format!(
-                "200, file {name}{suffix} of {root}, {}, {} bytes, cache-control {lifetime}",
-                kind::of(name.as_bytes()),
+                "200, file {name}{suffix} of {root}, {kind}, {} bytes{coded}, cache-control {lifetime}",
                 found.stamp.len
             )
         }
@@ -136,32 +143,38 @@ fn look(at: At<'_>, exchange: &Exchange, files: &Files, path: &mut Vec<u8>) -> R
     let route_index = exchange.facts.route_index.unwrap_or(usize::MAX);
     let shelves = Shelves { core, live, files, route_index };
     let codings = codings(exchange);
-    let found = path::within(path, live, exchange, route).and_then(|()| {
-        let asked = Asked::of(codings, Some(&exchange.path));
-        shelves.item(path, codings, asked, |search| search.target(path, &exchange.path))
-    });
+    let asked = Asked::of(codings, Some(&exchange.path));
+    let found = path::within(path, live, exchange, route)
+        .and_then(|()| shelves.item(path, codings, asked, |search| search.target(path, &exchange.path)));
     let why = match found {
-        Ok(Found::Item(item)) => return Ok(Answer::File { item, fallback: false }),
+        Ok(Found::Item(item)) => {
+            let how = coded::choose(at, exchange, &item, 200, &Wanted { route: route_index, asked, path });
+            return Ok(Answer::File { item, fallback: false, how });
+        }
         Ok(Found::Moved(to)) => return Ok(Answer::Moved(to)),
         Err(why) => why,
     };
-    let page = |name: &str| {
+    let page = |name: &str, status: u16| {
         let target = |search: &Search<'_>| search.named(name).map(Target::File);
-        match shelves.item(name.as_bytes(), codings, Asked::of(codings, None), target) {
-            Ok(Found::Item(item)) => Some(item),
+        let wanted = Wanted { route: route_index, asked: Asked::of(codings, None), path: name.as_bytes() };
+        match shelves.item(wanted.path, codings, wanted.asked, target) {
+            Ok(Found::Item(item)) => {
+                let how = coded::choose(at, exchange, &item, status, &wanted);
+                Some((item, how))
+            }
             _ => None,
         }
     };
     if why.is_vacant()
         && is_navigation(exchange)
-        && let Some(item) = files.fallback.as_deref().and_then(page)
+        && let Some((item, how)) = files.fallback.as_deref().and_then(|name| page(name, 200))
     {
-        return Ok(Answer::File { item, fallback: true });
+        return Ok(Answer::File { item, fallback: true, how });
     }
     if why.refusal() == Refusal::FileNotFound
-        && let Some(item) = files.not_found.as_deref().and_then(page)
+        && let Some((item, how)) = files.not_found.as_deref().and_then(|name| page(name, 404))
     {
-        return Ok(Answer::NotFound(item));
+        return Ok(Answer::NotFound(item, how));
     }
     Err(why)
 }

@@ -14,13 +14,14 @@ use cache::filling::{Head, LOST};
 use cache::freshness::{self, Times};
 use cache::rules::SetCookie;
 use cache::store::{Ticket, Writer};
-use cache::{Ask, Rules, UnixMs, condition, storable, vary};
+use cache::{Ask, Entry, Rules, UnixMs, condition, storable, vary};
 use config::{Action, RouteCache};
 use tokio::task::spawn_local;
 use traffic::Refusal;
 use wire::{Field, Method, RequestHead, ResponseHead};
 
 use crate::client::Client;
+use crate::compress::again::again;
 use crate::core::{Core, Peer};
 use crate::disk;
 use crate::exchange::{Exchange, Facts};
@@ -95,8 +96,12 @@ pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange
         if let Some(told) = own.told.take() {
             told.set(Some(own.facts));
         }
-        if let Stream::Fill(sink) = std::mem::replace(&mut client.stream, Stream::Fresh(None)) {
-            sink.end(result, core.unix_ms());
+        let Stream::Fill(sink) = std::mem::replace(&mut client.stream, Stream::Fresh(None)) else { return };
+        let stored = sink.end(result, core.unix_ms());
+        if let (Some(entry), Some(coding)) = (stored, own.coded) {
+            // It may take a while, and needs nothing of the request.
+            drop((client, own));
+            again(&core, coding, entry).await;
         }
     });
     told
@@ -209,8 +214,8 @@ impl Sink {
         }
     }
 
-    /// How forwarding ended is how the fill ends.
-    fn end(mut self, result: Result<(), Stop>, now: UnixMs) {
+    /// How forwarding ended is how the fill ends. What is stored then.
+    fn end(mut self, result: Result<(), Stop>, now: UnixMs) -> Option<Arc<Entry>> {
         if let Some(ticket) = self.ticket.take() {
             let refusal = match result {
                 Err(Stop::Refused(refusal)) => refusal,
@@ -218,15 +223,14 @@ impl Sink {
             };
             ticket.fail(code(refusal), now);
         }
-        if let Some(writer) = self.writer.take().filter(|_| result.is_ok()) {
-            writer.finish(now);
-        }
+        self.writer.take().filter(|_| result.is_ok())?.finish(now)
     }
 
     /// Judges the head at the start of `bytes`; gives its length.
     fn begin(&mut self, ticket: Ticket, bytes: &[u8]) -> io::Result<usize> {
         let now = self.core.unix_ms();
-        let times = Times { asked_ms: self.asked_ms, arrived_ms: now };
+        let wall_ms = self.core.shared.wall_ms();
+        let times = Times { asked_ms: self.asked_ms, arrived_ms: now, wall_ms };
         let Self { live, route, head, input, .. } = self;
         let Some(cache) = &live.plan.routes[*route].cache else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -253,10 +257,10 @@ impl Sink {
         let mut stored = Vec::with_capacity(len);
         match &mut storable {
             Ok(storable) => {
-                storable::write_head(&response, bytes, rules, now, &mut stored);
+                storable::write_head(&response, bytes, rules, wall_ms, &mut stored);
                 storable::locate_validators(&mut storable.terms, &stored);
             }
-            Err(_) => write_unshared(&response, bytes, now, &mut stored),
+            Err(_) => write_unshared(&response, bytes, wall_ms, &mut stored),
         }
         let body_bytes = match response.framing {
             wire::Framing::None => Some(0),
@@ -270,9 +274,9 @@ impl Sink {
 }
 
 /// Writes the head of a response for the one who asked: with its cookies and its age, for nobody else gets it.
-fn write_unshared(response: &ResponseHead, bytes: &[u8], now: UnixMs, out: &mut Vec<u8>) {
+fn write_unshared(response: &ResponseHead, bytes: &[u8], wall_ms: UnixMs, out: &mut Vec<u8>) {
     let rules = Rules { set_cookie: SetCookie::Bypass, ..Rules::default() };
-    storable::write_head(response, bytes, &rules, now, out);
+    storable::write_head(response, bytes, &rules, wall_ms, out);
     if let Some(age) = response.headers.get(Field::Age) {
         field(out, b"Age", age.value.of(bytes));
     }

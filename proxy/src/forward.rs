@@ -3,15 +3,14 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use signals::request::{Stage, Who};
-use traffic::endpoint::{Endpoint, EndpointId};
+use traffic::Refusal;
+use traffic::endpoint::Endpoint;
 use traffic::outlier::Failure;
 use traffic::retry::RetryAsk;
-use traffic::upstream::{Ask, Lease, NoEndpoint};
-use traffic::{Moment, Refusal};
-use wire::{Field, Framing};
+use traffic::upstream::Lease;
+use wire::Field;
 
 use crate::client::Client;
 use crate::control;
@@ -20,16 +19,11 @@ use crate::exchange::Exchange;
 use crate::live::{Live, Upstream};
 use crate::outbound;
 use crate::pipeline::Stop;
+use crate::queue;
 use crate::sticky;
 use crate::stream::Stream;
 use crate::transfer::{Broken, End, Transfer, connect_refusal};
 use crate::tunnel;
-
-/// How often a held request looks whether an endpoint is back.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// How often it tries again where connections were refused.
-const KNOCK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Kept-alive connections may turn out to be closed so often without using up a try: that says nothing
 /// about who can serve.
@@ -60,7 +54,7 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
     let mut last = Refusal::ConnectFailed;
     let mut stale = 0;
     loop {
-        let lease = acquire(to, client, exchange, last).await?;
+        let lease = queue::acquire(to, client, exchange, last).await?;
         exchange.facts.tries = exchange.facts.tries.saturating_add(1);
         let endpoint = lease.endpoint().id();
         let failed = match attempt(to, client, exchange, lease).await {
@@ -73,10 +67,6 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
             exchange.tried.push(endpoint);
         }
         if is_refused_connection(last) && exchange.facts.elapsed(to.core.now()) < to.upstream.plan.hold {
-            if exchange.tried.is_full() {
-                exchange.tried.clear();
-                wait(to, client, exchange, KNOCK_AGAIN).await?;
-            }
             continue;
         }
         stale += u8::from(failed.stale && stale < FREE_STALE_TRIES);
@@ -111,63 +101,8 @@ enum Failed {
     Again(Again),
 }
 
-/// Picks an endpoint; while all are down, waits as long as the upstream holds requests. When all
-/// have failed this request, the `last` failure is the answer.
-async fn acquire(
-    to: To<'_>,
-    client: &mut Client,
-    exchange: &mut Exchange,
-    last: Refusal,
-) -> Result<Lease, Stop> {
-    let key = to.upstream.balance_key(exchange, client.peer);
-    let mut now = match exchange.facts.tries {
-        0 => exchange.facts.begun.unwrap_or_default(),
-        _ => to.core.now(),
-    };
-    loop {
-        let picked = {
-            let sticky = sticky::sent(&to.upstream.plan, exchange);
-            let ask = Ask { now, key, sticky, tried: exchange.tried.as_slice() };
-            to.upstream.traffic.pick(&ask, &mut to.core.rng.borrow_mut())
-        };
-        let is_held = exchange.facts.elapsed(now) < to.upstream.plan.hold;
-        now = match picked {
-            Ok(lease) => return Ok(lease),
-            Err(NoEndpoint::AllTried) if is_held && is_refused_connection(last) => {
-                exchange.tried.clear();
-                wait(to, client, exchange, KNOCK_AGAIN).await?
-            }
-            Err(NoEndpoint::AllTried) => return Err(Stop::Refused(last)),
-            Err(_) if is_held => wait(to, client, exchange, LOOK_AGAIN).await?,
-            Err(NoEndpoint::Empty) => return Err(Stop::Refused(Refusal::NoEndpoint)),
-            Err(NoEndpoint::AllDown) => return Err(Stop::Refused(Refusal::AllEndpointsDown)),
-        };
-    }
-}
-
-/// Holds a request for a while; gives the time after it.
-async fn wait(
-    to: To<'_>,
-    client: &mut Client,
-    exchange: &mut Exchange,
-    pause: Duration,
-) -> Result<Moment, Stop> {
-    tokio::time::sleep(pause).await;
-    let now = to.core.now();
-    exchange.facts.times.held += pause;
-    if to.core.shared.is_draining() {
-        return Err(Stop::Refused(Refusal::Draining));
-    }
-    // With nothing more of this request to come, what can be read is the end.
-    let is_whole = exchange.head.framing == Framing::None && exchange.behind_head().is_empty();
-    if is_whole && client.has_left(to.core) {
-        return Err(Stop::Cut(Who::Client, Stage::Connect));
-    }
-    Ok(now)
-}
-
 /// Whether nobody took the connection: then the request may wait for somebody who does.
-fn is_refused_connection(refusal: Refusal) -> bool {
+pub(crate) fn is_refused_connection(refusal: Refusal) -> bool {
     matches!(refusal, Refusal::ConnectFailed | Refusal::ConnectTimeout)
 }
 
@@ -191,8 +126,7 @@ async fn attempt(
         Stream::Fill(_) => None,
         _ => sticky::cookie(&to.upstream.plan, &lease),
     };
-    let (result, replayable) =
-        transfer(to, client, exchange, &mut link, endpoint.id(), cookie.as_deref()).await;
+    let (result, replayable) = transfer(to, client, exchange, &mut link, &lease, cookie.as_deref()).await;
     if result.is_err() {
         to.core.shard.upstream_closed(to.upstream.slot, "failed");
     }
@@ -239,11 +173,12 @@ async fn transfer(
     client: &mut Client,
     exchange: &mut Exchange,
     link: &mut Stream,
-    endpoint: EndpointId,
+    lease: &Lease,
     cookie: Option<&[u8]>,
 ) -> (Result<End, Broken>, bool) {
     let peer = client.peer;
-    let mut transfer = Transfer::new(to.core, to.live, to.route, client, exchange, link, cookie);
+    let endpoint = lease.endpoint().id();
+    let mut transfer = Transfer::new(to, client, exchange, link, lease, cookie);
     let mut begun = false;
     let result = poll_fn(|cx| {
         if !begun {
@@ -277,6 +212,7 @@ async fn connected(
         .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
     exchange.facts.sent = to.core.now();
     exchange.facts.times.connect = exchange.facts.sent.since(began);
+    to.upstream.traffic.queue().open(exchange.facts.sent);
     to.core.shard.upstream_connected(to.upstream.slot);
     Ok((stream, false))
 }
@@ -319,6 +255,7 @@ async fn finish(
             if !client.flush(to.live, exchange).await {
                 return Err(Stop::Cut(Who::Client, Stage::Tunnel));
             }
+            lease.stream(to.core.now());
             tunnel::carry(to.core, client, link, to.live.plan.server.timeouts.tunnel, exchange).await
         }
     }

@@ -1,6 +1,8 @@
 //! The response as the client gets it: every field written anew, framed for what the client
 //! speaks, the marks of this hop added.
 
+use std::time::Duration;
+
 use cache::status::{self, Forwarded, Outcome};
 use config::HeaderEdit;
 use wire::{Field, Framing, Method, Version, encode};
@@ -9,6 +11,7 @@ use crate::browser::{self, Varies};
 use crate::compress::{self, Shape};
 use crate::core::Core;
 use crate::exchange::Exchange;
+use crate::limits;
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::outbound::{edited, edits, field, via};
@@ -86,6 +89,12 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         let forwarded = Forwarded { why: why.into(), status: None, stored: false, collapsed: false };
         status::write(Outcome::Forwarded(forwarded), None, Some(why.code()), out);
     }
+    if let config::Action::Upstream(index) = hop.route.action
+        && hop.live.plan.upstreams[index].queue.server_timing
+        && !exchange.is_fill()
+    {
+        queue_time(out, exchange.facts.times.queued);
+    }
     if let Some(cookie) = hop.sticky {
         field(out, b"Set-Cookie", cookie);
     }
@@ -100,6 +109,16 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         edits(out, &hop.route.response_headers);
     }
     connection(out, exchange.head.version, hop.keep_alive);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// How long the request waited for a slot (Server Timing), in milliseconds.
+fn queue_time(out: &mut Vec<u8>, queued: Duration) {
+    out.extend_from_slice(b"Server-Timing: queue;dur=");
+    let tenths = queued.as_micros() as u64 / 100;
+    encode::decimal(out, tenths / 10);
+    out.push(b'.');
+    encode::decimal(out, tenths % 10);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -231,4 +250,5 @@ fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
     if !exchange.request_id.is_empty() && !exchange.is_fill() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(out, live, exchange);
 }

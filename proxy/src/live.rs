@@ -11,8 +11,10 @@ use arc_swap::ArcSwap;
 use config::{EndpointAddress, Plan};
 use signals::{EndpointSlot, RouteSlot, Signals, UpstreamSlot};
 use traffic::endpoint::{Address, EndpointId, Wanted, adopt};
+use traffic::limit::Store;
 use traffic::route::{RouteId, Table};
 
+use crate::limits::{self, Limit};
 use crate::respond::Pages;
 
 /// How many were built in this process.
@@ -31,6 +33,8 @@ pub struct Live {
     pub routes: Vec<Route>,
     /// By the plan's upstream index.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// What limits know of their keys.
+    pub limits: Arc<Store>,
 }
 
 /// What a route needs besides its plan.
@@ -40,6 +44,8 @@ pub struct Route {
     pub slot: RouteSlot,
     /// Error pages, ready to send.
     pub pages: Pages,
+    /// Its own limits, and behind them the server's.
+    pub limits: Vec<Limit>,
 }
 
 /// A named group of endpoints, alive.
@@ -81,10 +87,17 @@ impl Live {
         before: Option<&Self>,
     ) -> Result<Self, traffic::route::Conflict> {
         let table = Table::build(plan.routes.iter().map(|route| route.rule.clone()).collect())?;
+        let store = limits::store(&plan, before);
+        let known = limits::known(before);
+        let of_server = limits::build(None, &plan.server.limit, &store, signals, &known);
         let routes = plan
             .routes
             .iter()
-            .map(|route| Route { slot: signals.route(&route.name), pages: Pages::new(&route.error_pages) })
+            .map(|route| {
+                let mut limits = limits::build(Some(&route.name), &route.limit, &store, signals, &known);
+                limits.extend_from_slice(&of_server);
+                Route { slot: signals.route(&route.name), pages: Pages::new(&route.error_pages), limits }
+            })
             .collect();
         let upstreams = plan
             .upstreams
@@ -96,12 +109,17 @@ impl Live {
             })
             .collect();
         let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Self { id, plan, table, routes, upstreams })
+        Ok(Self { id, plan, table, routes, upstreams, limits: store })
     }
 
     /// Plan and parts of a route.
     pub fn route(&self, id: RouteId) -> (&config::Route, &Route) {
         (&self.plan.routes[id.0 as usize], &self.routes[id.0 as usize])
+    }
+
+    /// Whether any request is counted.
+    pub fn has_limits(&self) -> bool {
+        self.routes.iter().any(|route| !route.limits.is_empty())
     }
 
     /// The upstream of this name.
@@ -113,7 +131,15 @@ impl Live {
 impl Upstream {
     fn build(plan: config::Upstream, signals: &Signals, before: Option<&Self>) -> Self {
         let slot = signals.upstream(&plan.name);
-        let traffic = traffic::upstream::Upstream::new(plan.traffic.clone(), Vec::new());
+        let settings = plan.traffic.clone();
+        let traffic = match before {
+            // Who waits keeps its place.
+            Some(before) => {
+                let queue = Arc::clone(before.traffic.queue());
+                traffic::upstream::Upstream::with_queue(settings, Vec::new(), queue)
+            }
+            None => traffic::upstream::Upstream::new(settings, Vec::new()),
+        };
         let this = Self { plan, traffic, slot, directory: ArcSwap::default() };
         this.list(signals, before.unwrap_or(&this), |name| {
             // What a name stood for before the reload stands until it is resolved again.

@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
 use crate::files;
 use crate::forward::{To, forward};
+use crate::limits;
 use crate::live::Live;
 use crate::outbound;
 use crate::purge;
@@ -50,6 +51,7 @@ pub async fn serve(
     exchange.facts.route_index = Some(id.0 as usize);
 
     // 2. Do the route's guards let it pass?
+    limits::pass(core, live, client, exchange, id.0 as usize).map_err(Stop::Refused)?;
     guard(route, exchange).map_err(Stop::Refused)?;
     if purge::is_asked(route, exchange).map_err(Stop::Refused)? {
         return purge::serve(core, live, client, exchange, route).await;

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::files;
 use crate::inbound;
+use crate::limits;
 use crate::live::Live;
 use crate::outbound::{edited, edits, expand, field, via};
 use crate::pipeline::Stop;
@@ -99,10 +100,20 @@ pub async fn refuse(
         content_type,
         body: bytes,
         location: None,
-        retry_after: refusal.is_passing().then(|| core.rng.borrow_mut().u32(RETRY_AFTER_SECONDS)),
+        retry_after: refusal.is_passing().then(|| retry_after(core, exchange)),
         allow: allow.as_deref(),
     };
     send(core, live, client, exchange, route.map(|(route, _)| route), &answer).await
+}
+
+/// Seconds that a client is asked to wait: at random, but never fewer than its limit needs, where one says.
+fn retry_after(core: &Core, exchange: &Exchange) -> u32 {
+    let mut rng = core.rng.borrow_mut();
+    let Some(wait) = exchange.facts.limited.and_then(|limited| limited.wait) else {
+        return rng.u32(RETRY_AFTER_SECONDS);
+    };
+    let least = u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1);
+    least.saturating_add(rng.u32(0..=(least / 10).max(1)))
 }
 
 /// Answers with a redirect.
@@ -228,6 +239,7 @@ fn write(
     if !exchange.request_id.is_empty() {
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(&mut out, live, exchange);
     if let Some(route) = route {
         edits(&mut out, &route.response_headers);
     }

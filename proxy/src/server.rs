@@ -18,6 +18,7 @@ use crate::connection::Rules;
 use crate::control;
 use crate::core::Shared;
 use crate::disk;
+use crate::limits::Limit;
 use crate::live::Live;
 use crate::net;
 use crate::thread::{self, Command};
@@ -116,6 +117,8 @@ impl Server {
         let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.slot).collect();
         self.shared.signals.keep_routes(&routes);
         self.shared.signals.keep_upstreams(&upstreams);
+        let limits = live.routes.iter().flat_map(|route| &route.limits);
+        self.shared.signals.keep_limits(&limits.map(Limit::slot).collect::<Vec<_>>());
         self.shared.replace(live);
         self.control.reconfigure();
         for (known, _) in &known {

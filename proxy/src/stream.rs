@@ -8,14 +8,20 @@ use std::io::{self, IoSlice};
 use std::net::TcpStream as StdTcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use traffic::limit::Key;
 
+use crate::core::Core;
 use crate::fill::Sink;
+use crate::live::Live;
+use crate::pace::Paced;
 
 /// A connection's byte stream.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub enum Stream {
     Memory(DuplexStream),
     /// The cache, which is the client of a fill.
     Fill(Box<Sink>),
+    /// One of a client whose bytes are paced.
+    Paced(Box<Paced>),
 }
 
 impl Stream {
@@ -48,6 +56,7 @@ impl Stream {
             Self::Tcp(stream) => poll_io(stream, cx, Interest::READABLE, full, |fd| receive(fd, buf)),
             Self::Unix(stream) => poll_io(stream, cx, Interest::READABLE, full, |fd| receive(fd, buf)),
             Self::Fill(sink) => sink.poll_read(cx),
+            Self::Paced(paced) => paced.inner().poll_read(cx, buf),
             Self::Memory(stream) => {
                 let mut buf = ReadBuf::new(buf);
                 ready!(Pin::new(stream).poll_read(cx, &mut buf))?;
@@ -71,6 +80,7 @@ impl Stream {
             Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send(fd, buf)),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Fill(sink) => sink.poll_write(cx, &[IoSlice::new(buf)]),
+            Self::Paced(paced) => paced.poll_write(cx, &[IoSlice::new(buf)]),
         }
     }
 
@@ -103,6 +113,7 @@ impl Stream {
             Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_all(fd, slices)),
             Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Fill(sink) => sink.poll_write(cx, slices),
+            Self::Paced(paced) => paced.poll_write(cx, slices),
         }
     }
 
@@ -122,6 +133,7 @@ impl Stream {
             Self::Unix(stream) => poll_io(stream, cx, Interest::WRITABLE, full, |fd| send_more(fd, buf)),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Fill(sink) => sink.poll_write(cx, &[IoSlice::new(buf)]),
+            Self::Paced(paced) => paced.poll_write(cx, &[IoSlice::new(buf)]),
         }
     }
 
@@ -161,6 +173,9 @@ impl Stream {
             }
             // Files are not cached, so no fill is ever given one.
             Self::Fill(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Paced(paced) => paced.poll_within(cx, most, |stream, cx, most| {
+                stream.poll_send_file(cx, file.as_fd(), offset, most, scratch)
+            }),
         }
     }
 
@@ -172,6 +187,7 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Paced(paced) => paced.inner().poll_shutdown(cx),
         }
     }
 
@@ -182,6 +198,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => is_silent(stream, |fd| receive(fd, &mut byte)),
             Self::Unix(stream) => is_silent(stream, |fd| receive(fd, &mut byte)),
+            Self::Paced(paced) => paced.inner().is_silent(),
             Self::Fresh(_) | Self::Memory(_) | Self::Fill(_) => {
                 let mut cx = Context::from_waker(Waker::noop());
                 self.poll_read(&mut cx, &mut byte).is_pending()
@@ -197,8 +214,26 @@ impl Stream {
         match self {
             Self::Fresh(Some(socket)) => drop(socket2::SockRef::from(socket).set_linger(linger)),
             Self::Tcp(socket) => drop(socket2::SockRef::from(socket).set_linger(linger)),
+            Self::Paced(paced) => paced.inner_ref().reset_on_close(),
             Self::Fresh(None) | Self::Unix(_) | Self::Memory(_) | Self::Fill(_) => {}
         }
+    }
+
+    /// Lets a limit of the route pace the bytes of this request.
+    #[allow(clippy::redundant_allocation)] // As the core holds it.
+    pub fn pace(&mut self, core: &Rc<Core>, live: &Rc<Arc<Live>>, route: usize, limit: usize, key: Key) {
+        if !matches!(self, Self::Paced(_)) {
+            let stream = std::mem::replace(self, Self::Fresh(None));
+            *self = Self::Paced(Box::new(Paced::new(stream, core, live)));
+        }
+        if let Self::Paced(paced) = self {
+            paced.add(live, route, limit, key);
+        }
+    }
+
+    /// Whether bytes wait for their pace, and not for the peer.
+    pub fn is_kept_back(&self) -> bool {
+        matches!(self, Self::Paced(paced) if paced.is_waiting())
     }
 
     /// Joins the event loop, on the first call that would have to wait.

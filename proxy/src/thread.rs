@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use config::ListenAddress;
 use signals::log::LogHandle;
@@ -78,7 +78,7 @@ pub fn start(
 async fn run(index: usize, shared: Arc<Shared>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let shard = shared.signals.shard(index);
     let core = Core::new(shared, shard, Box::new(Sockets), fastrand::u64(..));
-    spawn_local(tick(Rc::clone(&core)));
+    spawn_local(tick(index, Rc::clone(&core)));
     spawn_local(spin(Rc::clone(&core)));
     let mut listeners: HashMap<ListenAddress, (AbortHandle, Rc<std::cell::Cell<Rules>>)> = HashMap::new();
     while let Some(command) = inbox.recv().await {
@@ -112,12 +112,15 @@ async fn run(index: usize, shared: Arc<Shared>, mut inbox: mpsc::UnboundedReceiv
     core.log.borrow_mut().take();
 }
 
-async fn tick(core: Rc<Core>) {
+async fn tick(index: usize, core: Rc<Core>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         core.tick();
+        if index == 0 {
+            core.shared.follow(SystemTime::now());
+        }
     }
 }
 

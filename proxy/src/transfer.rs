@@ -20,6 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use signals::request::Stage;
+use traffic::upstream::Lease;
 use traffic::{Moment, Refusal};
 use wire::{BodyReader, Framing, Malformed, ResponseHead, Version, encode};
 
@@ -28,6 +29,7 @@ use crate::client::Client;
 use crate::compress::Shape;
 use crate::core::Core;
 use crate::exchange::Exchange;
+use crate::forward::To;
 use crate::inbound::{self, Delivery};
 use crate::live::Live;
 use crate::outbound;
@@ -41,6 +43,9 @@ pub const COPY_BYTES: usize = 8 * 1024;
 /// A client is watched for leaving once its response takes this long; most responses are faster, and
 /// then their client need not be looked at, or even join the event loop.
 const WATCH_AFTER: Duration = Duration::from_millis(200);
+
+/// From then on its slot's lease hears so often that there is no response yet.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// How a try ended well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +88,8 @@ pub struct Transfer<'a> {
     pub link: &'a mut Stream,
     /// `Set-Cookie` that names the endpoint, for the sticky policy.
     pub sticky: Option<&'a [u8]>,
+    /// What it holds at its endpoint.
+    lease: &'a Lease,
     state: State,
     upload: Upload,
     delivery: Delivery,
@@ -95,6 +102,10 @@ pub struct Transfer<'a> {
     sent: bool,
     /// The response takes so long that the client is watched.
     watching: bool,
+    /// Until when it may take, once the client is watched.
+    due: Moment,
+    /// The lease knows that the response's head has come, and that there is more.
+    is_stream: bool,
 }
 
 /// The request's body on its way up.
@@ -114,14 +125,14 @@ struct Upload {
 impl<'a> Transfer<'a> {
     /// A try over `link` that has not begun.
     pub fn new(
-        core: &'a Core,
-        live: &'a Live,
-        route: &'a config::Route,
+        to: To<'a>,
         client: &'a mut Client,
         exchange: &'a mut Exchange,
         link: &'a mut Stream,
+        lease: &'a Lease,
         sticky: Option<&'a [u8]>,
     ) -> Self {
+        let To { core, live, route, .. } = to;
         let framing = exchange.head.framing;
         let limits = &live.plan.server.limits.wire;
         let reader = BodyReader::new(framing, limits);
@@ -131,7 +142,7 @@ impl<'a> Transfer<'a> {
             done: reader.is_done(),
             shut: false,
             consumed: false,
-            since: exchange.facts.begun.unwrap_or_default(),
+            since: exchange.facts.sent,
         };
         exchange.upload.clear();
         exchange.reply.clear();
@@ -144,6 +155,7 @@ impl<'a> Transfer<'a> {
             exchange,
             link,
             sticky,
+            lease,
             state: State::Waiting,
             upload,
             delivery: Delivery::Empty,
@@ -152,6 +164,8 @@ impl<'a> Transfer<'a> {
             surplus: false,
             sent: false,
             watching: false,
+            due: Moment::ZERO,
+            is_stream: false,
         }
     }
 
@@ -273,6 +287,10 @@ impl<'a> Transfer<'a> {
                 None => self.poll(cx),
             };
         }
+        if self.state == State::Delivering && !self.is_stream {
+            self.is_stream = true;
+            self.lease.stream(self.core.now());
+        }
         Poll::Pending
     }
 
@@ -315,13 +333,19 @@ impl<'a> Transfer<'a> {
             self.route.timeouts.write
         } else if self.upload.done || self.upload.shut {
             match self.route.timeouts.response {
-                response if self.watching => response.saturating_sub(WATCH_AFTER),
+                _ if self.watching => self.response_left().min(LINGER),
                 Duration::ZERO => WATCH_AFTER,
                 response => response.min(WATCH_AFTER),
             }
         } else {
             self.live.plan.server.timeouts.body
         }
+    }
+
+    /// How long its response may still take, while it is watched.
+    fn response_left(&self) -> Duration {
+        // Zero would be for ever.
+        self.due.since(self.core.now()).max(Duration::from_millis(1))
     }
 
     /// A body that trickles: slower than the least rate once the first `body` time is over.
@@ -665,6 +689,10 @@ impl<'a> Transfer<'a> {
         let uploading = !self.upload.done && !self.upload.shut;
         let response = self.route.timeouts.response;
         match self.state {
+            State::Delivering if self.client.stream.is_kept_back() => {
+                self.client.timer.set(self.download_timeout());
+                None
+            }
             State::Delivering if !self.exchange.download.is_empty() => {
                 Some(Broken::ClientGone(Stage::Deliver))
             }
@@ -675,6 +703,12 @@ impl<'a> Transfer<'a> {
                 if !self.watching && !(Duration::from_nanos(1)..=WATCH_AFTER).contains(&response) =>
             {
                 self.watching = true;
+                self.due = self.core.now().plus(response.saturating_sub(WATCH_AFTER));
+                self.client.timer.set(self.upload_timeout());
+                None
+            }
+            State::Waiting if self.watching && self.core.now() < self.due => {
+                self.lease.linger(self.core.now());
                 self.client.timer.set(self.upload_timeout());
                 None
             }

@@ -217,6 +217,24 @@ fn a_proxied_request_on_a_warm_connection_allocates_nothing() {
 }
 
 #[test]
+fn a_request_that_limits_let_pass_allocates_nothing() {
+    let route = "limit = [{ rate = \"100000/s\" }, { by = \"cookie:session\", rate = \"100000/s\" }, \
+                 { name = \"places\", concurrency = 9 }]";
+    play_with(route, async |core| {
+        let (mut client, _serving) = connect(core);
+        for _ in 0..50 {
+            ask(&mut client, REQUEST).await;
+        }
+        let before = COUNTED.get().allocations;
+        for _ in 0..200 {
+            ask(&mut client, REQUEST).await;
+        }
+        assert_eq!(COUNTED.get().allocations - before, 0);
+        assert_eq!(core.shared.live().limits.usage().entries, 2);
+    });
+}
+
+#[test]
 fn a_body_that_goes_up_in_one_piece_allocates_nothing() {
     play(async |core| {
         let mut request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1024\r\n\r\n".to_vec();

@@ -207,7 +207,7 @@ fn explain_takes_the_same_decisions() {
     scene(format!("{APP}{CORS}")).run(async |scene| {
         let live = scene.core.live();
         let last = |head: &str| {
-            let asked = Asked { head: head.into(), is_https: false };
+            let asked = Asked { head: head.into(), is_https: false, client: None };
             let steps = explain(&live, Some(&scene.shared), &asked);
             steps.last().map(|step| (step.stage, step.text.clone())).expect("a step")
         };

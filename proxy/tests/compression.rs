@@ -1,9 +1,11 @@
 //! Bodies compressed on their way to the client: who gets which coding, what is said of it, and what breaks off.
 
+use std::fs::{self, File};
 use std::io::Read as _;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use testkit::{Client, Framing, Message, scene};
+use testkit::{Client, Framing, Message, Scene, scene};
 
 const ORIGIN: &str = "127.0.0.1:3001";
 
@@ -431,4 +433,190 @@ fn error_pages_are_compressed_as_well() {
         let head = client.try_response("HEAD").await.expect("a response");
         assert_eq!(head.header("content-length"), Some(&*response.body.len().to_string()));
     });
+}
+
+/// Writes a file that is old enough to be kept in memory.
+fn write(root: &Path, name: &str, content: impl AsRef<[u8]>) {
+    fs::write(root.join(name), content).expect("a file");
+    let file = File::options().write(true).open(root.join(name)).expect("the file");
+    file.set_modified(SystemTime::now() - Duration::from_hours(1)).expect("a time");
+}
+
+/// Plays a scene with a folder whose files are compressed.
+fn of_files(prepare: impl FnOnce(&Path), play: impl AsyncFnOnce(&Scene, &Path)) {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    write(folder.path(), "404.html", text(3_000));
+    prepare(folder.path());
+    let files = format!("root = \"{}\", not_found = \"404.html\"", folder.path().display());
+    scene(format!("[[route]]\nfiles = {{ {files} }}\ncompress = true"))
+        .pipe_bytes(16 * 1024)
+        .run(async |scene| play(scene, folder.path()).await);
+}
+
+async fn asked_for(client: &mut Client, target: &str, fields: &str) -> Message {
+    client.ask(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await
+}
+
+#[test]
+fn a_small_file_is_compressed_once_for_each_coding_and_kept() {
+    of_files(
+        |root| write(root, "a.css", text(5_000)),
+        async |scene, root| {
+            let mut client = scene.client();
+            let plain = client.get("/a.css").await;
+            assert_eq!(
+                (plain.header("content-encoding"), plain.header("vary")),
+                (None, Some("Accept-Encoding"))
+            );
+            let tag = plain.header("etag").expect("a tag").to_owned();
+            for accept in ["gzip, br, zstd", "zstd", "gzip;q=0.5, br;q=0.8", "br", "gzip", "deflate, gzip"] {
+                let fields = format!("Accept-Encoding: {accept}\r\n");
+                let response = asked_for(&mut client, "/a.css", &fields).await;
+                let coding = response.header("content-encoding").expect("a coding");
+                assert_eq!(decoded(coding, &response.body), text(5_000).as_bytes(), "{accept}");
+                assert!(is_ended(coding, &response.body));
+                assert_eq!(response.framing, Framing::Length(response.body.len()));
+                assert_eq!(response.all("vary"), ["Accept-Encoding"]);
+                assert_eq!(response.header("etag"), Some(&*format!("W/{tag}")));
+                assert_eq!(response.header("accept-ranges"), None, "ranges would be of other bytes");
+                assert_eq!(response.header("cache-control"), plain.header("cache-control"));
+                assert_eq!(response.header("content-type"), Some("text/css; charset=utf-8"));
+            }
+            assert_eq!(scene.totals().coded_input, [5_000; 3], "each once");
+            write(root, "a.css", text(6_000));
+            scene.pass(Duration::from_millis(1200)).await;
+            let response = asked_for(&mut client, "/a.css", "Accept-Encoding: br\r\n").await;
+            assert_eq!(decoded("br", &response.body), text(6_000).as_bytes());
+            assert_ne!(response.header("etag"), Some(&*format!("W/{tag}")));
+        },
+    );
+}
+
+#[test]
+fn a_large_file_is_compressed_while_it_is_sent() {
+    let body = text(700_000);
+    of_files(
+        |root| write(root, "a.txt", text(700_000)),
+        async |scene, _| {
+            let mut client = scene.client();
+            for coding in ["zstd", "br", "gzip"] {
+                let fields = format!("Accept-Encoding: {coding}\r\n");
+                let response = asked_for(&mut client, "/a.txt", &fields).await;
+                assert_eq!(response.framing, Framing::Chunked);
+                assert_eq!(response.header("content-encoding"), Some(coding));
+                assert!(
+                    response.header("content-length").is_none() && response.header("accept-ranges").is_none()
+                );
+                assert!(
+                    decoded(coding, &response.body) == body.as_bytes() && is_ended(coding, &response.body)
+                );
+                let tag = response.header("etag").expect("a tag");
+                assert!(tag.starts_with("W/"));
+                let fields = format!("{fields}If-None-Match: {tag}\r\n");
+                let response = asked_for(&mut client, "/a.txt", &fields).await;
+                assert_eq!((response.status(), response.header("etag")), (304, Some(tag)));
+                assert_eq!(response.header("vary"), Some("Accept-Encoding"));
+            }
+            client.send("HEAD /a.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n").await;
+            let head = client.try_response("HEAD").await.expect("a response");
+            assert_eq!((head.header("content-encoding"), head.header("content-length")), (Some("br"), None));
+            client.send("GET /a.txt HTTP/1.0\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n").await;
+            let response = client.response().await;
+            assert_eq!(response.framing, Framing::Close);
+            assert_eq!(decoded("gzip", &response.body), body.as_bytes());
+        },
+    );
+}
+
+#[test]
+fn a_part_of_a_file_is_a_part_of_the_file_as_it_is() {
+    for bytes in [5_000, 100_000] {
+        let body = text(bytes);
+        of_files(
+            |root| write(root, "a.txt", text(bytes)),
+            async |scene, _| {
+                let mut client = scene.client();
+                let fields = "Accept-Encoding: gzip\r\nRange: bytes=100-199\r\n";
+                let response = asked_for(&mut client, "/a.txt", fields).await;
+                assert_eq!((response.status(), response.text()), (206, &body[100..200]));
+                assert_eq!(
+                    (response.header("content-encoding"), response.header("vary")),
+                    (None, Some("Accept-Encoding"))
+                );
+                assert!(!response.header("etag").expect("a tag").starts_with("W/"));
+                let beyond = "Accept-Encoding: gzip\r\nRange: bytes=900000-\r\n";
+                assert_eq!(asked_for(&mut client, "/a.txt", beyond).await.status(), 416);
+                // What was coded is not gone on with.
+                let coded = asked_for(&mut client, "/a.txt", "Accept-Encoding: gzip\r\n").await;
+                let tag = coded.header("etag").expect("a tag");
+                let response =
+                    asked_for(&mut client, "/a.txt", &format!("{fields}If-Range: {tag}\r\n")).await;
+                assert_eq!((response.status(), response.header("content-encoding")), (200, Some("gzip")));
+                let fields = format!("Accept-Encoding: gzip\r\nIf-Match: {tag}\r\n");
+                let response = asked_for(&mut client, "/a.txt", &fields).await;
+                assert_eq!(response.status(), 412, "a weak tag promises no bytes");
+            },
+        );
+    }
+}
+
+#[test]
+fn files_that_are_compressed_already_or_of_other_types_go_as_they_are() {
+    of_files(
+        |root| {
+            write(root, "a.css", text(5_000));
+            write(root, "a.css.br", "made by the person");
+            write(root, "a.png", text(5_000));
+            write(root, "tiny.css", text(500));
+        },
+        async |scene, _| {
+            let mut client = scene.client();
+            let response = asked_for(&mut client, "/a.css", "Accept-Encoding: gzip, br\r\n").await;
+            assert_eq!(
+                (response.header("content-encoding"), response.text()),
+                (Some("br"), "made by the person")
+            );
+            let response = asked_for(&mut client, "/a.css", "Accept-Encoding: gzip\r\n").await;
+            assert_eq!(decoded("gzip", &response.body), text(5_000).as_bytes(), "there is no sibling for it");
+            for name in ["/a.png", "/tiny.css"] {
+                let response = asked_for(&mut client, name, "Accept-Encoding: gzip\r\n").await;
+                assert_eq!(
+                    (response.header("content-encoding"), response.header("vary")),
+                    (None, None),
+                    "{name}"
+                );
+                assert!(!response.header("etag").expect("a tag").starts_with("W/"));
+            }
+            let response = asked_for(&mut client, "/none", "Accept-Encoding: gzip\r\n").await;
+            assert_eq!((response.status(), response.header("content-encoding")), (404, Some("gzip")));
+            assert_eq!(response.all("vary"), ["Accept-Encoding"]);
+            assert_eq!(decoded("gzip", &response.body), text(3_000).as_bytes());
+            assert_eq!(asked_for(&mut client, "/none", "").await.all("vary"), ["Accept-Encoding"]);
+        },
+    );
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_compressed_breaks_off() {
+    // What hardly gets smaller, so that the client is still behind when the file shrinks.
+    let mut rng = fastrand::Rng::with_seed(7);
+    let noise: String = std::iter::repeat_with(|| rng.alphanumeric()).take(900_000).collect();
+    of_files(
+        |root| write(root, "a.txt", noise),
+        async |scene, root| {
+            let mut client = scene.client();
+            client.send("GET /a.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n").await;
+            assert_eq!(client.head().await.header("transfer-encoding"), Some("chunked"));
+            File::options()
+                .write(true)
+                .open(root.join("a.txt"))
+                .expect("the file")
+                .set_len(500_000)
+                .expect("shorter");
+            let rest = client.rest().await;
+            assert!(!rest.ends_with(b"0\r\n\r\n") && client.has_ended());
+            scene.settle().await;
+            assert_eq!(scene.core.encoders.used(), 0);
+        },
+    );
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use cache::Bypass;
 use traffic::Refusal;
+use traffic::queue::{Priority, Unserved};
 use wire::Malformed;
 
 use crate::chunked::Chunked;
@@ -14,7 +15,7 @@ use crate::counter::{Counter, HistogramTotal, ReasonTotals, Reset};
 use crate::names::{Shown, Signals};
 use crate::outcome::{CLASSES, Coding};
 use crate::request::{Cached, Stage, Who};
-use crate::shard::{EndpointCounters, RouteCounters, Shard, UpstreamCounters};
+use crate::shard::{EndpointCounters, LimitCounters, RouteCounters, Shard, UpstreamCounters};
 use crate::slot::{Slot, UpstreamSlot};
 
 pub(crate) type ByClass = [u64; CLASSES.len()];
@@ -37,6 +38,8 @@ pub struct Totals {
     pub routes: Vec<RouteTotals>,
     /// By upstream; the first is [`OTHER`](crate::OTHER).
     pub upstreams: Vec<UpstreamTotals>,
+    /// By limit; the first is [`OTHER`](crate::OTHER).
+    pub limits: Vec<LimitTotals>,
     /// By endpoint; the first is [`OTHER`](crate::OTHER).
     pub endpoints: Vec<EndpointTotals>,
     /// Bytes of bodies that were compressed, before, by [`Coding`].
@@ -85,11 +88,30 @@ pub struct UpstreamTotals {
     pub(crate) wait: HistogramTotal,
     pub(crate) connect: HistogramTotal,
     pub(crate) held: HistogramTotal,
+    pub(crate) queued: HistogramTotal,
+    pub(crate) shed: [[u64; Priority::ALL.len()]; Unserved::OWN.len()],
     pub(crate) closed: ReasonTotals,
     pub(crate) retries: ReasonTotals,
     pub(crate) retries_refused: ReasonTotals,
     pub(crate) resolved: u64,
     pub(crate) unresolved: u64,
+}
+
+/// Counts of one limit.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct LimitTotals {
+    /// Name of its route.
+    pub route: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// It is no longer part of the configuration, and shown for a while yet.
+    pub has_left: bool,
+    /// Requests that it had nothing against.
+    pub admitted: u64,
+    /// Requests that it refused.
+    pub refused: u64,
+    /// Requests that it would have refused if it did not only count.
+    pub dry: u64,
 }
 
 /// Counts of one endpoint.
@@ -171,6 +193,16 @@ impl UpstreamTotals {
         latency(&self.wait)
     }
 
+    /// Requests that got no slot for one of the queue's own reasons.
+    pub fn shed(&self) -> u64 {
+        self.shed.iter().flatten().sum()
+    }
+
+    /// Time that requests waited for a slot; `None` before the first that did.
+    pub fn queued(&self) -> Option<Latency> {
+        latency(&self.queued)
+    }
+
     /// Tries after the first.
     pub fn retries(&self) -> u64 {
         self.retries.sum()
@@ -244,6 +276,10 @@ impl Signals {
             upstreams.insert(UpstreamSlot(slot), Arc::clone(name));
             totals.upstreams.push(UpstreamTotals { has_left, ..self.upstream_totals(slot, name) });
         }
+        for Shown { slot, name: (route, name), has_left } in names.limits.shown(now) {
+            let limit = self.limit_totals(slot, route, name);
+            totals.limits.push(LimitTotals { has_left, ..limit });
+        }
         for Shown { slot, name: (upstream, address), has_left } in names.endpoints.shown(now) {
             if let Some(upstream) = upstreams.get(upstream) {
                 let endpoint = self.endpoint_totals(slot, upstream, address);
@@ -279,6 +315,10 @@ impl Signals {
                 counters.wait.add_to(&mut totals.wait);
                 counters.connect.add_to(&mut totals.connect);
                 counters.held.add_to(&mut totals.held);
+                counters.queued.add_to(&mut totals.queued);
+                for (sums, counters) in totals.shed.iter_mut().zip(&counters.shed) {
+                    add_all(sums, counters);
+                }
                 counters.closed.add_to(&mut totals.closed);
                 counters.retries.add_to(&mut totals.retries);
                 counters.retries_refused.add_to(&mut totals.retries_refused);
@@ -286,6 +326,21 @@ impl Signals {
                 totals.reused += counters.reused.get();
                 totals.resolved += counters.resolved.get();
                 totals.unresolved += counters.unresolved.get();
+            },
+        );
+        totals
+    }
+
+    fn limit_totals(&self, slot: Slot, route: &Arc<str>, name: &Arc<str>) -> LimitTotals {
+        let (route, name) = (Arc::clone(route), Arc::clone(name));
+        let mut totals = LimitTotals { route, name, ..Default::default() };
+        self.each(
+            slot,
+            |shard| &shard.limits,
+            |counters: &LimitCounters| {
+                totals.admitted += counters.admitted.get();
+                totals.refused += counters.refused.get();
+                totals.dry += counters.dry.get();
             },
         );
         totals

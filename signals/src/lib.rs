@@ -27,21 +27,24 @@ pub mod request;
 mod shard;
 mod slot;
 
-pub use gather::{EndpointTotals, Latency, RouteTotals, Totals, UpstreamTotals};
+pub use gather::{EndpointTotals, Latency, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 pub use metric::Metric;
 pub use names::{Reload, Signals};
-pub use observed::{EndpointReading, Observed};
+pub use observed::{EndpointReading, LimitedKey, Observed, QueueReading};
 pub use outcome::Coding;
 pub use reference::reference;
 pub use request::{Cached, Finished, Stage, Times, Who};
 pub use shard::Shard;
-pub use slot::{EndpointSlot, RouteSlot, UpstreamSlot};
+pub use slot::{EndpointSlot, LimitSlot, RouteSlot, UpstreamSlot};
 
 /// How many routes are counted by name; those past it share the name [`OTHER`].
 pub const MAX_ROUTES: usize = 16_384;
 
 /// How many upstreams are counted by name; those past it share the name [`OTHER`].
 pub const MAX_UPSTREAMS: usize = 4_096;
+
+/// How many limits are counted by route and name; those past it share the name [`OTHER`].
+pub const MAX_LIMITS: usize = 16_384;
 
 /// How many endpoints are counted by name; those past it share the name [`OTHER`].
 pub const MAX_ENDPOINTS: usize = 16_384;

@@ -99,6 +99,22 @@ metrics! {
         "Responses of routes that compress which went as they are, by reason.",
         "busy means that more bodies are under way at once than a thread compresses: look for slow clients. coded is an app that compresses by itself.";
 
+    LimitRequests = "tidegate_limit_requests_total" Counter ["route", "limit", "result"]
+        "Requests that were checked against a limit, by result: admitted, limited (refused with 429), dry-run (would have been, but the limit only counts). Limits of the server have the route (server).",
+        "limited is what the limit is for; if it is more than expected, tidegate status shows the keys. No dry-run over a busy day means that dry_run can go.";
+    LimitEntries = "tidegate_limit_entries" Gauge []
+        "Keys that limits hold a bucket of; it may be full again, and is forgotten when its place is needed.",
+        "Near the capacity is normal after many clients; overflows are what tells that memory is short.";
+    LimitMemory = "tidegate_limit_memory_bytes" Gauge []
+        "Memory set aside for limits, which is taken as it is used.",
+        "It is server.limits.limit_memory, and 8 KiB for each limit whose buckets had to be forgotten.";
+    LimitInFlight = "tidegate_limit_keys_in_flight" Gauge []
+        "Keys that have requests in flight which a limit counts.",
+        "It follows the traffic.";
+    LimitOverflows = "tidegate_limit_overflows_total" Counter []
+        "Buckets that had to be forgotten before they were full again. Keys that begin anew are judged more strictly.",
+        "A rate of it means a flood of keys, or limits over hours with many clients: raise server.limits.limit_memory.";
+
     ConnectionsOpen = "tidegate_connections_open" Gauge []
         "Client connections that are open now.",
         "Near the connection limit, raise it or shorten the idle timeout.";
@@ -192,6 +208,21 @@ metrics! {
     UpstreamHeldSeconds = "tidegate_upstream_held_seconds" Histogram ["upstream"]
         "Time that requests waited while every endpoint was down.",
         "Any count means that the upstream was gone for a while; see tidegate_endpoint_ejections_total for why.";
+    QueueSeconds = "tidegate_queue_wait_seconds" Histogram ["upstream"]
+        "Time that requests waited for a slot at the upstream, those that got none included.",
+        "More than now and then means that the app is at its limit: give it more instances, or cheaper requests. A limit that is set by hand may be too low.";
+    QueueRefused = "tidegate_queue_refused_total" Counter ["upstream", "code", "priority"]
+        "Requests that got no slot, by reason (queue_full, queue_timeout, queue_shed, queue_displaced) and priority.",
+        "queue_shed is overload that lasts. Refused critical requests mean that critical ones alone are more than the app can answer.";
+    QueueLimit = "tidegate_queue_limit" Gauge ["upstream"]
+        "Slots at the upstream's usable endpoints together; none without a limit.",
+        "Where it is found out, it falls when the app becomes slower under load, and rises when there is more to be had.";
+    QueueTaken = "tidegate_queue_slots_taken" Gauge ["upstream"]
+        "Slots that are taken.",
+        "At tidegate_queue_limit for long, the app is busy.";
+    QueueWaiting = "tidegate_queue_waiting" Gauge ["upstream", "priority"]
+        "Requests that wait for a slot or for an endpoint to be back.",
+        "A number that stays means more load than the app can answer, or that it is gone.";
     UpstreamConnections = "tidegate_upstream_connections_total" Counter ["upstream", "origin"]
         "Tries by whether they went over a new or a reused connection.",
         "A large share of new means that the app closes connections early or the pool is too small.";

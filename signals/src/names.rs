@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime};
 
 use crate::log::Tally;
 use crate::shard::Shard;
-use crate::slot::{EndpointSlot, RouteSlot, Slot, UpstreamSlot};
-use crate::{MAX_ENDPOINTS, MAX_ROUTES, MAX_UPSTREAMS, NONE, OTHER};
+use crate::slot::{EndpointSlot, LimitSlot, RouteSlot, Slot, UpstreamSlot};
+use crate::{MAX_ENDPOINTS, MAX_LIMITS, MAX_ROUTES, MAX_UPSTREAMS, NONE, OTHER};
 
 /// How long a name that left is still shown, so that the last scrape before it left is not the last word on it.
 const SHOWN_AFTER_LEAVING: Duration = Duration::from_mins(10);
@@ -89,6 +89,18 @@ impl Signals {
         EndpointSlot(self.names().endpoints.take((upstream, address.into()), Instant::now()))
     }
 
+    /// Slot of a limit by its route's name and its own, as [`Signals::route`]. Past [`MAX_LIMITS`] of them it is
+    /// [`LimitSlot::OTHER`].
+    pub fn limit(&self, route: &str, name: &str) -> LimitSlot {
+        LimitSlot(self.names().limits.take((route.into(), name.into()), Instant::now()))
+    }
+
+    /// Says which limits there are after a reload, as [`Signals::keep_routes`].
+    pub fn keep_limits(&self, kept: &[LimitSlot]) {
+        let kept = kept.iter().map(|slot| slot.0).collect::<HashSet<_>>();
+        self.names().limits.keep(Instant::now(), |slot, _| kept.contains(&slot));
+    }
+
     /// Says which routes there are after a reload. The others leave: they are shown for ten minutes more, then their
     /// places may go to new names. A name that comes back before that finds its counters as they were.
     pub fn keep_routes(&self, kept: &[RouteSlot]) {
@@ -140,6 +152,7 @@ pub(crate) fn unix_ms(time: SystemTime) -> u64 {
 pub(crate) struct Names {
     pub(crate) routes: Register<Arc<str>>,
     pub(crate) upstreams: Register<Arc<str>>,
+    pub(crate) limits: Register<(Arc<str>, Arc<str>)>,
     pub(crate) endpoints: Register<(UpstreamSlot, Arc<str>)>,
 }
 
@@ -149,6 +162,7 @@ impl Names {
         Self {
             routes: Register::new(MAX_ROUTES, [other(), NONE.into()]),
             upstreams: Register::new(MAX_UPSTREAMS, [other()]),
+            limits: Register::new(MAX_LIMITS, [(other(), other())]),
             endpoints: Register::new(MAX_ENDPOINTS, [(UpstreamSlot::OTHER, other())]),
         }
     }

@@ -3,14 +3,14 @@
 use core::fmt::Write as _;
 
 use crate::metric::{Kind, Metric};
-use crate::{MAX_ENDPOINTS, MAX_ROUTES, MAX_UPSTREAMS, NONE, OTHER};
+use crate::{MAX_ENDPOINTS, MAX_LIMITS, MAX_ROUTES, MAX_UPSTREAMS, NONE, OTHER};
 
 /// Every metric as a page of Markdown: name, type, labels, what it says, what to do about it.
 pub fn reference() -> String {
     let mut page = format!(
         "# Metrics\n\n\
          `GET /metrics` on the admin listener answers in the Prometheus text format 0.0.4. Label sets are bounded: \
-         the first {MAX_ROUTES} routes, {MAX_UPSTREAMS} upstreams and {MAX_ENDPOINTS} endpoints have names of their \
+         the first {MAX_ROUTES} routes, {MAX_UPSTREAMS} upstreams, {MAX_LIMITS} limits and {MAX_ENDPOINTS} endpoints have names of their \
          own, later ones share `{OTHER}`. Requests that ended before a route was chosen count under the route \
          `{NONE}`. A name that leaves with a reload is shown for ten minutes more.\n\n\
          Buckets of the histograms, in seconds: {}.\n",

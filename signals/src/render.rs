@@ -6,12 +6,13 @@ use std::time::SystemTime;
 
 use cache::{Bypass, Usage, disk};
 use traffic::Refusal;
+use traffic::queue::{Priority, Unserved};
 use wire::Malformed;
 
 use crate::OTHER;
 use crate::counter::{HistogramTotal, ReasonTotals};
 use crate::exposition::Page;
-use crate::gather::{ByClass, EndpointTotals, RouteTotals, Totals, UpstreamTotals};
+use crate::gather::{ByClass, EndpointTotals, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 use crate::metric::Metric;
 use crate::names::{Reload, Signals};
 use crate::observed::{EndpointReading, Observed};
@@ -35,10 +36,12 @@ impl Signals {
         requests(&mut page, &totals);
         compression(&mut page, &totals);
         connections(&mut page, &totals);
+        limits(&mut page, &totals, &observed.limits());
         cached(&mut page, &totals);
         stored(&mut page, &observed.cache());
         upstreams(&mut page, &totals.upstreams);
         endpoints(&mut page, &totals.endpoints);
+        queues(&mut page, observed);
         readings(&mut page, observed);
         self.own(&mut page);
         self.process(&mut page);
@@ -64,6 +67,7 @@ impl Signals {
         page.sample(&["route"], names.routes.turned_away);
         page.sample(&["upstream"], names.upstreams.turned_away);
         page.sample(&["endpoint"], names.endpoints.turned_away);
+        page.sample(&["limit"], names.limits.turned_away);
     }
 
     fn process(&self, page: &mut Page) {
@@ -159,6 +163,29 @@ fn connections(page: &mut Page, totals: &Totals) {
     }
 }
 
+/// What limits did for requests, and what they hold.
+fn limits(page: &mut Page, totals: &Totals, usage: &traffic::limit::Usage) {
+    page.family(Metric::LimitRequests);
+    let is_shown =
+        |limit: &&LimitTotals| &*limit.name != OTHER || limit.admitted + limit.refused + limit.dry > 0;
+    for limit in totals.limits.iter().filter(is_shown) {
+        let results = [("admitted", limit.admitted), ("limited", limit.refused), ("dry-run", limit.dry)];
+        for (result, count) in results {
+            page.sample(&[&limit.route, &limit.name, result], count);
+        }
+    }
+    let numbers = [
+        (Metric::LimitEntries, usage.entries),
+        (Metric::LimitMemory, usage.memory_bytes),
+        (Metric::LimitInFlight, usage.in_flight),
+        (Metric::LimitOverflows, usage.overflowed),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        page.sample(&[], number);
+    }
+}
+
 /// What the cache did for requests. Routes without one are not shown.
 fn cached(page: &mut Page, totals: &Totals) {
     let routes = || totals.routes.iter().filter(|route| route.cacheable() > 0);
@@ -244,14 +271,23 @@ fn upstreams(page: &mut Page, totals: &[UpstreamTotals]) {
     let shown = || totals.iter().filter(|upstream| &*upstream.name != OTHER || upstream.requests() > 0);
     page.family(Metric::UpstreamRequests);
     shown().for_each(|upstream| classes(page, &[&upstream.name], &upstream.classes));
-    let histograms: [Part<UpstreamTotals, HistogramTotal>; 3] = [
+    let histograms: [Part<UpstreamTotals, HistogramTotal>; 4] = [
         (Metric::UpstreamWaitSeconds, |upstream| &upstream.wait),
         (Metric::UpstreamConnectSeconds, |upstream| &upstream.connect),
         (Metric::UpstreamHeldSeconds, |upstream| &upstream.held),
+        (Metric::QueueSeconds, |upstream| &upstream.queued),
     ];
     for (metric, total) in histograms {
         page.family(metric);
         shown().for_each(|upstream| histogram(page, &upstream.name, total(upstream)));
+    }
+    page.family(Metric::QueueRefused);
+    for upstream in shown() {
+        for (why, counts) in Unserved::OWN.into_iter().zip(&upstream.shed) {
+            for (priority, &count) in Priority::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0) {
+                page.sample(&[&upstream.name, why.refusal().code(), priority.code()], count);
+            }
+        }
     }
     page.family(Metric::UpstreamConnections);
     for upstream in shown() {
@@ -292,6 +328,28 @@ fn endpoints(page: &mut Page, totals: &[EndpointTotals]) {
     for endpoint in shown().filter(|endpoint| endpoint.probes_passed + endpoint.probes_failed > 0) {
         page.sample(&[&endpoint.upstream, &endpoint.address, "passed"], endpoint.probes_passed);
         page.sample(&[&endpoint.upstream, &endpoint.address, "failed"], endpoint.probes_failed);
+    }
+}
+
+/// Slots and who waits for them at this moment.
+fn queues(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed.queues(&mut |reading| {
+        kept.push((reading.upstream.to_owned(), reading.limit, reading.taken, reading.waiting));
+    });
+    page.family(Metric::QueueLimit);
+    for (name, limit, ..) in &kept {
+        if let Some(limit) = limit {
+            page.sample(&[name], *limit);
+        }
+    }
+    page.family(Metric::QueueTaken);
+    kept.iter().for_each(|(name, _, taken, _)| page.sample(&[name], *taken));
+    page.family(Metric::QueueWaiting);
+    for (name, .., waiting) in &kept {
+        for (priority, count) in Priority::ALL.into_iter().zip(waiting) {
+            page.sample(&[name, priority.code()], *count as u64);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Stage {
     Head,
     /// Matching a route, running its guards.
     Route,
-    /// Waiting for an endpoint or connecting to it.
+    /// Waiting for a slot or an endpoint, or connecting to it.
     Connect,
     /// Sending the request on.
     Send,
@@ -87,6 +87,8 @@ pub struct Finished<'a> {
     pub times: Times,
     /// What the cache had to do with the answer; `None` where the route has none.
     pub cached: Option<Cached>,
+    /// Limit that refused it, or empty.
+    pub limit: &'a str,
     /// Client's address after trusted hops were read.
     pub client: Option<IpAddr>,
     /// Method as sent.
@@ -114,6 +116,8 @@ pub struct Times {
     pub total: Duration,
     /// Waiting for an endpoint while all were down.
     pub held: Duration,
+    /// Waiting for a slot at the upstream.
+    pub queued: Duration,
     /// Connecting, the last try.
     pub connect: Duration,
     /// From the request sent to the response's head, the last try.
@@ -148,6 +152,7 @@ pub(crate) mod tests {
             referer: b"",
             user_agent: b"",
             request_id: b"",
+            limit: "",
             trace_id: b"",
         }
     }

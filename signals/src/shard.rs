@@ -2,13 +2,14 @@
 
 use cache::Bypass;
 use traffic::Refusal;
+use traffic::queue::{Priority, Unserved};
 use wire::Malformed;
 
 use crate::chunked::Chunked;
 use crate::counter::{Counter, Histogram, Reasons, Reset};
 use crate::outcome::{self, CLASSES, Coding};
 use crate::request::{Cached, Finished, Stage, Times, Who};
-use crate::slot::{EndpointSlot, RouteSlot, UpstreamSlot};
+use crate::slot::{EndpointSlot, LimitSlot, RouteSlot, UpstreamSlot};
 
 /// Counters of one thread. Every method is for that thread alone: two threads that write the same shard lose events.
 /// None of them locks or waits; none allocates, except for the first event of a chunk of 64 slots.
@@ -33,6 +34,7 @@ pub struct Shard {
     pub(crate) left_plain: Reasons<12>,
     pub(crate) routes: Chunked<RouteCounters, { crate::MAX_ROUTES / 64 }>,
     pub(crate) upstreams: Chunked<UpstreamCounters, { crate::MAX_UPSTREAMS / 64 }>,
+    pub(crate) limits: Chunked<LimitCounters, { crate::MAX_LIMITS / 64 }>,
     pub(crate) endpoints: Chunked<EndpointCounters, { crate::MAX_ENDPOINTS / 64 }>,
 }
 
@@ -63,6 +65,9 @@ pub(crate) struct UpstreamCounters {
     pub(crate) wait: Histogram,
     pub(crate) connect: Histogram,
     pub(crate) held: Histogram,
+    pub(crate) queued: Histogram,
+    /// By [`Unserved::OWN`] and [`Priority`].
+    pub(crate) shed: [[Counter; Priority::ALL.len()]; Unserved::OWN.len()],
     pub(crate) connected: Counter,
     pub(crate) reused: Counter,
     pub(crate) closed: Reasons<12>,
@@ -70,6 +75,14 @@ pub(crate) struct UpstreamCounters {
     pub(crate) retries_refused: Reasons<12>,
     pub(crate) resolved: Counter,
     pub(crate) unresolved: Counter,
+}
+
+/// What is counted by limit.
+#[derive(Default)]
+pub(crate) struct LimitCounters {
+    pub(crate) admitted: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) dry: Counter,
 }
 
 /// What is counted by endpoint.
@@ -110,7 +123,7 @@ impl Shard {
             upstream.classes[class].add(1);
             // A stage that did not happen is zero and would only blur the histogram of those that did; but a clock
             // of milliseconds may also give zero for a stage that did, which its successors prove.
-            let Times { wait, connect, held, .. } = finished.times;
+            let Times { wait, connect, held, queued, .. } = finished.times;
             let has_tried = finished.tries > 0;
             if !wait.is_zero() || has_tried && finished.stage as usize >= Stage::Deliver as usize {
                 upstream.wait.observe(wait);
@@ -123,6 +136,9 @@ impl Shard {
             if !held.is_zero() {
                 upstream.held.observe(held);
             }
+            if !queued.is_zero() {
+                upstream.queued.observe(queued);
+            }
         }
         if let Some(slot) = finished.endpoint {
             self.endpoints.writing(slot.0).classes[class].add(1);
@@ -130,6 +146,22 @@ impl Shard {
         if let Some(refusal) = finished.refusal {
             self.refused(refusal);
         }
+    }
+
+    /// A limit was asked and had nothing against it.
+    #[inline]
+    pub fn limit_admitted(&self, limit: LimitSlot) {
+        self.limits.writing(limit.0).admitted.add(1);
+    }
+
+    /// A limit refused a request.
+    pub fn limit_refused(&self, limit: LimitSlot) {
+        self.limits.writing(limit.0).refused.add(1);
+    }
+
+    /// A limit that only counts would have refused a request.
+    pub fn limit_dry(&self, limit: LimitSlot) {
+        self.limits.writing(limit.0).dry.add(1);
     }
 
     /// A client connection was accepted.
@@ -174,6 +206,13 @@ impl Shard {
     /// A failed try is not repeated. At most 12 different reasons.
     pub fn retry_refused(&self, upstream: UpstreamSlot, why: &'static str) {
         self.upstreams.writing(upstream.0).retries_refused.add(why);
+    }
+
+    /// A request of this priority got no slot at the upstream, for one of the queue's own reasons.
+    pub fn shed(&self, upstream: UpstreamSlot, why: Unserved, priority: Priority) {
+        if let Some(at) = Unserved::OWN.iter().position(|own| *own == why) {
+            self.upstreams.writing(upstream.0).shed[at][priority as usize].add(1);
+        }
     }
 
     /// The names among the upstream's endpoints were looked up; `is_known` when the answer held addresses.
@@ -247,12 +286,20 @@ impl Reset for RouteCounters {
 
 impl Reset for UpstreamCounters {
     fn reset(&self) {
-        let Self { classes, wait, connect, held, connected, reused, closed, .. } = self;
+        let Self { classes, wait, connect, held, queued, shed, connected, reused, closed, .. } = self;
         let Self { retries, retries_refused, resolved, unresolved, .. } = self;
         classes.reset();
-        [wait, connect, held].into_iter().for_each(Reset::reset);
+        shed.reset();
+        [wait, connect, held, queued].into_iter().for_each(Reset::reset);
         [connected, reused, resolved, unresolved].into_iter().for_each(Reset::reset);
         [closed, retries, retries_refused].into_iter().for_each(Reset::reset);
+    }
+}
+
+impl Reset for LimitCounters {
+    fn reset(&self) {
+        let Self { admitted, refused, dry } = self;
+        [admitted, refused, dry].into_iter().for_each(Reset::reset);
     }
 }
 

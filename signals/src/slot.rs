@@ -55,3 +55,12 @@ impl EndpointSlot {
     /// Counts under [`OTHER`](crate::OTHER).
     pub const OTHER: Self = Self(Slot::OTHER);
 }
+
+/// Stands for a limit of a route, or of the server, in counters; see [`Signals::limit`](crate::Signals::limit).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LimitSlot(pub(crate) Slot);
+
+impl LimitSlot {
+    /// Counts under [`OTHER`](crate::OTHER).
+    pub const OTHER: Self = Self(Slot::OTHER);
+}

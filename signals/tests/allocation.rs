@@ -69,6 +69,7 @@ fn a_finished_request_allocates_nothing() {
         referer: b"",
         user_agent: b"test",
         request_id: b"1",
+        limit: "",
         trace_id: b"",
     };
     for format in [Format::Json, Format::Combined] {

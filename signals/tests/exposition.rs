@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use cache::{Bypass, Usage};
 use tidegate_signals::{
-    Cached, EndpointReading, Finished, Metric, NONE, OTHER, Observed, Reload, RouteSlot, Signals, Stage,
-    Times, Who,
+    Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed, QueueReading, Reload,
+    RouteSlot, Signals, Stage, Times, Who,
 };
 use traffic::Refusal;
 use wire::Malformed;
@@ -107,6 +107,26 @@ fn labels(text: &str) -> Vec<(&str, String)> {
 struct Scene(Vec<(&'static str, &'static str, &'static str, bool)>);
 
 impl Observed for Scene {
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        each(QueueReading {
+            upstream: "app",
+            limit: Some(8),
+            is_adaptive: true,
+            taken: 7,
+            in_flight: 9,
+            waiting: [1, 2, 3],
+            most_waiting: 1_000,
+        });
+    }
+
+    fn limits(&self) -> traffic::limit::Usage {
+        traffic::limit::Usage { entries: 3, memory_bytes: 4_096, overflowed: 2, ..Default::default() }
+    }
+
+    fn limited(&self, _most: usize) -> Vec<LimitedKey> {
+        Vec::new()
+    }
+
     fn cache(&self) -> Usage {
         let mut usage = Usage {
             entries: 7,
@@ -168,6 +188,7 @@ fn finished() -> Finished<'static> {
         referer: b"",
         user_agent: b"",
         request_id: b"",
+        limit: "",
         trace_id: b"",
     }
 }
@@ -178,6 +199,29 @@ fn a_fresh_process_gives_a_valid_page() {
     assert_eq!(samples["tidegate_connections_open"], 0.0);
     assert_eq!(samples["tidegate_last_reload_successful"], 1.0);
     assert_eq!(samples["tidegate_requests_total{route=\"(none)\",class=\"5xx\"}"], 0.0);
+}
+
+#[test]
+fn limits_are_counted_by_route_and_name_and_their_keys_nowhere() {
+    let signals = Signals::new(1);
+    let (own, server) = (signals.limit("/api/*", "client"), signals.limit("(server)", "client"));
+    let shard = signals.shard(0);
+    shard.limit_admitted(own);
+    shard.limit_admitted(own);
+    shard.limit_refused(own);
+    shard.limit_dry(server);
+    let samples = checked(&signals.render(&Scene(Vec::new())));
+    let count = |route: &str, result: &str| {
+        samples[&*format!(
+            "tidegate_limit_requests_total{{route=\"{route}\",limit=\"client\",result=\"{result}\"}}"
+        )]
+    };
+    assert_eq!(["admitted", "limited", "dry-run"].map(|result| count("/api/*", result)), [2.0, 1.0, 0.0]);
+    assert_eq!(["admitted", "limited", "dry-run"].map(|result| count("(server)", result)), [0.0, 0.0, 1.0]);
+    assert_eq!(samples["tidegate_limit_entries"], 3.0);
+    assert_eq!(samples["tidegate_limit_overflows_total"], 2.0);
+    signals.keep_limits(&[own]);
+    assert_eq!(signals.limit("/api/*", "client"), own);
 }
 
 #[test]

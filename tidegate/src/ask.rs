@@ -95,7 +95,7 @@ fn entries(admin: &Admin, path: &str, is_json: bool) -> ExitCode {
 pub(crate) fn explain_cached(args: &ExplainCached) -> ExitCode {
     let headers: Vec<String> = args.header.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let address = args.admin.admin.to_string();
-    let answer = client::get(&address, &client::explain_path("GET", &args.url, &headers), PATIENCE);
+    let answer = client::get(&address, &client::explain_path("GET", &args.url, &headers, None), PATIENCE);
     match answer.and_then(|answer| client::read::<Explanation>(&address, answer)) {
         Ok(mut explanation) => {
             if explanation.steps.iter().any(|step| step.stage == "cache") {
@@ -133,7 +133,7 @@ pub(crate) fn drain(args: &Drain) -> ExitCode {
 /// `tidegate explain`, by the running process.
 pub(crate) fn explain(args: &Explain) -> ExitCode {
     let headers: Vec<String> = args.header.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    let path = client::explain_path(&args.method, &args.url, &headers);
+    let path = client::explain_path(&args.method, &args.url, &headers, args.client);
     match client::get_text(&args.admin.admin.to_string(), &path, PATIENCE) {
         Err(error @ AskError::NothingListens(_)) => {
             eprintln!("error: {error}\nhelp: -c FILE explains by a configuration that is not running");

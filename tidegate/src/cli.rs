@@ -119,6 +119,9 @@ pub(crate) struct Explain {
     /// A field of it, once for each: "name: value"
     #[arg(short = 'H', long, value_name = "FIELD", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
+    /// Address of the client who would ask, for limits, and for networks that are allowed or denied
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) client: Option<std::net::IpAddr>,
     /// Explain by this configuration instead of asking the running Tidegate
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -14,8 +14,9 @@ use proxy::Server;
 use proxy::control::note;
 use proxy::core::Shared;
 use proxy::explain::Asked;
+use proxy::limits;
 use proxy::purge;
-use signals::{EndpointReading, Observed, Reload, Signals};
+use signals::{EndpointReading, LimitedKey, Observed, QueueReading, Reload, Signals};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
 use traffic::endpoint::State;
@@ -113,6 +114,29 @@ impl Observed for Control {
         self.shared.cache_usage()
     }
 
+    fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
+        for upstream in &self.shared.live().upstreams {
+            let slots = upstream.traffic.slots(self.shared.now());
+            each(QueueReading {
+                upstream: &upstream.plan.name,
+                limit: slots.limit.map(u64::from),
+                is_adaptive: slots.is_adaptive,
+                taken: slots.taken.into(),
+                in_flight: slots.in_flight.into(),
+                waiting: slots.standing.waiting,
+                most_waiting: slots.standing.limit,
+            });
+        }
+    }
+
+    fn limits(&self) -> traffic::limit::Usage {
+        self.shared.live().limits.usage()
+    }
+
+    fn limited(&self, most: usize) -> Vec<LimitedKey> {
+        limits::limited(&self.shared.live(), most)
+    }
+
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
         let now = self.shared.now();
         for upstream in &self.shared.live().upstreams {
@@ -180,6 +204,7 @@ impl admin::Control for Control {
 
     fn explain(&self, question: &Question) -> Result<Explanation, String> {
         let asked = Asked::read(&question.method, &question.url, &question.headers)?;
+        let asked = Asked { client: question.client, ..asked };
         Ok(explanation(&self.shared.live(), Some(&self.shared), &asked))
     }
 

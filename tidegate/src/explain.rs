@@ -15,7 +15,7 @@ use crate::run::Source;
 /// Explains by a file when one is named, else asks the running process.
 pub(crate) fn explain(args: &cli::Explain) -> ExitCode {
     let asked = match Asked::read(&args.method, &args.url, &args.header) {
-        Ok(asked) => asked,
+        Ok(asked) => Asked { client: args.client, ..asked },
         Err(text) => {
             eprintln!("error: {text}");
             return ExitCode::from(2);

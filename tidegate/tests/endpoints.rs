@@ -263,3 +263,26 @@ fn with_every_endpoint_gone_the_answer_comes_at_once_and_says_why() {
     app.revive();
     wait_until("it is served again", || get(running.address, "/").unwrap().status == 200);
 }
+
+#[test]
+fn five_seconds_without_the_app_cost_no_request_that_hold_covers() {
+    let mut app = answering_nginx();
+    // Room for all that come within the time; without it the queue would be full after two seconds.
+    let text = format!("{}\nhold = \"10s\"\nqueue = {{ limit = 4000 }}", endpoints(&[app.address]));
+    let running = Tidegate::start(&front("", &text));
+    assert_eq!(get(running.address, "/").unwrap().status, 200);
+    app.kill();
+    let began = std::time::Instant::now();
+    let mut waiting = Vec::new();
+    for number in 1..=2_500 {
+        let mut connection = Connection::open(running.address).unwrap();
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        waiting.push(connection);
+        pause((Duration::from_millis(2) * number).saturating_sub(began.elapsed()));
+    }
+    app.revive();
+    let failed = waiting.iter_mut().map(|connection| connection.response(false).unwrap().status);
+    let failed: Vec<u16> = failed.filter(|status| *status != 200).collect();
+    assert_eq!(failed, [0; 0], "after {:?}", began.elapsed());
+    assert!(running.metric("tidegate_upstream_held_seconds_count", "") >= 2_400.0);
+}

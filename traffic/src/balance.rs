@@ -83,6 +83,8 @@ pub(crate) struct Field<'a> {
     pub(crate) backup: bool,
     /// Whether judgements are ignored.
     pub(crate) panic: bool,
+    /// Only endpoints with a free slot beyond this share of them; `None`: any.
+    pub(crate) kept_share: Option<f64>,
     /// How many endpoints are admitted; other cores may change that at any time.
     pub(crate) admitted: usize,
 }
@@ -93,6 +95,12 @@ impl<'a> Field<'a> {
             && endpoint.weight() > 0
             && endpoint.is_open(self.now, self.panic)
             && !self.tried.contains(&endpoint.id())
+            && self.kept_share.is_none_or(|share| endpoint.slots().has_room(share))
+    }
+
+    /// The same, and those without a free slot too: for who wants one endpoint and no other.
+    pub(crate) fn crowded(&self) -> Self {
+        Self { kept_share: None, ..*self }
     }
 
     fn iter(&self) -> impl Iterator<Item = (usize, &'a Arc<Endpoint>)> {

@@ -5,21 +5,26 @@
 //!
 //! 1. [`client`]: who is asking, given the peer and what trusted proxies say. [`trace`]: under which trace.
 //! 2. [`route`]: which route answers.
-//! 3. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies.
-//! 4. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
+//! 3. [`limit`]: whether the client, or whatever else counts, has had its share.
+//! 4. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies, [`queue`] who waits and for how
+//!    long, and [`adaptive`] finds out how many requests an endpoint takes at once.
+//! 5. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
 //!    [`health`] adds what probes find.
-//! 5. [`retry`]: whether a failed request may go on to another endpoint.
+//! 6. [`retry`]: whether a failed request may go on to another endpoint.
 //!
 //! Whatever ends a request without the upstream's answer is a [`Refusal`].
 
 #![forbid(unsafe_code)]
 
+pub mod adaptive;
 pub mod balance;
 pub mod client;
 pub mod endpoint;
 pub mod health;
+pub mod limit;
 pub mod moment;
 pub mod outlier;
+pub mod queue;
 pub mod refusal;
 pub mod retry;
 pub mod route;

@@ -56,11 +56,27 @@ pub enum Refusal {
     NotCached,
     /// PURGE from a client that the route does not let purge.
     PurgeForbidden,
+    /// A limit's rate is used up for this key.
+    RateLimited,
+    /// As many requests of this key are in flight as a limit lets be.
+    TooManyInFlight,
+    /// The request lacks what a limit counts by, and the limit wants it.
+    LimitKeyMissing,
+    /// The client is in a network that is refused.
+    AddressDenied,
+    /// As many requests wait for the upstream as may.
+    QueueFull,
+    /// No slot at the upstream became free within the longest wait.
+    QueueTimeout,
+    /// More comes than the upstream finishes, and the request has waited for longer than it may then.
+    QueueShed,
+    /// The queue was full, and its place went to a request that matters more, or of somebody who asks for less.
+    QueueDisplaced,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 32] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -85,6 +101,14 @@ impl Refusal {
         Self::OriginRefused,
         Self::NotCached,
         Self::PurgeForbidden,
+        Self::RateLimited,
+        Self::TooManyInFlight,
+        Self::LimitKeyMissing,
+        Self::AddressDenied,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::QueueShed,
+        Self::QueueDisplaced,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -114,6 +138,14 @@ impl Refusal {
             Self::OriginRefused => 21,
             Self::NotCached => 22,
             Self::PurgeForbidden => 23,
+            Self::RateLimited => 24,
+            Self::TooManyInFlight => 25,
+            Self::LimitKeyMissing => 26,
+            Self::AddressDenied => 27,
+            Self::QueueFull => 28,
+            Self::QueueTimeout => 29,
+            Self::QueueShed => 30,
+            Self::QueueDisplaced => 31,
         }
     }
 
@@ -144,6 +176,14 @@ impl Refusal {
             Self::OriginRefused => "origin_refused",
             Self::NotCached => "not_cached",
             Self::PurgeForbidden => "purge_forbidden",
+            Self::RateLimited => "rate_limited",
+            Self::TooManyInFlight => "too_many_in_flight",
+            Self::LimitKeyMissing => "limit_key_missing",
+            Self::AddressDenied => "address_denied",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::QueueShed => "queue_shed",
+            Self::QueueDisplaced => "queue_displaced",
         }
     }
 
@@ -159,19 +199,24 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed(reason) => reason.status(),
-            Self::OriginRefused | Self::PurgeForbidden => 403,
+            Self::LimitKeyMissing => 400,
+            Self::OriginRefused | Self::PurgeForbidden | Self::AddressDenied => 403,
             Self::NoRoute | Self::FileNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::ConnectRefused => 501,
             Self::ExpectationUnknown => 417,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
-            Self::TooManyClientConnections => 429,
+            Self::TooManyClientConnections | Self::RateLimited | Self::TooManyInFlight => 429,
             Self::TooManyConnections
             | Self::NoEndpoint
             | Self::AllEndpointsDown
             | Self::Draining
-            | Self::FilesUnavailable => 503,
+            | Self::FilesUnavailable
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::QueueShed
+            | Self::QueueDisplaced => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -206,6 +251,14 @@ impl Refusal {
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
             Self::OriginRefused => "pages of that origin may not use this address",
             Self::PurgeForbidden => "this client may not take anything out of the cache",
+            Self::RateLimited => "too many requests, come back a little later",
+            Self::TooManyInFlight => "too many requests at once, wait until some are answered",
+            Self::LimitKeyMissing => "the request lacks what this address counts requests by",
+            Self::AddressDenied => "this address is not open to this client",
+            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced => {
+                "more is asked of the application than it can answer at the moment"
+            }
+            Self::QueueTimeout => "the application was too busy to take the request in time",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
     }

@@ -6,11 +6,15 @@
 //! but never proof (no connection, no valid answer). Second, the policy picks among those.
 
 use crate::balance::{Field, Policy, Rotation};
-use crate::endpoint::{Address, Ejection, Endpoint, EndpointId, State, Transition, Wanted, adopt};
+use crate::endpoint::{
+    Address, Concurrency, Ejection, Endpoint, EndpointId, State, Transition, Wanted, adopt,
+};
 use crate::moment::Moment;
 use crate::outlier::{self, Failure};
+use crate::queue::{self, Joining, Priority, Queue, Ticket, Unserved};
 use crate::retry::{self, Budget, NoRetry, RetryAsk};
 use arc_swap::ArcSwap;
+use core::cell::Cell;
 use core::fmt;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,20 +31,24 @@ pub struct Settings {
     /// Time over which an endpoint's weight rises from a tenth to all of it after it was away. Default
     /// zero: at once.
     pub slow_start: Duration,
+    /// How many requests the endpoints have at once, and who waits for them.
+    pub queue: queue::Settings,
 }
 
 /// A group of endpoints. Shared by all cores; a pick takes no lock (round-robin: a short one).
 #[derive(Debug)]
 pub struct Upstream {
-    set: ArcSwap<Set>,
+    set: Arc<ArcSwap<Set>>,
     budget: Budget,
+    queue: Arc<Queue>,
 }
 
 /// The endpoints at one time, with what belongs to exactly these. A lease holds on to its set, so that a
 /// verdict is always reached among the endpoints that were there when the request began.
 #[derive(Debug)]
-struct Set {
+pub(crate) struct Set {
     settings: Arc<Settings>,
+    queue: Arc<Queue>,
     endpoints: Arc<[Arc<Endpoint>]>,
     rotation: Rotation,
     /// Held while an ejection is decided, so that two at once cannot exceed the share together.
@@ -48,11 +56,75 @@ struct Set {
 }
 
 impl Set {
-    fn new(settings: Arc<Settings>, endpoints: Vec<Arc<Endpoint>>) -> Arc<Self> {
+    fn new(settings: Arc<Settings>, endpoints: Vec<Arc<Endpoint>>, queue: Arc<Queue>) -> Arc<Self> {
         let rotation = Rotation::new(endpoints.len());
-        Arc::new(Self { settings, endpoints: endpoints.into(), rotation, judging: Mutex::new(()) })
+        for endpoint in &endpoints {
+            endpoint.slots().configure(settings.queue.concurrency, false);
+        }
+        Arc::new(Self { settings, queue, endpoints: endpoints.into(), rotation, judging: Mutex::new(()) })
+    }
+
+    /// Whether the policy sends the request to one endpoint, and to no other as long as that one is usable.
+    pub(crate) fn is_bound(&self, ask: &Ask<'_>) -> bool {
+        match self.settings.policy {
+            Policy::Client => ask.key.is_some(),
+            Policy::Hash { bound } => ask.key.is_some() && bound.is_infinite(),
+            Policy::Sticky => ask.sticky.is_some(),
+            Policy::LeastRequests | Policy::RoundRobin | Policy::PeakEwma { .. } => false,
+        }
+    }
+
+    /// See [`Upstream::pick`].
+    pub(crate) fn pick(set: &Arc<Self>, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Result<Lease, NoEndpoint> {
+        let kept_share = set.queue.kept_share(ask.priority, set.settings.queue.reserve_share, ask.now);
+        // Another core may take the last slot, or the last endpoint out, between the survey and the taking.
+        for _ in 0..RACES {
+            let field = survey(set, ask, kept_share)?;
+            if field.admitted == 0 {
+                break;
+            }
+            let mut named = true;
+            let index = match (set.settings.policy, ask.key) {
+                (Policy::RoundRobin, _) => field.round_robin(&set.rotation),
+                (Policy::PeakEwma { decay }, _) => field.peak_ewma(decay, rng),
+                (Policy::Client, Some(key)) => field.crowded().hash(key, f64::INFINITY),
+                (Policy::Hash { bound }, Some(key)) if bound.is_infinite() => {
+                    field.crowded().hash(key, bound)
+                }
+                (Policy::Hash { bound }, Some(key)) => field.hash(key, bound),
+                (Policy::Sticky, _) => {
+                    ask.sticky.and_then(|cookie| field.crowded().sticky(cookie)).or_else(|| {
+                        named = false;
+                        field.least_requests(rng)
+                    })
+                }
+                (Policy::LeastRequests | Policy::Client | Policy::Hash { .. }, _) => {
+                    field.least_requests(rng)
+                }
+            };
+            let Some(index) = index else { continue };
+            let endpoint = &set.endpoints[index];
+            if endpoint.slots().enter(kept_share) {
+                return Ok(Lease {
+                    set: Arc::clone(set),
+                    index,
+                    began: ask.now,
+                    named,
+                    hold: Cell::new(Hold::Slot),
+                    is_quiet: false,
+                });
+            }
+            if set.is_bound(ask) {
+                break;
+            }
+        }
+        set.endpoints.iter().for_each(|endpoint| endpoint.slots().note_wanted());
+        Err(NoEndpoint::Full)
     }
 }
+
+/// How often a pick begins anew because others were faster.
+const RACES: usize = 4;
 
 /// What a pick has to know about a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -66,6 +138,8 @@ pub struct Ask<'a> {
     pub sticky: Option<&'a [u8]>,
     /// Endpoints that have already failed this request.
     pub tried: &'a [EndpointId],
+    /// How much it matters.
+    pub priority: Priority,
 }
 
 /// Why there is no endpoint for a request.
@@ -77,11 +151,13 @@ pub enum NoEndpoint {
     AllDown,
     /// All that are usable have failed this request already.
     AllTried,
+    /// All that could take it have as many requests as they may have.
+    Full,
 }
 
 impl NoEndpoint {
     /// One of each variant.
-    pub const ALL: [Self; 3] = [Self::Empty, Self::AllDown, Self::AllTried];
+    pub const ALL: [Self; 4] = [Self::Empty, Self::AllDown, Self::AllTried, Self::Full];
 
     /// The word for logs and metrics.
     pub const fn code(self) -> &'static str {
@@ -89,6 +165,7 @@ impl NoEndpoint {
             Self::Empty => "empty",
             Self::AllDown => "all_down",
             Self::AllTried => "all_tried",
+            Self::Full => "full",
         }
     }
 }
@@ -99,6 +176,7 @@ impl fmt::Display for NoEndpoint {
             Self::Empty => "no endpoint has weight and is not drained",
             Self::AllDown => "every endpoint is down or ejected",
             Self::AllTried => "every usable endpoint has failed this request",
+            Self::Full => "every endpoint has as many requests as it may have",
         })
     }
 }
@@ -116,6 +194,8 @@ pub enum PassedOver {
     BackupIdle,
     /// It is a primary, but the request is at the backups since no primary is left.
     PrimariesSpent,
+    /// It has as many requests as it may have.
+    Full,
 }
 
 impl fmt::Display for PassedOver {
@@ -128,6 +208,7 @@ impl fmt::Display for PassedOver {
             Self::Tried => f.write_str("has failed this request already"),
             Self::BackupIdle => f.write_str("is a backup, and a primary endpoint is usable"),
             Self::PrimariesSpent => f.write_str("is a primary, but only backups are left"),
+            Self::Full => f.write_str("has no free slot"),
         }
     }
 }
@@ -136,14 +217,58 @@ impl Upstream {
     /// A group of these endpoints. To change settings, make a new upstream with the old one's endpoints:
     /// their state, counts and requests in flight are their own and live on.
     pub fn new(settings: Settings, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        let set = Set::new(Arc::new(settings), endpoints);
-        Self { set: ArcSwap::new(set), budget: Budget::default() }
+        let queue = Queue::new(settings.queue.clone());
+        let this = Self::with_queue(settings, endpoints, queue);
+        this.enforce();
+        this
+    }
+
+    /// The same with the queue of the upstream that it will replace, so that who waits there keeps its place. The slots
+    /// and the queue go by the new settings from [`Upstream::enforce`] on.
+    pub fn with_queue(settings: Settings, endpoints: Vec<Arc<Endpoint>>, queue: Arc<Queue>) -> Self {
+        let set = Set::new(Arc::new(settings), endpoints, Arc::clone(&queue));
+        Self { set: Arc::new(ArcSwap::new(set)), budget: Budget::default(), queue }
+    }
+
+    /// Puts its settings in force for slots and queue, which it shares with the one before it.
+    pub fn enforce(&self) {
+        let set = self.set.load();
+        for endpoint in &*set.endpoints {
+            endpoint.slots().configure(set.settings.queue.concurrency, true);
+        }
+        self.queue.configure(set.settings.queue.clone(), &self.set);
+        self.queue.freed();
+    }
+
+    /// Slots and who waits for them, for people.
+    pub fn slots(&self, now: Moment) -> SlotsReading {
+        let set = self.set.load();
+        let mut reading = SlotsReading {
+            limit: Some(0),
+            is_adaptive: set.settings.queue.concurrency == Concurrency::Adaptive,
+            standing: self.queue.standing(now),
+            ..SlotsReading::default()
+        };
+        for endpoint in &*set.endpoints {
+            reading.taken += endpoint.taken();
+            reading.in_flight += endpoint.in_flight();
+            if endpoint.weight() > 0 && endpoint.state(now).is_usable() {
+                reading.limit =
+                    reading.limit.zip(endpoint.limit()).map(|(sum, limit)| sum.saturating_add(limit));
+            }
+        }
+        reading
+    }
+
+    /// Who waits.
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// Replaces the endpoints. Leases on those that leave stay valid until they end.
     pub fn set_endpoints(&self, endpoints: Vec<Arc<Endpoint>>) {
         let settings = Arc::clone(&self.set.load().settings);
-        self.set.store(Set::new(settings, endpoints));
+        self.set.store(Set::new(settings, endpoints, Arc::clone(&self.queue)));
     }
 
     /// Replaces the endpoints by those that a name resolved to, or a reload wants; those that stay keep
@@ -163,33 +288,30 @@ impl Upstream {
         Arc::clone(&self.set.load().settings)
     }
 
-    /// Picks an endpoint and counts the request as in flight there until the lease is dropped.
-    /// Allocates nothing.
+    /// Picks an endpoint that has a free slot, and takes the slot until the lease is dropped. Allocates nothing. Asks
+    /// nobody who waits: see [`Upstream::admit`].
     pub fn pick(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Result<Lease, NoEndpoint> {
-        let set = self.set.load_full();
-        let field = survey(&set, ask)?;
-        let mut named = true;
-        let index = match (set.settings.policy, ask.key) {
-            (Policy::RoundRobin, _) => field.round_robin(&set.rotation),
-            (Policy::PeakEwma { decay }, _) => field.peak_ewma(decay, rng),
-            (Policy::Client, Some(key)) => field.hash(key, f64::INFINITY),
-            (Policy::Hash { bound }, Some(key)) => field.hash(key, bound),
-            (Policy::Sticky, _) => ask.sticky.and_then(|cookie| field.sticky(cookie)).or_else(|| {
-                named = false;
-                field.least_requests(rng)
-            }),
-            (Policy::LeastRequests | Policy::Client | Policy::Hash { .. }, _) => field.least_requests(rng),
-        };
-        // Another core may have taken the last one out since the survey.
-        let index = index.ok_or(NoEndpoint::AllDown)?;
-        set.endpoints[index].enter();
-        Ok(Lease { set, index, began: ask.now, named })
+        Set::pick(&self.set.load_full(), ask, rng)
+    }
+
+    /// The same for a request that has just come: those who wait go first.
+    #[inline]
+    pub fn admit(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Result<Lease, NoEndpoint> {
+        if self.queue.is_waited(ask.priority) { Err(NoEndpoint::Full) } else { self.pick(ask, rng) }
+    }
+
+    /// Waits for a slot.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub fn join(&self, joining: &Joining<'_>) -> Result<Ticket, Unserved> {
+        self.queue.join(&self.set, joining)
     }
 
     /// Every endpoint, and why it could not be picked for such a request, if so.
     pub fn explain(&self, ask: &Ask<'_>) -> Vec<(Arc<Endpoint>, Result<(), PassedOver>)> {
         let set = self.set.load_full();
-        let field = survey(&set, ask).ok();
+        let field = survey(&set, ask, 0.0).ok();
         let verdict = |endpoint: &Endpoint| {
             if endpoint.weight() == 0 {
                 return Err(PassedOver::NoWeight);
@@ -204,6 +326,7 @@ impl Upstream {
             match &field {
                 Some(field) if endpoint.backup() && !field.backup => Err(PassedOver::BackupIdle),
                 Some(field) if !endpoint.backup() && field.backup => Err(PassedOver::PrimariesSpent),
+                _ if !endpoint.slots().has_room(0.0) => Err(PassedOver::Full),
                 _ => Ok(()),
             }
         };
@@ -213,7 +336,8 @@ impl Upstream {
     /// Whether judgements are ignored at the moment because too few endpoints are healthy.
     pub fn is_panicking(&self, now: Moment) -> bool {
         let set = self.set.load();
-        survey(&set, &Ask { now, ..Ask::default() }).is_ok_and(|field| field.panic)
+        let tally = Tally::of(&set, &Ask { now, ..Ask::default() }, 0.0);
+        tally.is_panic(&set)
     }
 
     /// Notes ejections that have run out, and tells each; call it every second or at
@@ -251,41 +375,78 @@ impl Upstream {
     }
 }
 
-/// Counts who could be picked, and decides between primaries and backups, calm and panic.
-fn survey<'a>(set: &'a Set, ask: &Ask<'a>) -> Result<Field<'a>, NoEndpoint> {
-    /// Endpoints of one kind, primaries or backups.
-    #[derive(Clone, Copy, Default)]
-    struct Tally {
-        /// Calm at 0, panic at 1.
-        usable: [usize; 2],
-        untried: [usize; 2],
-    }
-    let mut tallies = [Tally::default(); 2];
-    let mut serving = 0;
-    for endpoint in &*set.endpoints {
-        if endpoint.weight() == 0 || endpoint.is_draining() {
-            continue;
+/// Slots of an upstream at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SlotsReading {
+    /// Slots of the usable endpoints together; `None` is no limit.
+    pub limit: Option<u32>,
+    /// Whether the limit is found out.
+    pub is_adaptive: bool,
+    /// Slots that are taken.
+    pub taken: u32,
+    /// Requests in flight, streams and tunnels included.
+    pub in_flight: u32,
+    /// Who waits.
+    pub standing: queue::Standing,
+}
+
+/// How many endpoints could be picked, by kind: primaries, then backups.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    serving: u32,
+    kinds: [Kind; 2],
+}
+
+/// Endpoints of one kind; calm at 0, panic at 1.
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    usable: [usize; 2],
+    untried: [usize; 2],
+    /// Of the untried, those with a free slot.
+    free: [usize; 2],
+}
+
+impl Tally {
+    fn of(set: &Set, ask: &Ask<'_>, kept_share: f64) -> Self {
+        let mut this = Self::default();
+        for endpoint in &*set.endpoints {
+            if endpoint.weight() == 0 || endpoint.is_draining() {
+                continue;
+            }
+            this.serving += 1;
+            let kind = &mut this.kinds[usize::from(endpoint.backup())];
+            let untried = !ask.tried.contains(&endpoint.id());
+            let free = untried && endpoint.slots().has_room(kept_share);
+            for panic in [false, true] {
+                let open = usize::from(endpoint.is_open(ask.now, panic));
+                kind.usable[usize::from(panic)] += open;
+                kind.untried[usize::from(panic)] += if untried { open } else { 0 };
+                kind.free[usize::from(panic)] += if free { open } else { 0 };
+            }
         }
-        serving += 1;
-        let tally = &mut tallies[usize::from(endpoint.backup())];
-        let tried = ask.tried.contains(&endpoint.id());
-        for panic in [false, true] {
-            let open = usize::from(endpoint.is_open(ask.now, panic));
-            tally.usable[usize::from(panic)] += open;
-            tally.untried[usize::from(panic)] += if tried { 0 } else { open };
-        }
+        this
     }
-    let healthy = tallies[0].usable[0] + tallies[1].usable[0];
-    let panic = (healthy as f64) < f64::from(serving) * set.settings.outlier.panic_share;
-    let [primaries, backups] =
-        tallies.map(|tally| (tally.usable[usize::from(panic)], tally.untried[usize::from(panic)]));
-    let (backup, admitted) = match (primaries.1, backups.1) {
-        (0, 0) if serving == 0 => return Err(NoEndpoint::Empty),
-        (0, 0) if primaries.0 + backups.0 == 0 => return Err(NoEndpoint::AllDown),
+
+    fn is_panic(&self, set: &Set) -> bool {
+        let healthy = self.kinds[0].usable[0] + self.kinds[1].usable[0];
+        (healthy as f64) < f64::from(self.serving) * set.settings.outlier.panic_share
+    }
+}
+
+/// Decides between primaries and backups, calm and panic; whether any of them has a free slot is for the caller to see.
+fn survey<'a>(set: &'a Set, ask: &Ask<'a>, kept_share: f64) -> Result<Field<'a>, NoEndpoint> {
+    let tally = Tally::of(set, ask, kept_share);
+    let panic = tally.is_panic(set);
+    let at = usize::from(panic);
+    let [primaries, backups] = tally.kinds;
+    let backup = match (primaries.untried[at], backups.untried[at]) {
+        (0, 0) if tally.serving == 0 => return Err(NoEndpoint::Empty),
+        (0, 0) if primaries.usable[at] + backups.usable[at] == 0 => return Err(NoEndpoint::AllDown),
         (0, 0) => return Err(NoEndpoint::AllTried),
-        (0, untried) => (true, untried),
-        (untried, _) => (false, untried),
+        (0, _) => true,
+        _ => false,
     };
+    let admitted = tally.kinds[usize::from(backup)].free[at];
     Ok(Field {
         endpoints: &set.endpoints,
         now: ask.now,
@@ -293,6 +454,7 @@ fn survey<'a>(set: &'a Set, ask: &Ask<'a>) -> Result<Field<'a>, NoEndpoint> {
         tried: ask.tried,
         backup,
         panic,
+        kept_share: Some(kept_share),
         admitted,
     })
 }
@@ -305,9 +467,31 @@ pub struct Lease {
     index: usize,
     began: Moment,
     named: bool,
+    hold: Cell<Hold>,
+    /// Nobody is told of the slot that its end leaves free.
+    is_quiet: bool,
+}
+
+/// What a lease holds at its endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hold {
+    /// A slot; its latency is not known yet.
+    Slot,
+    /// A slot, though it was answered: there is more to come.
+    Answered,
+    /// No slot any more: its response goes on for as long as it likes.
+    Stream,
+    /// No slot any more, and no response yet.
+    Long,
 }
 
 impl Lease {
+    /// The same, begun now.
+    pub(crate) fn from(mut self, now: Moment) -> Self {
+        self.began = now;
+        self
+    }
+
     /// The endpoint.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.set.endpoints[self.index]
@@ -326,7 +510,54 @@ impl Lease {
         if let Policy::PeakEwma { decay } = self.set.settings.policy {
             endpoint.observe(now, latency, decay);
         }
+        self.answered(now);
         endpoint.succeed(self.began, now)
+    }
+
+    /// The response's head has come, and its body is still to come, or a tunnel: how long that takes is nobody's latency.
+    pub fn stream(&self, now: Moment) {
+        self.answered(now);
+        if self.hold.get() == Hold::Answered && self.endpoint().slots().stream() {
+            self.hold.set(Hold::Stream);
+            self.set.queue.freed();
+        }
+    }
+
+    /// No response yet, for long: perhaps it is one that waits on purpose.
+    pub fn linger(&self, now: Moment) {
+        let slots = self.endpoint().slots();
+        if self.hold.get() == Hold::Slot && slots.is_long(self.began, now) && slots.stream() {
+            self.hold.set(Hold::Long);
+            self.set.queue.freed();
+        }
+    }
+
+    fn answered(&self, now: Moment) {
+        let latency = now.since(self.began);
+        match self.hold.get() {
+            Hold::Slot => {
+                self.hold.set(Hold::Answered);
+                self.endpoint().slots().answered(now, latency);
+                self.set.queue.note_service(latency);
+            }
+            Hold::Long => {
+                self.hold.set(Hold::Stream);
+                self.endpoint().slots().answered_late(now, latency);
+            }
+            Hold::Answered | Hold::Stream => {}
+        }
+    }
+
+    /// Ends it while the queue is being looked after by whoever has it.
+    pub(crate) fn give_back(mut self) {
+        self.is_quiet = true;
+    }
+
+    fn leave(&self) {
+        match self.hold.get() {
+            Hold::Slot | Hold::Answered => self.endpoint().slots().leave(),
+            Hold::Stream | Hold::Long => self.endpoint().slots().stream_ended(),
+        }
     }
 
     /// The try failed. If that takes the endpoint out, the change is told; else a return that nobody has
@@ -359,6 +590,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.endpoint().leave();
+        self.leave();
+        if !self.is_quiet {
+            self.set.queue.freed();
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidegate_traffic::Moment;
 use tidegate_traffic::balance::{Policy, hash_key};
 use tidegate_traffic::endpoint::{Endpoint, EndpointId};
+use tidegate_traffic::queue;
 use tidegate_traffic::upstream::{Ask, Lease, NoEndpoint, PassedOver, Settings, Upstream};
 
 const NOW: Moment = Moment::from_secs(1_000);
@@ -19,7 +20,10 @@ fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
 }
 
 fn upstream(policy: Policy, endpoints: &[Arc<Endpoint>]) -> Upstream {
-    Upstream::new(Settings { policy, ..Settings::default() }, endpoints.to_vec())
+    Upstream::new(
+        Settings { policy, queue: queue::Settings::off(), ..Settings::default() },
+        endpoints.to_vec(),
+    )
 }
 
 fn ask() -> Ask<'static> {

@@ -2,7 +2,7 @@
 //!
 //! The binary holds the reference pages as functions (config, metrics, refusals, command line); its hidden `docs`
 //! subcommand writes them into a folder. This task runs it into a fresh folder and then copies, or with `--check`
-//! compares. So a page cannot be edited by hand and a doc comment cannot change without its page.
+//! compares. Pictures that tests' models draw are written beside them, into docs/pictures. So a page cannot be edited by hand and a doc comment cannot change without its page.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ use crate::shell;
 /// Where the generated pages live, relative to the root.
 const REFERENCE: &str = "docs/reference";
 
+/// Where pictures live.
+const PICTURES: &str = "docs/pictures";
+
 /// Write or compare.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -28,7 +31,22 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Problem> {
     let mut command = shell::cargo();
     command.args(["run", "--quiet", "--package", "tidegate", "--"]);
-    if options.check { check(command) } else { write(command) }
+    if options.check {
+        check(command)
+    } else {
+        write(command)?;
+        draw()
+    }
+}
+
+/// Draws the adaptive limit out of the model that its tests use.
+fn draw() -> Result<(), Problem> {
+    let mut command = shell::cargo();
+    command.args(["run", "--quiet", "--package", "tidegate-traffic", "--example", "adaptive_picture"]);
+    let picture = shell::capture(&mut command)?;
+    let folder = shell::root().join(PICTURES);
+    std::fs::create_dir_all(&folder).problem(&format!("create {PICTURES}"))?;
+    std::fs::write(folder.join("adaptive.svg"), picture.stdout).problem("write the picture of the adaptive limit")
 }
 
 /// Fails when docs/reference differs from what `tidegate`, a command that runs the binary, writes.

@@ -31,6 +31,10 @@ pub(crate) struct Connection {
     pending: Option<(Rc<[u8]>, usize)>,
     /// The rest of a slow answer, and when it is due.
     rest: Option<(Instant, Rc<[u8]>)>,
+    /// What will be sent when a worker is done with it.
+    worked: Option<Rc<[u8]>>,
+    /// Tells it from others that were in the same place.
+    pub(crate) number: u64,
     keep: bool,
     /// What it does with frames, once it is a WebSocket.
     socket: Option<Kind>,
@@ -38,8 +42,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection that nothing has arrived on.
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, received: Vec::new(), pending: None, rest: None, keep: true, socket: None }
+    pub(crate) fn new(stream: TcpStream, number: u64) -> Self {
+        let (received, pending, rest, worked) = (Vec::new(), None, None, None);
+        Self { stream, received, pending, rest, worked, number, keep: true, socket: None }
     }
 
     /// Does what the event allows. Events are edges, so everything possible is done each time.
@@ -65,8 +70,15 @@ impl Connection {
         self.fate(&done)
     }
 
+    /// Sends what a worker was busy with, and answers what has arrived meanwhile.
+    pub(crate) fn worked(&mut self, answers: &mut Answers) -> Fate {
+        let Some(worked) = self.worked.take() else { return Fate::Lives };
+        let done = self.send(&worked).and_then(|()| self.answer(answers));
+        self.fate(&done)
+    }
+
     fn fate(&self, done: &io::Result<()>) -> Fate {
-        let busy = self.pending.is_some() || self.rest.is_some();
+        let busy = self.pending.is_some() || self.rest.is_some() || self.worked.is_some();
         if done.is_ok() && (self.keep || busy) { Fate::Lives } else { Fate::Over }
     }
 
@@ -99,7 +111,7 @@ impl Connection {
 
     /// Answers every request that has arrived whole, as long as the answers can be written.
     fn answer(&mut self, answers: &mut Answers) -> io::Result<()> {
-        while self.pending.is_none() && self.rest.is_none() && self.keep {
+        while self.pending.is_none() && self.rest.is_none() && self.worked.is_none() && self.keep {
             if self.socket.is_some() {
                 let mut received = std::mem::take(&mut self.received);
                 return self.talk(&mut received, answers);
@@ -114,7 +126,12 @@ impl Connection {
                 },
                 ask => (answers.to(ask, request.keep, body), None),
             };
-            self.pending = Some((answer.bytes, 0));
+            if let Ask::Work(takes) = request.ask {
+                answers.work = Some(takes);
+                self.worked = Some(answer.bytes);
+            } else {
+                self.pending = Some((answer.bytes, 0));
+            }
             if let Some((delay, rest)) = answer.rest {
                 let due = Instant::now() + delay;
                 self.rest = Some((due, rest));
@@ -205,7 +222,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
         let (stream, _) = listener.accept().expect("accepted");
         stream.set_nonblocking(true).expect("set");
-        (client, Connection::new(stream))
+        (client, Connection::new(stream, 0))
     }
 
     #[test]
@@ -232,5 +249,22 @@ mod tests {
         client.read_to_end(&mut rest).expect("the rest");
         assert!(rest.starts_with(&message::pattern(64)[32..]));
         assert!(rest.ends_with(b"\r\n\r\n1\n"));
+    }
+
+    #[test]
+    fn work_is_answered_when_a_worker_is_done_and_what_follows_waits_for_it() {
+        let (mut client, mut connection) = pair();
+        let mut answers = Answers::new(1024);
+        connection.received =
+            b"GET /work/a?ms=20 HTTP/1.1\r\n\r\nGET /count/a HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec();
+        assert_eq!(connection.advance(EventFlags::OUT, &mut answers), Fate::Lives);
+        assert_eq!(answers.work.take(), Some(Duration::from_millis(20)));
+        assert!(connection.pending.is_none(), "nothing is sent before");
+        assert_eq!(connection.worked(&mut answers), Fate::Over);
+        drop(connection);
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).expect("both answers");
+        let first = answers.to(Ask::Bytes(1024), true, b"").bytes;
+        assert!(all.starts_with(&first) && all.ends_with(b"\r\n\r\n0\n"));
     }
 }

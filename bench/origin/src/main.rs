@@ -7,16 +7,20 @@
 //! takes its time and says how often it was asked, as `GET /count/NAME` does. `GET /ws/echo` opens a WebSocket that sends every frame back, and
 //! `GET /ws/fan` one that gets every text of every such socket.
 //!
-//! Usage: `origin ADDRESS:PORT`. Several may share a port.
+//! `GET /work/NAME?ms=M` keeps one of its workers busy: there are as many as the second argument says, and whoever finds
+//! none idle waits, however many do.
+//!
+//! Usage: `origin ADDRESS:PORT [WORKERS]`. Several may share a port.
 
 mod connection;
 mod message;
 mod socket;
+mod workers;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
 use rustix::event::Timespec;
@@ -26,6 +30,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use connection::{Connection, Fate};
 use message::Answers;
+use workers::{Asker, Workers};
 
 /// The largest body in bytes that can be asked for.
 const LARGEST_BODY_BYTES: usize = 1 << 20;
@@ -34,33 +39,37 @@ const LARGEST_BODY_BYTES: usize = 1 << 20;
 const LISTENER: u64 = u64::MAX;
 
 fn main() {
-    let address = std::env::args().nth(1).and_then(|text| text.parse::<SocketAddr>().ok());
-    let Some(address) = address else {
-        eprintln!("usage: origin ADDRESS:PORT");
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().and_then(|text| text.parse::<SocketAddr>().ok());
+    // Without a number, work never waits.
+    let workers = arguments.next().map_or(Some(usize::MAX), |text| text.parse::<usize>().ok());
+    let (Some(address), Some(workers)) = (address, workers.filter(|workers| *workers > 0)) else {
+        eprintln!("usage: origin ADDRESS:PORT [WORKERS]");
         std::process::exit(2);
     };
-    if let Err(error) = serve(address) {
+    if let Err(error) = serve(address, workers) {
         eprintln!("error: serve {address}: {error}");
         std::process::exit(1);
     }
 }
 
 /// Serves until the process is ended.
-fn serve(address: SocketAddr) -> io::Result<()> {
+fn serve(address: SocketAddr, workers: usize) -> io::Result<()> {
     let listener = listen(address)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
 
     let mut answers = Answers::new(LARGEST_BODY_BYTES);
-    // Slots of closed connections are used again, so the number in an event stays a small index.
-    let mut connections: Vec<Option<Connection>> = Vec::new();
-    let mut free: Vec<usize> = Vec::new();
+    let mut places = Places::default();
     let mut events: Vec<Event> = Vec::with_capacity(1024);
     // When slow answers go on, and in which slot. A connection that took over a slot finds nothing due in itself.
     let mut timers: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
+    let mut workers = Workers::new(workers);
     loop {
         events.clear();
-        let patience = timers.peek().map(|Reverse((due, _))| due.saturating_duration_since(Instant::now()));
+        let due = timers.peek().map(|Reverse((due, _))| *due);
+        let due = [due, workers.due()].into_iter().flatten().min();
+        let patience = due.map(|due| due.saturating_duration_since(Instant::now()));
         let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
         match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), patience.as_ref()) {
             Ok(_) => {}
@@ -69,21 +78,61 @@ fn serve(address: SocketAddr) -> io::Result<()> {
         }
         for event in &events {
             if event.data.u64() == LISTENER {
-                accept(&listener, &epoll, &mut connections, &mut free)?;
+                accept(&listener, &epoll, &mut places)?;
                 continue;
             }
             let slot = event.data.u64() as usize;
-            let Some(Some(connection)) = connections.get_mut(slot) else { continue };
-            if connection.advance(event.flags, &mut answers) == Fate::Over {
-                connections[slot] = None;
-                free.push(slot);
-            }
+            places.with(slot, |connection| connection.advance(event.flags, &mut answers));
             timers.extend(answers.due.take().map(|due| Reverse((due, slot))));
+            places.put_to_work(slot, &mut answers, &mut workers);
             if !answers.fan.is_empty() {
-                fan_out(&mut answers.fan, &mut connections, &mut free);
+                fan_out(&mut answers.fan, &mut places);
             }
         }
-        resume(&mut timers, &mut answers, &mut connections, &mut free);
+        resume(&mut timers, &mut answers, &mut places, &mut workers);
+        hand_out(&mut workers, &mut answers, &mut places, &mut timers);
+    }
+}
+
+/// Every open connection. Slots of closed ones are used again, so the number in an event stays a small index.
+#[derive(Default)]
+struct Places {
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    /// How many connections there have been.
+    opened: u64,
+}
+
+impl Places {
+    /// Where the next connection will be.
+    fn next(&self) -> usize {
+        self.free.last().copied().unwrap_or(self.connections.len())
+    }
+
+    fn put(&mut self, stream: TcpStream) {
+        self.opened += 1;
+        let connection = Some(Connection::new(stream, self.opened));
+        match self.free.pop() {
+            Some(slot) => self.connections[slot] = connection,
+            None => self.connections.push(connection),
+        }
+    }
+
+    /// Does something with the connection in a slot, if there is one, and forgets it when that was its end.
+    fn with(&mut self, slot: usize, act: impl FnOnce(&mut Connection) -> Fate) {
+        let Some(place) = self.connections.get_mut(slot) else { return };
+        if place.as_mut().is_some_and(|connection| act(connection) == Fate::Over) {
+            *place = None;
+            self.free.push(slot);
+        }
+    }
+
+    /// Gives a worker what was just read from the connection in this slot. If that is closed by now, nobody will get the
+    /// answer, and it is work all the same.
+    fn put_to_work(&self, slot: usize, answers: &mut Answers, workers: &mut Workers) {
+        let Some(takes) = answers.work.take() else { return };
+        let number = self.connections[slot].as_ref().map_or(0, |connection| connection.number);
+        workers.take(Instant::now(), Asker { slot, number }, takes);
     }
 }
 
@@ -91,8 +140,8 @@ fn serve(address: SocketAddr) -> io::Result<()> {
 fn resume(
     timers: &mut BinaryHeap<Reverse<(Instant, usize)>>,
     answers: &mut Answers,
-    connections: &mut [Option<Connection>],
-    free: &mut Vec<usize>,
+    places: &mut Places,
+    workers: &mut Workers,
 ) {
     while let Some(&Reverse((due, slot))) = timers.peek() {
         let now = Instant::now();
@@ -100,23 +149,36 @@ fn resume(
             return;
         }
         timers.pop();
-        let Some(Some(connection)) = connections.get_mut(slot) else { continue };
-        if connection.resume(now, answers) == Fate::Over {
-            connections[slot] = None;
-            free.push(slot);
-        }
+        places.with(slot, |connection| connection.resume(now, answers));
         // What it answered next may be slow as well.
         timers.extend(answers.due.take().map(|due| Reverse((due, slot))));
+        places.put_to_work(slot, answers, workers);
+    }
+}
+
+/// Answers everything that a worker is done with, if whoever asked is still there.
+fn hand_out(
+    workers: &mut Workers,
+    answers: &mut Answers,
+    places: &mut Places,
+    timers: &mut BinaryHeap<Reverse<(Instant, usize)>>,
+) {
+    while let Some(Asker { slot, number }) = workers.done(Instant::now()) {
+        places.with(
+            slot,
+            |connection| {
+                if connection.number == number { connection.worked(answers) } else { Fate::Lives }
+            },
+        );
+        timers.extend(answers.due.take().map(|due| Reverse((due, slot))));
+        places.put_to_work(slot, answers, workers);
     }
 }
 
 /// Sends what one client said to all, and forgets it. Those that cannot take it are cut off.
-fn fan_out(bytes: &mut Vec<u8>, connections: &mut [Option<Connection>], free: &mut Vec<usize>) {
-    for (slot, entry) in connections.iter_mut().enumerate() {
-        if entry.as_mut().is_some_and(|connection| connection.send_fan(bytes) == Fate::Over) {
-            *entry = None;
-            free.push(slot);
-        }
+fn fan_out(bytes: &mut Vec<u8>, places: &mut Places) {
+    for slot in 0..places.connections.len() {
+        places.with(slot, |connection| connection.send_fan(bytes));
     }
     bytes.clear();
 }
@@ -135,12 +197,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes every connection that waits. Edge-triggered interest in both directions is registered once and never changed.
-fn accept(
-    listener: &TcpListener,
-    epoll: &impl std::os::fd::AsFd,
-    connections: &mut Vec<Option<Connection>>,
-    free: &mut Vec<usize>,
-) -> io::Result<()> {
+fn accept(listener: &TcpListener, epoll: &impl std::os::fd::AsFd, places: &mut Places) -> io::Result<()> {
     loop {
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -151,14 +208,8 @@ fn accept(
         };
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let slot = free.pop().unwrap_or(connections.len());
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(epoll, &stream, EventData::new_u64(slot as u64), interest)?;
-        let connection = Some(Connection::new(stream));
-        if slot == connections.len() {
-            connections.push(connection);
-        } else {
-            connections[slot] = connection;
-        }
+        epoll::add(epoll, &stream, EventData::new_u64(places.next() as u64), interest)?;
+        places.put(stream);
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Ask<'a> {
         delay: Duration,
         ttl_s: u64,
     },
+    /// `GET /work/NAME?ms=M`: a worker is busy for M milliseconds, once one is free; then 1 KiB of known bytes.
+    Work(Duration),
     /// `GET /count/NAME`: how often it has been asked for.
     Count(&'a [u8]),
     /// `POST /check/N`: the body has to be the first N known bytes.
@@ -50,6 +52,9 @@ pub(crate) enum Ask<'a> {
 
 /// The name that all answers to `GET /cached/N` are counted under.
 pub(crate) const CACHED: &[u8] = b"cached";
+
+/// How many known bytes answer a request that a worker was busy with.
+const WORKED_BYTES: usize = 1024;
 
 /// How many known bytes a slow answer begins with, after its first line, and how many it ends with: more than what a cache
 /// may read ahead before it passes anything on.
@@ -108,6 +113,7 @@ fn ask(first: &[u8]) -> Ask<'_> {
             delay: Duration::from_millis(parameter(b"ms").unwrap_or(0)),
             ttl_s: parameter(b"ttl").unwrap_or(TTL_S),
         },
+        (b"GET", b"work") => Ask::Work(Duration::from_millis(parameter(b"ms").unwrap_or(0))),
         (b"GET", b"count") => Ask::Count(rest),
         _ => Ask::Unknown,
     }
@@ -148,6 +154,8 @@ pub(crate) struct Answers {
     pub(crate) fan: Vec<u8>,
     /// When the rest of a slow answer is due that was begun since this was last taken.
     pub(crate) due: Option<Instant>,
+    /// How long a worker will be busy with the request that was read last, if it is one for workers.
+    pub(crate) work: Option<Duration>,
 }
 
 impl Answers {
@@ -166,6 +174,7 @@ impl Answers {
             reply: Vec::new(),
             fan: Vec::new(),
             due: None,
+            work: None,
         }
     }
 
@@ -190,6 +199,7 @@ impl Answers {
                 let count = self.counts.get(name).copied().unwrap_or(0);
                 answer("200 OK", "Cache-Control: no-store\r\n", format!("{count}\n").as_bytes())
             }
+            Ask::Work(_) => return self.to(Ask::Bytes(WORKED_BYTES), keep, body),
             Ask::Check(length) if self.pattern.get(..length) == Some(body) => Rc::clone(&self.right),
             Ask::Check(_) => Rc::clone(&self.wrong),
             Ask::Unlengthed => Rc::clone(&self.unlengthed),
@@ -270,6 +280,7 @@ mod tests {
         assert_eq!(ask(b"GET /bytes/x HTTP/1.1"), Ask::Unknown);
         assert_eq!(ask(b"POST /bytes/1 HTTP/1.1"), Ask::Unknown);
         assert_eq!(ask(b"GET /count/a HTTP/1.1"), Ask::Count(b"a"));
+        assert_eq!(ask(b"GET /work/a?ms=20 HTTP/1.1"), Ask::Work(Duration::from_millis(20)));
         let counted = Ask::Counted { name: b"a/b", delay: Duration::from_millis(20), ttl_s: 1 };
         assert_eq!(ask(b"GET /counted/a/b?ttl=1&ms=20 HTTP/1.1"), counted);
         let counted = Ask::Counted { name: b"a", delay: Duration::ZERO, ttl_s: TTL_S };

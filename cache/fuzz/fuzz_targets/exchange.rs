@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(url.starts_with(b"https://a/"));
     });
     let Ok(ask) = Ask::read(&ask, &request, &rules) else { return };
-    let times = Times { asked_ms: NOW - 100, arrived_ms: NOW };
+    let times = Times::new(NOW - 100, NOW);
     let Ok(kept) = storable::judge(&ask, &head, &response, &rules, times) else { return };
     let mut terms = kept.terms;
     assert!(terms.born_ms <= NOW && terms.fresh_until_ms <= terms.stale_until_ms.min(terms.error_until_ms));

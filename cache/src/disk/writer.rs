@@ -7,7 +7,7 @@ use super::note::Note;
 use super::record::{ALIGN, Head, Kind, MAX_TEXT_BYTES, Position, Text};
 use super::usage::{Dropped, Fault};
 use super::{Opening, Sum};
-use crate::{Body, Entry, UnixMs};
+use crate::{Entry, Stored, UnixMs};
 
 /// How long a disk that has failed is left alone.
 pub const PAUSE_MS: u64 = 5_000;
@@ -21,7 +21,7 @@ pub trait Files {
     fn begin(&mut self, number: u32, opening: &[u8]) -> Result<(), Failure>;
 
     /// Writes a record: its head and text, its body, and zeros up to its end.
-    fn write(&mut self, at: Position, front: &[u8], body: &Body, padding: usize) -> Result<(), Failure>;
+    fn write(&mut self, at: Position, front: &[u8], body: Stored<'_>, padding: usize) -> Result<(), Failure>;
 
     /// Cuts a segment's file off.
     fn cut(&mut self, at: Position) -> Result<(), Failure>;
@@ -33,7 +33,7 @@ pub trait Files {
     fn noted(&mut self);
 
     /// The sum over a body that is not in memory, as it was known when that was placed.
-    fn sum(&self, body: &Body) -> Option<u32>;
+    fn sum(&self, body: Stored<'_>) -> Option<u32>;
 
     /// An entry is written and can be found: where, and where in the record its body begins and what its sum is.
     fn kept(&mut self, entry: &Arc<Entry>, lies: Lies, body_start: u64, body_sum: u32);
@@ -95,10 +95,7 @@ impl<F: Files> Writer<F> {
             return Err(None);
         }
         let body = entry.body();
-        let sum = match body {
-            Body::Elsewhere(_) => self.files.sum(body),
-            _ => Some(sum_of(body)),
-        };
+        let sum = if body.place().is_some() { self.files.sum(body) } else { Some(sum_of(body)) };
         let Some(body_sum) = sum else {
             self.lock().count(Fault::Read);
             return Err(Some(Dropped::Write));
@@ -119,7 +116,7 @@ impl<F: Files> Writer<F> {
         let (text_bytes, text_sum) = (text.len() as u32, Sum::of(&text));
         let head = Head { kind: note.kind(), text_bytes, text_sum, body_bytes: 0, body_sum: 0 };
         let written = match self.place(&head, now) {
-            Ok(at) => self.write(at, &head, &text, &Body::Empty, now),
+            Ok(at) => self.write(at, &head, &text, Stored::Near(b""), now),
             Err(_) => Err(Failure::Write),
         };
         match written {
@@ -172,7 +169,7 @@ impl<F: Files> Writer<F> {
         at: Position,
         head: &Head,
         text: &[u8],
-        body: &Body,
+        body: Stored<'_>,
         now: UnixMs,
     ) -> Result<(), Failure> {
         let mut front = Vec::with_capacity(head.body_start() as usize);
@@ -216,8 +213,8 @@ impl<F: Files> Writer<F> {
     }
 }
 
-fn sum_of(body: &Body) -> u32 {
+fn sum_of(body: Stored<'_>) -> u32 {
     let mut sum = Sum::default();
-    body.pieces().iter().for_each(|piece| sum.add(piece));
+    body.pieces().for_each(|piece| sum.add(piece));
     sum.end()
 }

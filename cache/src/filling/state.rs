@@ -6,6 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::{Flow, Head, WINDOW_BYTES};
+use crate::entry::Stored;
 use crate::store::Promotion;
 use crate::{Bypass, Entry};
 
@@ -294,11 +295,16 @@ impl State {
         self.wake_readers(wakers);
     }
 
-    /// It is stored. From now on readers take the pieces from the entry; says how many bytes they had reserved.
+    /// It is stored. From now on readers take the pieces from the entry, if it has them; says how many bytes they had
+    /// reserved.
     pub(crate) fn store(&mut self, entry: Arc<Entry>, wakers: &mut Vec<Waker>) -> u64 {
-        self.pieces.clear();
+        let has_pieces = matches!(entry.body(), Stored::Far(_));
         self.progress = Progress::Whole(entry);
         self.wake_readers(wakers);
+        if !has_pieces {
+            return 0;
+        }
+        self.pieces.clear();
         mem::take(&mut self.charged_bytes)
     }
 
@@ -344,8 +350,10 @@ impl State {
         let next = self.seats[seat as usize].next;
         let at = next.saturating_sub(self.first) as usize;
         let before = out.len();
-        let left = if let Progress::Whole(entry) = &self.progress {
-            let rest = entry.body().pieces().get(next as usize..).unwrap_or_default();
+        let left = if let Progress::Whole(entry) = &self.progress
+            && let Stored::Far(body) = entry.body()
+        {
+            let rest = body.pieces().get(next as usize..).unwrap_or_default();
             out.extend(rest.iter().take(places).cloned());
             rest.len() > places
         } else {

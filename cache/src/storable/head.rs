@@ -8,9 +8,9 @@ use crate::rules::SetCookie;
 use crate::{Ask, Bypass, Rules, UnixMs};
 
 /// Appends the head of a response as it is kept: without what is about one connection or one exchange, what is said
-/// to this cache alone, and what the route says is to be dropped; with the moment of arrival as Date where it has none
-/// (RFC 9110 section 6.6.1). `buf` is what `head` was parsed from.
-pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: UnixMs, out: &mut Vec<u8>) {
+/// to this cache alone, and what the route says is to be dropped; with the moment of arrival, as the wall's clock has
+/// it, as Date where it has none (RFC 9110 section 6.6.1). `buf` is what `head` was parsed from.
+pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, wall_ms: UnixMs, out: &mut Vec<u8>) {
     encode::status_line(out, head.status);
     for line in &head.headers {
         let name = line.name.of(buf);
@@ -20,7 +20,7 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: Un
         }
     }
     if !head.headers.contains(Field::Date)
-        && let Some(date) = freshness::http_date(arrived_ms)
+        && let Some(date) = freshness::http_date(wall_ms)
     {
         write_line(out, b"Date", date.as_bytes());
     }
@@ -29,8 +29,8 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, arrived_ms: Un
 /// Appends a stored head with what a 304 says in place of what was said before (RFC 9111 section 3.2). The body stays
 /// the same, and so does what belongs to it: its length, coding and range. The moment of arrival is its Date if it has
 /// none.
-fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], arrived_ms: UnixMs, out: &mut Vec<u8>) {
-    let date = if head.headers.contains(Field::Date) { None } else { freshness::http_date(arrived_ms) };
+fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], wall_ms: UnixMs, out: &mut Vec<u8>) {
+    let date = if head.headers.contains(Field::Date) { None } else { freshness::http_date(wall_ms) };
     let updates = |field, name: &[u8]| {
         is_kept(field, name)
             && !is_named(head, buf, name)
@@ -74,7 +74,7 @@ pub fn refresh(
     out: &mut Vec<u8>,
 ) -> Result<Storable, Bypass> {
     out.clear();
-    update_head(old_head, head, buf, times.arrived_ms, out);
+    update_head(old_head, head, buf, times.wall_ms, out);
     // A cookie that may not be dropped is for the one who asked, and then so is the whole.
     if rules.set_cookie == SetCookie::Bypass {
         for line in head.headers.all(Field::SetCookie) {

@@ -377,17 +377,22 @@ impl Shard {
         old
     }
 
-    /// Another entry in the place of `old`, or none, if that is still there.
-    pub fn swap(&mut self, old: &Arc<Entry>, new: Option<Arc<Entry>>, gone: &mut Gone) -> bool {
-        let hash = self.hash_of(self.seed.hash(old.key()), old.vary());
-        let found = self.position(hash, old.key());
-        let Some(at) = found.filter(|&at| Arc::ptr_eq(self.slots.entry(at), old)) else {
-            // Whoever asked drops it, outside the mutex.
-            gone.extend(new);
-            return false;
-        };
+    /// Another entry for the same key and variant in place of `old`, or none, if that is still there.
+    pub fn swap(
+        &mut self,
+        key_hash: u64,
+        old: &Arc<Entry>,
+        new: Option<&Arc<Entry>>,
+        gone: &mut Gone,
+    ) -> bool {
+        let hash = self.hash_of(key_hash, old.vary());
+        let is = |&at: &u32| self.slots.get(at).entry.as_ref().is_some_and(|entry| Arc::ptr_eq(entry, old));
+        let Some(&at) = self.table.find(hash, is) else { return false };
         gone.push(match new {
-            Some(entry) => self.replace(at, entry),
+            Some(new) => {
+                new.expire_as(old);
+                self.replace(at, Arc::clone(new))
+            }
             None => self.remove(at),
         });
         true

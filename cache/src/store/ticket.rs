@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use super::Store;
-use crate::entry::{Body, Parts, piece_bytes};
+use crate::entry::{Body, Parts, Stored, piece_bytes};
 use crate::filling::state::{Outcome, State};
 use crate::filling::{Filling, Head, LOST, Progress, Reader};
 use crate::freshness::may_stand_in;
@@ -108,7 +108,7 @@ impl Ticket {
             url_len: self.filling.url_len,
             status: stored.status(),
             head,
-            body: stored.body().clone(),
+            body: stored.body().to_body(),
             storable,
             stored_ms: now,
         };
@@ -265,7 +265,11 @@ impl Writer {
             storable,
             stored_ms: now,
         });
-        let charged = self.filling.lock().charged_bytes();
+        // Of a small body the entry has a copy: those who still read go on with the pieces, which stay accounted for.
+        let charged = match entry.body() {
+            Stored::Near(_) => 0,
+            Stored::Far(_) => self.filling.lock().charged_bytes(),
+        };
         match self.store.keep_filled(self.hash, &self.filling, entry, charged) {
             Ok((entry, kept)) => {
                 let charged = self.filling.update(|state, wakers| state.store(Arc::clone(&entry), wakers));

@@ -59,13 +59,15 @@ pub(super) struct Tally {
 
 impl Tally {
     pub fn add(&mut self, entry: &Entry) {
-        self.head_bytes += entry.own_bytes();
-        self.body_bytes += entry.body().allocated_bytes();
+        let body_bytes = entry.body_bytes();
+        self.head_bytes += entry.cost_bytes() - body_bytes;
+        self.body_bytes += body_bytes;
     }
 
     pub fn remove(&mut self, entry: &Entry) {
-        self.head_bytes -= entry.own_bytes();
-        self.body_bytes -= entry.body().allocated_bytes();
+        let body_bytes = entry.body_bytes();
+        self.head_bytes -= entry.cost_bytes() - body_bytes;
+        self.body_bytes -= body_bytes;
     }
 
     pub fn refuse(&mut self, why: Bypass) {

@@ -8,7 +8,7 @@ use tidegate_cache::disk::{
 };
 use tidegate_cache::entry::{Body, Place};
 use tidegate_cache::store::{Found, Purge, Tier};
-use tidegate_cache::{Entry, UnixMs, vary};
+use tidegate_cache::{Entry, Stored, UnixMs, vary};
 
 use crate::support::*;
 
@@ -47,8 +47,8 @@ impl Files for Folder {
         self.put(number, 0, opening)
     }
 
-    fn write(&mut self, at: Position, front: &[u8], body: &Body, padding: usize) -> Result<(), Failure> {
-        let pieces = body.pieces().iter().flat_map(|piece| piece.iter().copied());
+    fn write(&mut self, at: Position, front: &[u8], body: Stored<'_>, padding: usize) -> Result<(), Failure> {
+        let pieces = body.pieces().flatten().copied();
         let bytes: Vec<u8> = front.iter().copied().chain(pieces).chain(vec![0; padding]).collect();
         self.put(at.segment, at.offset_bytes() as usize, &bytes)
     }
@@ -74,7 +74,7 @@ impl Files for Folder {
         self.noted += 1;
     }
 
-    fn sum(&self, _body: &Body) -> Option<u32> {
+    fn sum(&self, _body: Stored<'_>) -> Option<u32> {
         None
     }
 

@@ -191,7 +191,7 @@ fn a_304_updates_fields_but_not_those_of_the_body() {
     );
     let (request, rules, mut out) =
         (Request::get(&[]), Rules { set_cookie: SetCookie::Strip, ..Rules::default() }, Vec::new());
-    let times = Times { asked_ms: NOW + 30_000, arrived_ms: NOW + 31_000 };
+    let times = Times::new(NOW + 30_000, NOW + 31_000);
     let terms = storable::refresh(
         &request.ask(),
         (&stored.head, None),

@@ -44,7 +44,7 @@ fn a_lifetime_comes_from_the_most_specific_of_what_is_said() {
 /// RFC 9111 section 4.2.3.
 #[test]
 fn age_counts_what_upstream_caches_the_clock_and_the_way_say() {
-    let times = |delay_ms: UnixMs| Times { asked_ms: NOW - delay_ms, arrived_ms: NOW };
+    let times = |delay_ms: UnixMs| Times::new(NOW - delay_ms, NOW);
     for (fields, delay_ms, wanted) in [
         (&[][..], 0, 0),
         (&["Age: 10"], 0, 10),
@@ -222,5 +222,25 @@ fn dates_have_three_forms() {
     }
     for value in ["", "0", "-1", "784111777", "Sun, 06 Nov 1994 25:49:37 GMT", "\u{e9}"] {
         assert_eq!(http_date_s(value.as_bytes()), None, "{value}");
+    }
+}
+
+/// The clock on the wall was set back by an hour: dates are compared with it, ages go on.
+#[test]
+fn a_date_is_compared_with_the_clock_on_the_wall() {
+    const HOUR_S: i64 = 3_600;
+    let behind = Times { asked_ms: NOW, arrived_ms: NOW, wall_ms: NOW - 3_600_000 };
+    for (fields, age, lifetime) in [
+        (&[&*dated("Date", -HOUR_S), "Cache-Control: max-age=60"][..], 0, 60),
+        (&[&dated("Date", -HOUR_S - 7), "Cache-Control: max-age=60"], 7, 60),
+        (&[&dated("Date", 0), "Cache-Control: max-age=60"], 0, 60),
+        // Without a Date, since it came.
+        (&[&dated("Expires", 30 - HOUR_S)], 0, 30),
+        (&[&dated("Last-Modified", -HOUR_S - 1000)], 0, 100),
+    ] {
+        let response = Response::new(200, fields);
+        let terms = response.judged(&Request::get(&[]), &Rules::default(), behind).unwrap().terms;
+        assert_eq!(age_s(&terms, NOW), age, "{fields:?}");
+        assert_eq!((terms.fresh_until_ms - terms.born_ms) / 1000, lifetime, "{fields:?}");
     }
 }

@@ -181,7 +181,7 @@ fn everything(request: &[u8], response: &[u8]) {
     let (mut key, mut stored, mut out) = (Vec::new(), Vec::new(), Vec::new());
     Key::write(&mut key, &url, &ask, &rules, &Seed::new(1));
     storable::write_head(&head, response, &rules, NOW, &mut stored);
-    let times = Times { asked_ms: NOW - 5, arrived_ms: NOW };
+    let times = Times::new(NOW - 5, NOW);
     let Ok(kept) = storable::judge(&ask, &head, response, &rules, times) else { return };
     let mut terms = kept.terms;
     assert!(terms.fresh_until_ms <= terms.stale_until_ms && terms.fresh_until_ms <= terms.error_until_ms);
@@ -225,7 +225,7 @@ proptest! {
     ) {
         let response = Response::new(200, &[&said, &format!("Age: {age}"), "ETag: \"a\"", &dated("Last-Modified", -500)]);
         let request = Request::get(&[&wished]);
-        let times = Times { asked_ms: NOW, arrived_ms: NOW };
+        let times = Times::new(NOW, NOW);
         let terms = response.judged(&request, &Rules::default(), times).unwrap().terms;
         moments.sort_unstable();
         for pair in moments.windows(2) {

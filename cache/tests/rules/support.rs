@@ -9,7 +9,7 @@ use wire::{Limits, Method, RequestHead, ResponseHead};
 /// When every response arrives unless a scene says otherwise.
 pub const NOW: UnixMs = 1_800_000_000_000;
 
-pub const NOW_TIMES: Times = Times { asked_ms: NOW, arrived_ms: NOW };
+pub const NOW_TIMES: Times = Times::new(NOW, NOW);
 
 /// `Name: date`, so many seconds from [`NOW`].
 pub fn dated(name: &str, offset_s: i64) -> String {

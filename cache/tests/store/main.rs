@@ -7,6 +7,7 @@ mod memory;
 mod passing;
 mod purging;
 mod races;
+mod replacing;
 mod support;
 mod tiers;
 mod variants;

@@ -78,7 +78,7 @@ impl World {
         let bytes = lines(&format!("HTTP/1.1 {status} X"), answer);
         let mut response = ResponseHead::new();
         assert_eq!(response.parse(&bytes, Method::Get, &Limits::default()), Ok(true));
-        let times = Times { asked_ms: self.now, arrived_ms: self.now };
+        let times = Times::new(self.now, self.now);
         let mut storable = storable::judge(&ask, &response, &bytes, &self.rules, times);
         let mut head = Vec::new();
         storable::write_head(&response, &bytes, &self.rules, self.now, &mut head);
@@ -188,5 +188,5 @@ pub fn is_gone(writer: &mut Writer) -> bool {
 }
 
 pub fn body(entry: &Entry) -> Vec<u8> {
-    entry.body().pieces().iter().flat_map(|piece| piece.iter().copied()).collect()
+    entry.body().pieces().flatten().copied().collect()
 }

@@ -33,7 +33,8 @@ table! {
     }
 
     /// How bodies are compressed for clients that take it. What is compressed already, partial, or marked no-transform
-    /// stays as it is.
+    /// stays as it is. Of `files`, those are compressed that have no precompressed sibling for the client: up to 64 KiB
+    /// once, and kept in memory; longer ones each time.
     ///
     /// Leave it off where a page holds a secret, such as a CSRF token, beside text that came with the request: from the
     /// length of such pages others can guess the secret (BREACH).
@@ -53,7 +54,9 @@ table! {
         ]),
         /// How hard it is tried while the client waits.
         level: Levels => table,
-        /// How hard it is tried for what the cache keeps, which is compressed once and sent many times.
+        /// How hard it is tried for what the cache keeps, which is compressed once more when it has been stored, beside
+        /// the traffic and one at a time, and then sent many times. A level no higher than that of `level` leaves it as it
+        /// came, as do bodies of more than 4 MiB.
         stored_level: StoredLevels => table,
     }
 
@@ -67,7 +70,7 @@ table! {
         gzip: Count<1, 9> => default(5),
     }
 
-    /// How hard it is tried for what the cache keeps.
+    /// How hard it is tried for what the cache keeps, beside the traffic.
     pub struct StoredLevels {
         /// Zstandard.
         zstd: Count<1, 19> => default(12),

@@ -5,7 +5,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::upstream::{RouteRetry, RouteTimeouts};
-use crate::file::{Compress, Cors, Files, RouteCache, SecurityHeaders};
+use crate::address::Network;
+use crate::file::{Compress, Cors, Files, Limit, PrioritySource, RouteCache, SecurityHeaders};
 use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::table;
 use crate::value::{Count, Size, inline_schema};
@@ -47,10 +48,20 @@ table! {
         response_headers: HeaderEdits => table,
         /// Bytes of a request body; past it 413.
         body_limit: Size => absent("`server.limits.body`"),
+        /// How much a client, or whatever else counts, may take:
+        /// `limit = [{ rate = "100/s", burst = 200, by = "client" }]`. The server's limits count besides.
+        limit: List<Limit> => absent("only `server.limit`"),
+        /// Networks of clients that no limit counts here.
+        allow: List<Network> => absent("only `server.allow`"),
+        /// Networks of clients that get 403 here.
+        deny: List<Network> => absent("only `server.deny`"),
         /// Deadlines that differ from the upstream's.
         timeouts: RouteTimeouts => absent("the upstream's"),
         /// Retries that differ from the upstream's, or `"off"`.
         retry: Switch<RouteRetry> => absent("the upstream's"),
+        /// How much its requests matter while they wait for a slot at their upstream: `"critical"` ones go first, `"low"` ones
+        /// get what is left. `"header:NAME"` takes the word from the request, so only if whoever is in front sets it.
+        priority: PrioritySource => default("normal"),
         /// Pages that replace Tidegate's own errors: `{ 502 = "errors/502.html" }`. Files are found from this
         /// file's folder and read when it is loaded; .html, .json, .txt and .xml, at most 256 KiB each.
         error_pages: Named<String> => absent("Tidegate's own pages"),

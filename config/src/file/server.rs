@@ -1,7 +1,7 @@
 //! `[server]`: the process, its limits, its deadlines, its marks.
 
 use crate::address::{AdminAddress, Network};
-use crate::file::{Compress, Cors, SecurityHeaders};
+use crate::file::{Compress, Cors, Jwt, KeySource, Limit, SecurityHeaders};
 use crate::read::{List, Named, Switch, Toggle};
 use crate::table::{table, words};
 use crate::value::{Count, Rate, Share, Size, Time};
@@ -20,6 +20,8 @@ table! {
         /// Which field of a trusted proxy names the client. Set it to the one that your proxy writes: the
         /// other one may hold whatever a client made up.
         client_field: ClientField => default("any"),
+        /// What `"tenant"` stands for wherever a key of requests is wanted: `"header:NAME"`, `"cookie:NAME"` and so on.
+        tenant: KeySource => absent("no key can be \"tenant\""),
         /// Reload by itself when this file changes.
         watch: bool => default(false),
         /// How long a thread looks for events before it sleeps. About 50 µs answers a lone connection
@@ -41,6 +43,17 @@ table! {
         security_headers: Toggle<SecurityHeaders> => absent("none"),
         /// Whose pages may read the answers, for routes that do not say so themselves.
         cors: Toggle<Cors> => absent("the app's own fields"),
+        /// How much a client, or whatever else counts, may take of all routes together.
+        limit: List<Limit> => absent("no limit"),
+        /// Networks of clients that no limit counts.
+        allow: List<Network> => absent("nobody is exempt"),
+        /// Networks of clients that get 403.
+        deny: List<Network> => absent("nobody is refused"),
+        /// Say in RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers) what is left of the limit that is
+        /// nearest.
+        rate_limit_headers: bool => default(false),
+        /// How tokens are verified that `"jwt:CLAIM"` counts by.
+        jwt: Jwt => absent("no key can be \"jwt:CLAIM\""),
         /// What one client connection may send and hold.
         limits: ServerLimits => table,
         /// Deadlines of the client side.
@@ -73,6 +86,10 @@ table! {
         connections_per_client: Count<0, 10_000_000> => default(0),
         /// Requests that one connection may carry before it is closed; 0 is no limit.
         requests_per_connection: Count<0, 1_000_000_000> => default(0),
+        /// Memory for what limits know of their keys, overheads included, 16 bytes each; it is taken as it is used. Past
+        /// it, who was seen least lately is forgotten, and judged more strictly when he is back too soon. A change takes
+        /// effect at the next start.
+        limit_memory: Size => default("64 MiB"),
     }
 
     /// Deadlines of the client side.

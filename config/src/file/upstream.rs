@@ -3,7 +3,8 @@
 use schemars::json_schema;
 use toml::Spanned;
 
-use crate::plan::{BalanceKey, EndpointAddress};
+use crate::file::{KeySource, Queue};
+use crate::plan::EndpointAddress;
 use crate::read::{Key, List, OneOrMany, Read, Reader, Short, Shortened, Switch, Value};
 use crate::table::{table, words};
 use crate::value::{Count, Number, Share, Statuses, Time, inline_schema};
@@ -28,7 +29,11 @@ table! {
         pool: Pool => table,
         /// Time over which an endpoint that comes back gets its full share; `"0s"` is at once.
         slow_start: Time<0> => default("0s"),
-        /// How long a request waits when every endpoint is down; `"0s"` refuses at once.
+        /// How many requests the endpoints have at once, and who waits for how long, or `"off"`: everything is passed on
+        /// at once.
+        queue: Switch<Queue> => default({}),
+        /// How long a request that was not sent yet waits while no endpoint takes connections; `"0s"` refuses at once.
+        /// Requests that wait count for `queue.limit`.
         hold: Time<0> => default("0s"),
         /// Host field that endpoints get: `"client"` is what the client sent, `"endpoint"` the endpoint's
         /// own address, anything else is sent as written.
@@ -51,9 +56,10 @@ table! {
     pub struct Balance {
         /// The policy.
         by: Policy => default("least-requests"),
-        /// What `by = "hash"` hashes: `"header:NAME"`, `"cookie:NAME"`, `"query:NAME"`, `"path"` or
-        /// `"client"`. Equal keys reach the same endpoint.
-        key: BalanceKey => absent("only for policies that do not hash"),
+        /// What `by = "hash"` hashes: `"header:NAME"`, `"cookie:NAME"`, `"query:NAME"`, `"path"`,
+        /// `"path:PARAMETER"`, `"tenant"`, `"client"`, `"route"` or `"global"`. Equal keys reach the same endpoint; a
+        /// request without the key counts by its client.
+        key: KeySource => absent("only for policies that do not hash"),
         /// Most requests in flight that `by = "hash"` puts on one endpoint, as a multiple of its fair share;
         /// beyond it the key goes to its next choice. `"off"` is no bound.
         bound: Switch<Number<1, 100>> => default(1.25),
@@ -230,34 +236,9 @@ impl Short for Health {
     }
 }
 
-impl Read for BalanceKey {
-    fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Self> {
-        let text = reader.string(value, "a key such as \"header:x-tenant-id\"")?;
-        let key = match text.split_once(':') {
-            None if text == "path" => Some(Self::Path),
-            None if text == "client" => Some(Self::Client),
-            Some(("header", name)) if crate::field::is_token(name) => {
-                Some(Self::Header(name.to_ascii_lowercase()))
-            }
-            Some(("cookie", name)) if crate::field::is_token(name) => Some(Self::Cookie(name.to_owned())),
-            Some(("query", name)) if !name.is_empty() => Some(Self::Query(name.to_owned())),
-            _ => None,
-        };
-        if key.is_none() {
-            let help = "write \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"path\" or \"client\"";
-            reader.mistake(value.span(), format_args!("\"{text}\" is no key"), help);
-        }
-        key
-    }
-}
-
 inline_schema! {
     [] Probe, "Probe" => json_schema!({
         "type": "string", "title": "path or \"tcp\"", "pattern": r"^(/.*|tcp|.*\$\{.*)$",
-    });
-    [] BalanceKey, "BalanceKey" => json_schema!({
-        "type": "string", "title": "key",
-        "examples": ["header:x-tenant-id", "cookie:session", "query:id", "path", "client"],
     });
 }
 

@@ -208,6 +208,7 @@ impl Lowering<'_> {
             ("request_headers", route.request_headers.span()),
             ("timeouts", route.timeouts.span()),
             ("retry", route.retry.span()),
+            ("priority", route.priority.span()),
             ("cache", route.cache.get().and_then(Toggle::on).and(route.cache.span())),
         ];
         let has_path = [

@@ -73,7 +73,9 @@ impl Lowering<'_> {
         if made.iter().all(|made| made.is_sound) {
             self.unused_upstreams(file, written);
         }
-        made.into_iter().map(|made| made.route).collect()
+        let routes: Vec<Route> = made.into_iter().map(|made| made.route).collect();
+        self.not_too_many_limits(&routes);
+        routes
     }
 
     /// One route of the file is one of the plan for every host it names.
@@ -98,6 +100,7 @@ impl Lowering<'_> {
             .map_or_else(|| upstream::timeouts(&file::UpstreamTimeouts::default()), |u| u.timeouts.clone());
         let retry = base.map_or_else(upstream::no_retry, |u| u.traffic.retry.clone());
         let hosts = self.hosts(route);
+        let limit = self.limits_of("route", &route.limit, Some(&path));
         let mut plan = Route {
             name: self.route_name(route),
             line: self.line(span.start),
@@ -107,8 +110,11 @@ impl Lowering<'_> {
             request_headers: self.edits("request_headers", &route.request_headers()),
             response_headers: self.edits("response_headers", &route.response_headers()),
             body_bytes: route.body_limit.get().map_or(known.server.limits.body_bytes, |size| size.0),
+            limit,
+            access: self.access(&route.allow, &route.deny),
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
+            priority: super::queue::priority(route),
             error_pages: self.error_pages(route),
             cache: base.and_then(|_| self.route_cache(route, &known.shared.store, &known.shared.rules)),
             compress: self.route_compress(known, route, base.is_some()),
@@ -147,12 +153,6 @@ impl Lowering<'_> {
             None => known.shared.compress.clone().filter(|_| has_bodies),
             written => {
                 let compress = self.compress(written)?;
-                if !route.files.is_absent() {
-                    let help =
-                        "leave it out, and put .zst, .br or .gz files beside the others: those are sent";
-                    let span = route.compress.span().unwrap_or_default();
-                    self.warn(span, "compress has no effect yet on files".to_owned(), help);
-                }
                 has_bodies.then_some(compress)
             }
         }

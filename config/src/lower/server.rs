@@ -30,11 +30,19 @@ impl Lowering<'_> {
             let help = "set trusted_proxies, without them nobody is believed";
             self.warn(span, "client_field has no effect without trusted_proxies".to_owned(), help);
         }
+        self.has_jwt = !server.jwt.is_absent();
+        let jwt = self.jwt(&server.jwt);
+        self.tenant = self.tenant(&server.tenant);
         Server {
             threads: threads(server.threads()),
             admin: server.admin().on().map(|admin| admin.0),
             trusted,
+            tenant: self.tenant.clone(),
             limits: self.limits(&server.limits()),
+            limit: self.limits_of("server", &server.limit, None),
+            access: self.access(&server.allow, &server.deny),
+            rate_limit_headers: server.rate_limit_headers(),
+            jwt,
             timeouts: timeouts(&server.timeouts()),
             shutdown: Shutdown {
                 lame_duck: server.shutdown().lame_duck().0,
@@ -73,6 +81,7 @@ impl Lowering<'_> {
             connections: limits.connections().0 as usize,
             connections_per_client: limits.connections_per_client().0 as usize,
             requests_per_connection: limits.requests_per_connection().0,
+            limit_memory_bytes: limits.limit_memory().0,
         }
     }
 

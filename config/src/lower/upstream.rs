@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::field::{is_token, is_value};
 use crate::file::{self, File, Policy};
 use crate::plan::{
-    BalanceKey, Endpoint, EndpointAddress, HostField, Pool, StickyCookie, Upstream, UpstreamTimeouts,
+    Endpoint, EndpointAddress, HostField, Pool, RequestKey, StickyCookie, Upstream, UpstreamTimeouts,
 };
 use crate::read::{Shortened, Switch};
 
@@ -29,6 +29,7 @@ impl Lowering<'_> {
             let help = "name it with at most 64 letters, digits, \"-\", \"_\" and \".\"";
             self.error(name.span(), format!("\"{named}\" is no name for an upstream"), help);
         }
+        let (queue_settings, queue) = self.queue(upstream);
         let balance = upstream.balance().0;
         let balance_span = upstream.balance.span().unwrap_or(span.clone());
         Upstream {
@@ -39,6 +40,7 @@ impl Lowering<'_> {
                 outlier: self.outlier(upstream.outlier().on()),
                 retry: retry_settings(upstream.retry().on()),
                 slow_start: upstream.slow_start().0,
+                queue: queue_settings,
             },
             balance_key: self.balance_key(&balance, balance_span),
             sticky_cookie: self.sticky_cookie(&balance),
@@ -49,6 +51,7 @@ impl Lowering<'_> {
                 idle_timeout: upstream.pool().idle_timeout().0,
             },
             hold: upstream.hold().0,
+            queue,
             host: self.host_field(upstream),
         }
     }
@@ -88,7 +91,7 @@ impl Lowering<'_> {
     }
 
     /// The key of the policies that hash; keys that the policy does not look at are refused.
-    fn balance_key(&mut self, balance: &file::Balance, span: Range<usize>) -> BalanceKey {
+    fn balance_key(&mut self, balance: &file::Balance, span: Range<usize>) -> Option<RequestKey> {
         let by = balance.by();
         let only = [
             ("key", balance.key.span(), Policy::Hash, "hash"),
@@ -103,18 +106,18 @@ impl Lowering<'_> {
                 self.error(span, format!("balance.{key} is only for by = \"{word}\""), help);
             }
         }
-        match (by, balance.key.get()) {
-            (Policy::Hash, Some(key)) => key.clone(),
+        match (by, balance.key.written()) {
+            (Policy::Hash, Some(key)) => self.request_key(key),
             (Policy::Hash, None) => {
                 if balance.key.is_absent() {
                     let help =
                         "add key = \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"path\" or \"client\"";
                     self.error(span, "by = \"hash\" has no key".to_owned(), help);
                 }
-                BalanceKey::None
+                None
             }
-            (Policy::Client, _) => BalanceKey::Client,
-            _ => BalanceKey::None,
+            (Policy::Client, _) => Some(RequestKey::Client),
+            _ => None,
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::times::Fine;
+use super::times::{Coarse, Fine};
+use crate::Nanos;
 use crate::failure::Failure;
 
 /// How often each failure occurred.
@@ -106,6 +107,68 @@ impl From<BTreeMap<u16, u64>> for Statuses {
 impl From<Statuses> for BTreeMap<u16, u64> {
     fn from(statuses: Statuses) -> Self {
         statuses.0.into_iter().collect()
+    }
+}
+
+/// Response times of answers by status, in order of status. As many as there are statuses, each a few ten thousand bytes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<u16, Coarse>", into = "BTreeMap<u16, Coarse>")]
+pub struct ByStatus(Vec<(u16, Coarse)>);
+
+impl ByStatus {
+    /// Counts an answer. Allocates for the first one of its status only; 0 stands for none and is not counted.
+    pub fn add(&mut self, status: u16, response: Nanos) {
+        if status > 0 {
+            self.of(status.min(999)).add(response);
+        }
+    }
+
+    /// The statuses that were answered, in order, and their times.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Coarse)> {
+        self.0.iter().filter(|(_, times)| !times.is_empty()).map(|(status, times)| (*status, times))
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        other.iter().for_each(|(status, times)| self.of(status).merge(times));
+    }
+
+    /// An empty one that has its memory already where this one has it.
+    pub(super) fn fresh(&self) -> Self {
+        Self(self.0.iter().map(|(status, times)| (*status, times.fresh())).collect())
+    }
+
+    fn of(&mut self, status: u16) -> &mut Coarse {
+        let place = match self.0.binary_search_by_key(&status, |(status, _)| *status) {
+            Ok(place) => place,
+            Err(place) => {
+                self.0.insert(place, (status, Coarse::default()));
+                place
+            }
+        };
+        &mut self.0[place].1
+    }
+}
+
+impl PartialEq for ByStatus {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl From<BTreeMap<u16, Coarse>> for ByStatus {
+    fn from(times: BTreeMap<u16, Coarse>) -> Self {
+        let mut by_status = Self::default();
+        // A status of a foreign report has three digits too.
+        for (status, times) in &times {
+            by_status.of((*status).min(999)).merge(times);
+        }
+        by_status
+    }
+}
+
+impl From<ByStatus> for BTreeMap<u16, Coarse> {
+    fn from(by_status: ByStatus) -> Self {
+        by_status.0.into_iter().filter(|(_, times)| !times.is_empty()).collect()
     }
 }
 

@@ -128,6 +128,11 @@ impl Basis {
             connect: Latencies::of(&record.connect),
             failures: failed(&record.failures()),
             statuses: by_status(&record.statuses()),
+            by_status: record
+                .by_status
+                .iter()
+                .map(|(status, times)| (status, Latencies::of(times)))
+                .collect(),
             steps: record.steps.iter().map(step).collect(),
             timeline: timeline(&record, self.duration_s, self.has_sockets),
             curve: curve(&response, &service),

@@ -103,13 +103,16 @@ fn latencies(report: &Report) -> Vec<Row> {
         (None, "closed") => &[("response", report.response)],
         (None, _) => &[("response", report.response), ("service", report.service)],
     };
-    for (name, latencies) in named.iter().chain(&[("connect", report.connect), ("generator lag", report.lag)])
-    {
+    // With one status they are the response times once more.
+    let by_status = report.by_status.iter().filter(|_| report.by_status.len() > 1);
+    let by_status: Vec<_> = by_status.map(|(status, times)| (format!("status {status}"), *times)).collect();
+    let by_status = by_status.iter().map(|(name, times)| (name.as_str(), *times));
+    let others = [("connect", report.connect), ("generator lag", report.lag)];
+    for (name, latencies) in named.iter().copied().chain(by_status).chain(others) {
         let Latencies { count, mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms, .. } = latencies;
-        if *count > 0 {
-            let times =
-                [mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms].map(|ms| figures::time(*ms));
-            rows.push([(*name).to_owned()].into_iter().chain(times).collect());
+        if count > 0 {
+            let times = [mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms].map(figures::time);
+            rows.push([name.to_owned()].into_iter().chain(times).collect());
         }
     }
     if rows.len() > 1 { rows } else { Vec::new() }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{RunError, Staff};
 use crate::plan::Plan;
+use crate::scenario::value::MAX_SOURCES;
 
 /// Descriptors of a process that are not for connections: logs, epoll, pipes, files of the scenario.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -13,6 +14,10 @@ pub const MOST_PROCESSES: u32 = 64;
 
 /// Share of the local ports that is counted on. The rest may be in use or not yet free again.
 const USABLE_PORTS: f64 = 0.9;
+
+/// Connections that a loopback address gets where it costs nothing to take more of them: the kernel looks for a free
+/// port from a random one on, and the more are taken the longer it looks, for every connection that is opened.
+const QUICK_PORTS: u32 = 4_000;
 
 /// What this machine allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,24 +110,30 @@ fn processes(users: u32, staff: &Staff, machine: &Machine, notes: &mut Vec<Strin
 }
 
 fn sources(plan: &Plan, users: u32, machine: &Machine, notes: &mut Vec<String>) -> Vec<IpAddr> {
-    let each = machine.connections_per_source().saturating_mul(plan.target.addresses.len() as u32);
-    let needed = users.div_ceil(each.max(1));
+    let addresses = plan.target.addresses.len() as u32;
+    let needed = |each: u32| users.div_ceil(each.saturating_mul(addresses).max(1));
+    let most = machine.connections_per_source();
     let is_local =
         plan.target.addresses.iter().all(|address| address.is_ipv4() && address.ip().is_loopback());
     let given = plan.sources.len() as u32;
-    if given == 0 && needed > 1 && is_local {
-        let sources: Vec<IpAddr> = (1..=needed).map(loopback).collect();
-        notes.push(format!(
-            "connections come from {} source addresses, 127.0.0.1 to {}, because one has ports for about {each}",
-            sources.len(),
-            loopback(needed),
-        ));
-        return sources;
+    if given == 0 && is_local {
+        let each = most.min(QUICK_PORTS);
+        let count = needed(each).min(MAX_SOURCES as u32);
+        if count > 1 {
+            notes.push(format!(
+                "connections come from {count} source addresses, 127.0.0.1 to {}, since a free port is found quickly \
+                 while one has no more than about {each}",
+                loopback(count),
+            ));
+            return (1..=count).map(loopback).collect();
+        }
     }
-    if needed > given.max(1) {
+    let count = needed(most);
+    if count > given.max(1) {
         notes.push(format!(
-            "{users} connections need {needed} source addresses, because one has ports for about {each}; give more \
-             by --source, or some will fail as unreachable"
+            "{users} connections need {count} source addresses, because one has ports for about {}; give more by \
+             --source, or some will fail as unreachable",
+            most.saturating_mul(addresses)
         ));
     }
     plan.sources.clone()
@@ -178,10 +189,31 @@ mod tests {
     }
 
     #[test]
-    fn more_connections_than_ports_come_from_more_loopback_addresses() -> Result<(), RunError> {
-        let layout = layout(100_000, &staff(None, None))?;
-        assert_eq!(layout.sources, [1, 2, 3, 4].map(loopback));
-        assert!(layout.notes[1].contains("127.0.0.4"), "{:?}", layout.notes);
+    fn loopback_addresses_are_taken_before_free_ports_are_hard_to_find() -> Result<(), RunError> {
+        let of = |users| layout(users, &staff(None, None));
+        assert!(of(4_000)?.sources.is_empty());
+        assert_eq!(of(4_001)?.sources, [1, 2].map(loopback));
+        assert_eq!(of(25_000)?.sources, [1, 2, 3, 4, 5, 6, 7].map(loopback));
+        let layout = of(100_000)?;
+        assert_eq!(layout.sources.len(), 25);
+        assert!(
+            layout.notes[1].contains("25 source addresses, 127.0.0.1 to 127.0.0.25"),
+            "{:?}",
+            layout.notes
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn other_targets_are_connected_to_from_where_the_system_says() -> Result<(), RunError> {
+        let mut plan = plan("http://192.0.2.1:1/");
+        plan.users = Users::Exactly(10_000);
+        let layout = Layout::new(&plan, &staff(None, None), &MACHINE)?;
+        assert_eq!((layout.sources.len(), layout.notes.len()), (0, 0), "{:?}", layout.notes);
+        plan.users = Users::Exactly(30_000);
+        let layout = Layout::new(&plan, &staff(None, None), &MACHINE)?;
+        assert!(layout.sources.is_empty());
+        assert!(layout.notes[1].contains("need 2 source addresses"), "{:?}", layout.notes);
         Ok(())
     }
 

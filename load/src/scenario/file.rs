@@ -42,7 +42,9 @@ table! {
         /// Seed of everything random, so that a run can be repeated.
         seed: Count<0, 9_007_199_254_740_991> => absent("drawn for each run"),
         /// Local addresses to connect from, in turn: single ones or ranges such as `"127.0.0.2-127.0.0.20"`. Each
-        /// has ports for about 28,000 connections to one target.
+        /// has ports for about 28,000 connections to one target. Left out, connections to 127.0.0.1 come from as many
+        /// of 127.0.0.1, 127.0.0.2 and so on that each has no more than about 4,000, since the more ports are taken
+        /// the longer it takes to find a free one.
         sources: List<Sources> => absent("the system chooses"),
         /// What has to hold for the run to pass: `"success >= 99.9%"`, `"p95 < 100ms"`, `"p99(search) < 25ms"`,
         /// `"rate >= 20000/s"`.
@@ -189,6 +191,9 @@ table! {
     pub struct Expect {
         /// A status (`200`), a range (`"200-299"`), a class (`"2xx"`) or a list of them.
         status: OneOrMany<Statuses> => absent("any below 400"),
+        /// Latest time for the end of the answer, counted as latency is; a right answer that comes later fails as `late`. What
+        /// people would not have waited for is no success.
+        within: Time<1> => absent("any time"),
         /// Header fields by name: `true` is any value, a text the whole value, a table says more. One line with that name has to be so.
         headers: Named<Shortened<TextRule>> => default({}),
         /// The body: a text that it contains, or a table that says more.

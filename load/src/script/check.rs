@@ -1,5 +1,7 @@
 //! What an answer has to be like, and what is taken from it.
 
+use std::time::Duration;
+
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 use serde_json::Value;
@@ -16,6 +18,8 @@ pub const MAX_CAPTURED_BYTES: usize = 16 << 10;
 pub struct Expect {
     /// Ranges of statuses, both ends included. Empty: below 400.
     pub statuses: Box<[(u16, u16)]>,
+    /// Latest time for the end of the answer, counted as latency is. `None`: any.
+    pub within: Option<Duration>,
     /// All of them have to hold.
     pub headers: Box<[HeaderRule]>,
     /// All of them have to hold.

@@ -13,6 +13,7 @@ use super::{
     BadTemplate, Capture, Compiled, Encoding, Expect, Facts, Flow, Prepared, Script, Source, Step, Table,
     Template, Text,
 };
+use crate::Nanos;
 use crate::plan::Pause;
 
 /// Most steps and variables that a script can have: positions are 16 bits.
@@ -218,6 +219,9 @@ impl Draft {
             index: self.steps.len() as u16,
             method: Method::from_bytes(request.method.as_bytes()),
             wants_body: expect.wants_body() || captures.iter().any(Capture::wants_body),
+            within: expect
+                .within
+                .map_or(Nanos::MAX, |within| Nanos::try_from(within.as_nanos()).unwrap_or(Nanos::MAX)),
             think,
             is_last: false,
         };

@@ -89,6 +89,7 @@ pub fn empty() -> Report {
         connect: Latencies::default(),
         failures: Vec::new(),
         statuses: [].into(),
+        by_status: [].into(),
         steps: Vec::new(),
         stages: vec![stage("constant", 0.0, 0.0, 0.0, 0.0)],
         timeline: Vec::new(),
@@ -99,13 +100,17 @@ pub fn empty() -> Report {
     }
 }
 
-/// Four stages, three steps, and everything holds.
-pub fn pass() -> Report {
-    let rate = |second: u32| match second {
+/// What is due in a second of the four stages.
+fn rate(second: u32) -> f64 {
+    match second {
         0..10 => 100.0 * f64::from(second + 1),
         40..50 => 2_000.0,
         _ => 1_000.0,
-    };
+    }
+}
+
+/// Four stages, three steps, and everything holds.
+pub fn pass() -> Report {
     let timeline = (0..60).map(|second| {
         let (due, slow) = (rate(second), if (40..50).contains(&second) { 2.4 } else { 1.0 });
         Moment {
@@ -148,6 +153,12 @@ pub fn pass() -> Report {
         connect: spread(92, 0.12, 0.4),
         failures: vec![failed(Failure::Status, 8)],
         statuses: [(200, requests - 1_208), (304, 1_200), (503, 8)].into(),
+        by_status: [
+            (200, spread(requests - 1_208, 3.4, 31.0)),
+            (304, spread(1_200, 0.9, 4.1)),
+            (503, spread(8, 0.4, 0.6)),
+        ]
+        .into(),
         steps: vec![
             step("list", requests / 2, 0, 2.6, 14.0),
             step("detail", requests / 4, 0, 3.1, 17.0),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache::disk::{Failure, Files, Ledger, Lies, Position, Recovery, Text};
-use cache::{Body, Entry, Store};
+use cache::{Body, Entry, Store, Stored};
 use rustix::fs::{FlockOperation, flock};
 
 use super::place::{Lying, Segments};
@@ -161,12 +161,12 @@ impl Folder {
         self.synced = Instant::now();
     }
 
-    fn put(&self, at: Position, front: &[u8], body: &Body, padding: usize) -> io::Result<()> {
+    fn put(&self, at: Position, front: &[u8], body: Stored<'_>, padding: usize) -> io::Result<()> {
         let segment = self.inner.segments.get(at.segment).ok_or(io::ErrorKind::NotFound)?;
         let mut file = &segment.file;
         file.seek(SeekFrom::Start(at.offset_bytes()))?;
         let zeros = [0; 8];
-        if let Some(lying) = Lying::of(body) {
+        if let Some(lying) = Lying::at(body) {
             file.write_all(front)?;
             let sum = lying.read(|piece| file.write_all(piece))?;
             if sum != lying.sum() {
@@ -174,7 +174,7 @@ impl Folder {
             }
             return file.write_all(&zeros[..padding]);
         }
-        let pieces = body.pieces().iter().map(|piece| IoSlice::new(piece));
+        let pieces = body.pieces().map(IoSlice::new);
         let all = [IoSlice::new(front)].into_iter().chain(pieces).chain([IoSlice::new(&zeros[..padding])]);
         let mut slices: Vec<IoSlice<'_>> = all.filter(|slice| !slice.is_empty()).collect();
         let mut left = &mut slices[..];
@@ -215,7 +215,7 @@ impl Files for Folder {
         }
     }
 
-    fn write(&mut self, at: Position, front: &[u8], body: &Body, padding: usize) -> Result<(), Failure> {
+    fn write(&mut self, at: Position, front: &[u8], body: Stored<'_>, padding: usize) -> Result<(), Failure> {
         self.put(at, front, body, padding).map_err(|error| failure(&error, "write"))
     }
 
@@ -232,7 +232,7 @@ impl Files for Folder {
             _ => {}
         }
         if let Some(segment) = self.inner.segments.remove(number) {
-            let lies_there = |entry: &Entry| Lying::of(entry.body()).is_some_and(|body| body.is_in(&segment));
+            let lies_there = |entry: &Entry| Lying::of(entry).is_some_and(|body| body.is_in(&segment));
             self.store.forget_where(lies_there);
         }
         Ok(())
@@ -245,8 +245,8 @@ impl Files for Folder {
         }
     }
 
-    fn sum(&self, body: &Body) -> Option<u32> {
-        Lying::of(body).map(Lying::sum)
+    fn sum(&self, body: Stored<'_>) -> Option<u32> {
+        Lying::at(body).map(Lying::sum)
     }
 
     fn kept(&mut self, entry: &Arc<Entry>, lies: Lies, body_start: u64, body_sum: u32) {

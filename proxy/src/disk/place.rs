@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cache::Body;
 use cache::disk::Sum;
 use cache::entry::Place;
+use cache::{Entry, Stored};
 
 /// Bytes read at once where a body goes through memory without staying there.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -63,8 +63,13 @@ impl Lying {
         Self { segment, start, len, sum }
     }
 
+    /// Where the body of an entry lies, if it is in a segment.
+    pub fn of(entry: &Entry) -> Option<&Self> {
+        Self::at(entry.body())
+    }
+
     /// Where a body lies, if it is in a segment.
-    pub fn of(body: &Body) -> Option<&Self> {
+    pub fn at(body: Stored<'_>) -> Option<&Self> {
         body.place()?.downcast_ref()
     }
 

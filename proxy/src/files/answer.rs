@@ -1,11 +1,13 @@
 //! What a file is answered with: its head, conditions and ranges by the rules of crate `cache`, the marks of this hop.
 
+use cache::Terms;
 use cache::condition::{self, Verdict};
 use cache::range::{self, Choice};
 use signals::request::{Stage, Who};
 use traffic::Refusal;
 use wire::{Method, Version, encode};
 
+use super::coded::{self, How};
 use super::deliver::{Boundary, Parts, deliver};
 use super::item::Item;
 use super::{ALLOW, At};
@@ -14,7 +16,7 @@ use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::outbound::{edited, edits, field, via};
 use crate::pipeline::Stop;
-use crate::{inbound, respond};
+use crate::{inbound, limits, respond};
 
 /// Answers with a file, or a part of it, or says that the client has it already. `fallback` says that it stands in for
 /// a path that is no file, which only browsers get.
@@ -24,14 +26,33 @@ pub async fn file(
     exchange: &mut Exchange,
     item: &Item,
     fallback: bool,
+    mut how: How,
 ) -> Result<(), Stop> {
+    let encoder = if let How::Piecewise(_, encoder) = &mut how { encoder.take() } else { None };
+    let item = if let How::Whole(coded) = &how { coded } else { item };
     let mut whole = std::mem::take(&mut exchange.reply);
-    item.write_head(at.core, &mut whole);
+    let terms = match &how {
+        How::Piecewise(algorithm, _) => coded::write_head(at.core, item, *algorithm, &mut whole),
+        How::Plain { .. } | How::Whole(_) => {
+            item.write_head(at.core, &mut whole);
+            item.terms
+        }
+    };
+    write_varies(item, &how, &mut whole);
     if fallback {
         field(&mut whole, b"Vary", b"Accept");
     }
-    let (status, parts) = choose(at, exchange, item, &whole);
+    let is_made = item.is_made || matches!(how, How::Piecewise(..));
+    let (status, parts) = choose(at, exchange, item, (&whole, &terms), is_made);
     exchange.facts.status = status;
+    let encoder = encoder.filter(|_| status == 200);
+    if encoder.is_some() {
+        // How long it will be nobody knows.
+        client.keep_alive &= exchange.takes_chunks();
+        if exchange.takes_chunks() {
+            field(&mut whole, b"Transfer-Encoding", b"chunked");
+        }
+    }
     head(at, client, exchange, |out| match &parts {
         Parts::One(slice) if status == 206 => range::write_head_of_one(&whole, *slice, item.len, out),
         Parts::Several(slices, boundary) => {
@@ -52,7 +73,17 @@ pub async fn file(
         },
     });
     exchange.reply = whole;
-    deliver(at, client, exchange, item, parts).await
+    match encoder {
+        Some(encoder) => coded::deliver(at, client, exchange, item, encoder).await,
+        None => deliver(at, client, exchange, item, parts).await,
+    }
+}
+
+/// Says that others get the file coded, if its head does not say so already.
+fn write_varies(item: &Item, how: &How, out: &mut Vec<u8>) {
+    if !item.varies && matches!(how, How::Plain { varies: true }) {
+        field(out, b"Vary", b"Accept-Encoding");
+    }
 }
 
 /// Answers 404 with the folder's own page.
@@ -61,10 +92,15 @@ pub async fn not_found(
     client: &mut Client,
     exchange: &mut Exchange,
     item: &Item,
+    how: How,
 ) -> Result<(), Stop> {
+    let item = if let How::Whole(coded) = &how { coded } else { item };
     exchange.facts.refusal = Some(Refusal::FileNotFound);
     exchange.facts.status = 404;
-    head(at, client, exchange, |out| item.write_not_found_head(at.core, out));
+    head(at, client, exchange, |out| {
+        item.write_not_found_head(at.core, out);
+        write_varies(item, &how, out);
+    });
     let parts = if exchange.head.method == Method::Head { Parts::None } else { Parts::whole(item) };
     deliver(at, client, exchange, item, parts).await
 }
@@ -97,14 +133,21 @@ pub async fn options(at: At<'_>, client: &mut Client, exchange: &mut Exchange) -
     send_head(at, client, exchange).await
 }
 
-/// What a request gets of a file whose head as a 200 is `whole`.
-fn choose(at: At<'_>, exchange: &Exchange, item: &Item, whole: &[u8]) -> (u16, Parts) {
+/// What a request gets of a file whose head as a 200 is `whole`; of what was coded here (`is_made`) no parts.
+fn choose(
+    at: At<'_>,
+    exchange: &Exchange,
+    item: &Item,
+    (whole, terms): (&[u8], &Terms),
+    is_made: bool,
+) -> (u16, Parts) {
     let ask = cache::Ask::plain(&exchange.head, &exchange.input);
-    match condition::evaluate(&ask, &item.terms, whole, 200) {
+    let chosen = || if is_made { Choice::Whole } else { range::choose(&ask, terms, whole, 200, item.len) };
+    match condition::evaluate(&ask, terms, whole, 200) {
         Verdict::NotModified => (304, Parts::None),
         // We are the origin, so nobody else is to be asked whether it holds.
         Verdict::Forward => (412, Parts::None),
-        Verdict::Deliver => match range::choose(&ask, &item.terms, whole, 200, item.len) {
+        Verdict::Deliver => match chosen() {
             Choice::Whole if exchange.head.method == Method::Head => (200, Parts::None),
             Choice::Whole => (200, Parts::whole(item)),
             Choice::One(slice) => (206, Parts::One(slice)),
@@ -136,6 +179,7 @@ fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl Fn
     if !exchange.request_id.is_empty() {
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
+    limits::fields(&mut out, at.live, exchange);
     let varies = Varies::of(at.route, exchange, false);
     if varies.any() {
         varies.write(&mut out, std::iter::empty);

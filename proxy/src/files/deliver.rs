@@ -18,7 +18,7 @@ use crate::pipeline::Stop;
 use crate::transfer::COPY_BYTES;
 
 /// Bytes that are sent before other connections have their turn: what a cold disk holds up the core for at once.
-const TURN_BYTES: u64 = 256 * 1024;
+pub const TURN_BYTES: u64 = 256 * 1024;
 
 /// What stands between the parts of a body in several parts.
 pub type Boundary = [u8; 24];
@@ -143,7 +143,8 @@ impl Sending<'_> {
                     if std::mem::take(&mut self.has_moved) {
                         self.client.timer.set(self.at.live.plan.server.timeouts.write);
                     }
-                    return self.client.timer.poll(cx).map(|()| Err(gone()));
+                    let write = self.at.live.plan.server.timeouts.write;
+                    return self.client.poll_stalled(cx, write).map(|()| Err(gone()));
                 }
             }
         }
@@ -209,7 +210,7 @@ fn slice_of(bytes: &[u8], slice: Slice) -> &[u8] {
 }
 
 /// The client has left, or takes nothing.
-const fn gone() -> Stop {
+pub const fn gone() -> Stop {
     Stop::Cut(Who::Client, Stage::Deliver)
 }
 

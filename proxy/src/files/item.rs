@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use wire::encode;
 
 use super::find::{Found, Stamp};
-use super::{Missing, hashed, kind};
+use super::{Missing, coded, hashed, kind};
 use crate::core::Core;
 use crate::outbound::field;
 
@@ -22,7 +22,7 @@ pub const MEMORY_BYTES: u64 = 64 * 1024;
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// What stands before the fields of the head: the status line and a `Date` that is filled in when it is sent.
-const START: &[u8] = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+pub const START: &[u8] = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
 
 /// A file, ready to be sent.
 #[derive(Debug)]
@@ -41,8 +41,10 @@ pub struct Item {
     pub stamps: [Stamp; 2],
     /// It is in one of the codings that the client takes.
     pub coding: Option<&'static str>,
+    /// It was coded here: there is no such file.
+    pub is_made: bool,
     /// Other clients get another file.
-    varies: bool,
+    pub varies: bool,
     head: Box<[u8]>,
 }
 
@@ -93,6 +95,7 @@ impl Item {
             checked_ms: Cell::new(now_ms),
             stamps: [stamp, original],
             coding: coding_name,
+            is_made: false,
             varies,
             head: head[START.len()..].into(),
         })
@@ -105,6 +108,32 @@ impl Item {
         core.date(out);
         debug_assert_eq!(out.len(), START.len(), "the validators lie where they were found");
         out.extend_from_slice(&self.head);
+    }
+
+    /// The same file with its body coded.
+    pub fn coded(&self, algorithm: config::Algorithm, body: &[u8]) -> Self {
+        let len = body.len() as u64;
+        let mut head = START.to_vec();
+        coded::write_fields(&self.head, algorithm, Some(len), &mut head);
+        let mut terms = self.terms;
+        locate_validators(&mut terms, &head);
+        Self {
+            body: Body::Memory(body.into()),
+            len,
+            kind: self.kind,
+            terms,
+            checked_ms: self.checked_ms.clone(),
+            stamps: self.stamps,
+            coding: Some(algorithm.token()),
+            is_made: true,
+            varies: true,
+            head: head[START.len()..].into(),
+        }
+    }
+
+    /// Writes the fields of a 200 whose body is coded while it is sent.
+    pub fn write_coded_fields(&self, algorithm: config::Algorithm, out: &mut Vec<u8>) {
+        coded::write_fields(&self.head, algorithm, None, out);
     }
 
     /// Writes the head of a 404 with this page. It has no validators, for it is not what was asked for.

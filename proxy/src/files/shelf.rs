@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use cache::vary::Codings;
+use config::Algorithm;
 use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
@@ -58,6 +59,11 @@ impl Asked {
         let is = |ending: &[u8]| public.is_some_and(|public| public.ends_with(ending));
         let bits = [codings.zstd, codings.br, codings.gzip, public.is_none(), is(b"/"), is(HTML)];
         Self(bits.iter().fold(0, |all, &bit| all << 1 | u8::from(bit)))
+    }
+
+    /// The same file coded, whatever else the client takes.
+    pub const fn coded(self, algorithm: Algorithm) -> Self {
+        Self(self.0 & 0b111 | (1 + algorithm as u8) << 6)
     }
 }
 

@@ -52,11 +52,14 @@ impl Transfer<'_> {
             && let Some(body) = usize::try_from(length).ok().and_then(|length| bytes[len..].get(..length))
         {
             let mut coded = self.core.coded.borrow_mut();
-            return compress::once(self.core, coding, body, &mut coded).unwrap_or_else(|shape| shape);
+            let shape = compress::once(self.core, coding, body, &mut coded).unwrap_or_else(|shape| shape);
+            self.exchange.coded = matches!(shape, Shape::Coded { .. }).then_some(coding);
+            return shape;
         }
         match compress::encoder(self.core, coding, subject.length) {
             Ok(encoder) => {
                 self.coder = Some(Coder { encoder, holds: false, turn_bytes: 0 });
+                self.exchange.coded = Some(coding);
                 streamed
             }
             Err(shape) => shape,

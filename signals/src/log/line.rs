@@ -38,6 +38,7 @@ pub(crate) fn json(
             text(out, "detail", detail.code().as_bytes());
         }
     }
+    text(out, "limit", finished.limit.as_bytes());
     text(out, "method", finished.method);
     text(out, "host", finished.host);
     text(out, "target", finished.target);
@@ -65,6 +66,7 @@ pub(crate) fn json(
     for (name, time) in [
         ("total_ms", finished.times.total),
         ("held_ms", finished.times.held),
+        ("queued_ms", finished.times.queued),
         ("connect_ms", finished.times.connect),
         ("wait_ms", finished.times.wait),
     ] {
@@ -224,12 +226,14 @@ mod tests {
             times: Times {
                 total: Duration::from_micros(12_345),
                 held: Duration::ZERO,
+                queued: Duration::from_micros(1_500),
                 connect: Duration::from_micros(90),
                 wait: Duration::from_millis(12),
             },
             referer: b"https://example.com/",
             user_agent: b"ab/2.3 \"x\"",
             request_id: b"r1",
+            limit: "",
             trace_id: b"0af7651916cd43dd8448eb211c80319c",
             ..finished()
         };
@@ -237,7 +241,7 @@ mod tests {
             r#"{"time":"2023-11-14T22:13:20.123Z","end":"complete","status":200,"method":"GET","host":"example.com","#,
             r#""target":"/x?y=1","version":"HTTP/1.1","client":"2001:db8::1","route":"example.com/x","#,
             r#""upstream":"app","endpoint":"127.0.0.1:3001","tries":1,"reused":true,"received_bytes":0,"#,
-            r#""sent_bytes":1200,"total_ms":12.345,"held_ms":0.000,"connect_ms":0.090,"wait_ms":12.000,"#,
+            r#""sent_bytes":1200,"total_ms":12.345,"held_ms":0.000,"queued_ms":1.500,"connect_ms":0.090,"wait_ms":12.000,"#,
             r#""referer":"https://example.com/","user_agent":"ab/2.3 \"x\"","request_id":"r1","#,
             r#""trace_id":"0af7651916cd43dd8448eb211c80319c"}"#,
             "\n"

@@ -7,9 +7,12 @@
 
 mod address;
 mod ewma;
+mod slots;
 mod standing;
 
 pub use address::{Address, BadAddress};
+pub use slots::Concurrency;
+pub(crate) use slots::Slots;
 pub use standing::{Cause, Ejection, Return, State};
 
 use crate::balance::hash_key;
@@ -36,7 +39,7 @@ pub struct Endpoint {
     seed: u64,
     tag: Box<str>,
     weight: AtomicU32,
-    in_flight: AtomicU32,
+    slots: Slots,
     /// [`standing::Gates`], in nanoseconds, written whenever the standing changes.
     open_from: AtomicU64,
     panic_from: AtomicU64,
@@ -65,7 +68,7 @@ impl Endpoint {
             seed,
             tag: format!("{seed:016x}").into(),
             weight: AtomicU32::new(weight),
-            in_flight: AtomicU32::new(0),
+            slots: Slots::new(),
             open_from: AtomicU64::new(0),
             panic_from: AtomicU64::new(0),
             ramp_from: AtomicU64::new(0),
@@ -111,7 +114,7 @@ impl Endpoint {
 
     /// Requests that it is working on, from all cores.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        self.slots.in_flight()
     }
 
     /// What it is at this moment.
@@ -213,12 +216,23 @@ impl Endpoint {
         self.ewma.observe(now, latency, decay);
     }
 
-    pub(crate) fn enter(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+    /// How many requests it may have at once now, streams not among them where the limit is adaptive; `None` is no limit.
+    pub fn limit(&self) -> Option<u32> {
+        self.slots.limit()
     }
 
-    pub(crate) fn leave(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+    /// Slots that are taken.
+    pub fn taken(&self) -> u32 {
+        self.slots.taken()
+    }
+
+    /// What a request takes there while nobody waits, where the limit is adaptive and has been measured.
+    pub fn baseline(&self) -> Option<Duration> {
+        self.slots.baseline()
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// A request that `began` then has succeeded.

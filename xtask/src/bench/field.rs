@@ -137,7 +137,7 @@ impl<'a> Field<'a> {
 
     /// Loads a server once and takes its CPU time before and after. A cache's request that reached the origin is an
     /// error, because what is timed are hits.
-    fn sample(&self, running: &Running, load: &Load<'_>) -> Result<Sample, Problem> {
+    pub(crate) fn sample(&self, running: &Running, load: &Load<'_>) -> Result<Sample, Problem> {
         let fetched = self.fetched()?;
         let before = procfs::cpu_us(running.process.id())?;
         let started = Instant::now();

@@ -5,6 +5,7 @@
 //! turns round by round, so that a machine that slows down slows all of them; medians are shown, and with them the
 //! errors, which have to be none.
 
+mod admission;
 mod answer;
 mod build;
 mod cache;
@@ -17,11 +18,13 @@ mod idle;
 mod load;
 mod machine;
 mod measure;
+mod overload;
 mod page;
 mod peer;
 mod process;
 mod procfs;
 mod proxy;
+mod readme;
 mod route;
 mod scene;
 mod syscalls;
@@ -42,13 +45,13 @@ pub(crate) struct Options {
     /// Show the benches and their scenes
     #[arg(long)]
     list: bool,
-    /// How often each scene is measured with each peer; medians of five are fit to be quoted
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
-    rounds: u32,
-    /// How long each measurement lasts, in seconds
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
-    seconds: u32,
-    /// One round of one second: shows that everything works, measures nothing
+    /// How often each scene is measured with each peer; by default as often as it takes to be quoted
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: Option<u32>,
+    /// How long each measurement lasts, in seconds; the default is the bench's own
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: Option<u32>,
+    /// As little as shows that everything works: measures nothing
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
     /// Only these peers, separated by commas
@@ -63,7 +66,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Problem> {
     if options.list {
         for bench in &BENCHES {
-            println!("{:8} {}", bench.name, bench.about);
+            println!("{:9} {}", bench.name, bench.about);
         }
         for bench in BENCHES.iter().filter(|bench| !bench.scenes.is_empty()) {
             println!("\nscenes of {}:", bench.name);
@@ -88,15 +91,30 @@ struct Bench {
     about: &'static str,
     scenes: &'static [Scene],
     peers: &'static [Peer],
+    pace: Measured,
     run: fn(&Plan) -> Result<(), Problem>,
 }
 
-const BENCHES: [Bench; 4] = [
+/// How much is measured unless something else was asked for.
+struct Measured {
+    rounds: u32,
+    seconds: u32,
+    /// Shorter measurements are not fit to be quoted.
+    least_seconds: u32,
+    /// The length of the one round of --quick.
+    quick_seconds: u32,
+}
+
+/// Five rounds of five seconds.
+const USUAL: Measured = Measured { rounds: 5, seconds: 5, least_seconds: 1, quick_seconds: 1 };
+
+const BENCHES: [Bench; 6] = [
     Bench {
         name: "proxy",
         about: "a reverse proxy's work: CPU, speed, latency and memory beside nginx, HAProxy, Caddy and Pingora",
         scenes: &Scene::PROXY,
         peers: Role::Proxy.peers(),
+        pace: USUAL,
         run: proxy::run,
     },
     Bench {
@@ -104,6 +122,7 @@ const BENCHES: [Bench; 4] = [
         about: "a shared cache's work: hits, stampedes and memory beside nginx, HAProxy and Varnish",
         scenes: &Scene::CACHE,
         peers: Role::Cache.peers(),
+        pace: USUAL,
         run: cache::run,
     },
     Bench {
@@ -111,13 +130,32 @@ const BENCHES: [Bench; 4] = [
         about: "load generators: speed, exactness and truth beside wrk, oha, hey and ab",
         scenes: &load::SCENES,
         peers: &[],
+        pace: USUAL,
         run: load::run,
+    },
+    Bench {
+        name: "admission",
+        about: "what limits and the queue cost a request that they let through",
+        scenes: &[],
+        peers: &[],
+        // What is looked for is small, so many short rounds: what disturbs the machine for a while disturbs a few.
+        pace: Measured { rounds: 15, seconds: 3, least_seconds: 3, quick_seconds: 1 },
+        run: admission::run,
+    },
+    Bench {
+        name: "overload",
+        about: "three times what an app can do: goodput, fairness and a restart, beside nginx and HAProxy",
+        scenes: &[],
+        peers: &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy],
+        pace: Measured { rounds: 1, seconds: 60, least_seconds: 60, quick_seconds: 5 },
+        run: overload::run,
     },
     Bench {
         name: "route",
         about: "what finding a route costs with 10 and with 10,000 routes",
         scenes: &[],
         peers: &[],
+        pace: USUAL,
         run: |_| route::run(),
     },
 ];
@@ -134,7 +172,13 @@ struct Plan {
 
 impl Plan {
     fn new(options: &Options, bench: &Bench) -> Result<Self, Problem> {
-        let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
+        let pace = &bench.pace;
+        let (rounds, seconds) = if options.quick {
+            (1, pace.quick_seconds)
+        } else {
+            (options.rounds.unwrap_or(pace.rounds), options.seconds.unwrap_or(pace.seconds))
+        };
+        let enough = rounds >= pace.rounds && seconds >= pace.least_seconds && !options.quick;
         let foreign = |what: String| {
             Problem::new(format!("the bench {} has no {what}", bench.name))
                 .help("`cargo xtask bench --list` shows what each bench has")
@@ -150,7 +194,7 @@ impl Plan {
             seconds,
             peers: if options.only.is_empty() { bench.peers.to_vec() } else { options.only.clone() },
             scenes: if options.scene.is_empty() { bench.scenes.to_vec() } else { options.scene.clone() },
-            whole: options.only.is_empty() && options.scene.is_empty() && rounds >= 5,
+            whole: options.only.is_empty() && options.scene.is_empty() && enough,
         })
     }
 }
@@ -161,7 +205,7 @@ mod tests {
 
     fn options(only: &[Peer], scene: &[Scene]) -> Options {
         let (only, scene) = (only.to_vec(), scene.to_vec());
-        Options { name: None, list: false, rounds: 5, seconds: 5, quick: false, only, scene }
+        Options { name: None, list: false, rounds: None, seconds: None, quick: false, only, scene }
     }
 
     fn plan(bench: &str, options: &Options) -> Result<Plan, Problem> {
@@ -175,6 +219,19 @@ mod tests {
         assert!(all.whole);
         let some = plan("cache", &options(&[Peer::Varnish], &[Scene::Cold])).expect("a plan");
         assert_eq!((some.peers, some.scenes, some.whole), (vec![Peer::Varnish], vec![Scene::Cold], false));
+    }
+
+    #[test]
+    fn too_short_a_run_is_not_fit_to_be_quoted() {
+        let run = |bench, rounds, seconds, quick| {
+            let plan = plan(bench, &Options { rounds, seconds, quick, ..options(&[], &[]) }).expect("a plan");
+            (plan.rounds, plan.seconds, plan.whole)
+        };
+        assert_eq!(run("proxy", None, None, false), (5, 5, true));
+        assert_eq!(run("proxy", Some(4), Some(9), false), (4, 9, false));
+        assert_eq!(run("overload", None, None, false), (1, 60, true));
+        assert_eq!(run("overload", None, Some(20), false), (1, 20, false));
+        assert_eq!(run("overload", None, None, true), (1, 5, false));
     }
 
     #[test]

@@ -92,12 +92,24 @@ impl Peer {
         origin: u16,
         scratch: &Path,
     ) -> Result<Running, Problem> {
+        self.start_as(self.name(), self.setup_path(role), built, origin, scratch)
+    }
+
+    /// Starts it as a file of the repository says, in a folder of this name.
+    pub(crate) fn start_as(
+        self,
+        name: &str,
+        setup_path: &str,
+        built: &Built,
+        origin: u16,
+        scratch: &Path,
+    ) -> Result<Running, Problem> {
         let port = free_port()?;
-        let folder = scratch.join(self.name());
+        let folder = scratch.join(name);
         std::fs::create_dir_all(&folder).problem("create a folder for a peer")?;
         let config = match self {
             Self::Pingora => PathBuf::new(),
-            _ => write_config(self.setup_path(role), port, origin, &folder)?,
+            _ => write_config(setup_path, port, origin, &folder)?,
         };
         let command = self.command(built, &config, port, origin, &folder)?;
         let log = folder.join("output.log");

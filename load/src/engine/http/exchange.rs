@@ -291,9 +291,12 @@ impl Engine<'_> {
         let user = &mut self.users[slot as usize];
         let Some(task) = user.task.take() else { return };
         self.under_way -= 1;
+        let due = self.counts_from(&task);
+        let is_late = self.now.saturating_sub(due) > task.facts.within;
+        let outcome = outcome.and(if is_late { Err(Failure::Late) } else { Ok(()) });
         self.recorder.done(&Done {
             step: task.facts.index,
-            due: self.counts_from(&task),
+            due,
             sent: task.sent,
             at: self.now,
             status: self.users[slot as usize].answer.status(),

@@ -104,7 +104,7 @@ impl Lowering<'_> {
         if share <= 0.0 {
             self.error(storm.share.span(), "a storm of nobody", "write a share above 0, such as \"50%\"");
         }
-        let length = stages.iter().map(|stage| stage.duration).sum();
+        let length: core::time::Duration = stages.iter().map(|stage| stage.duration).sum();
         if at + within > length && !storm.has_mistakes && self.diagnostics.is_empty() {
             let what =
                 format!("the storm ends {:?} after the beginning, the stages after {length:?}", at + within);

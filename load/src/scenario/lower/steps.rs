@@ -165,7 +165,8 @@ impl Lowering<'_> {
                 .extend(wanted.into_iter().map(|wanted| HeaderRule { name: name.get_ref().clone(), wanted }));
         }
         let body = expect.body.get().map(|Shortened(rule)| self.body_rules(rule)).unwrap_or_default();
-        Expect { statuses, headers: headers.into(), body }
+        let within = expect.within.get().map(|time| time.0);
+        Expect { statuses, within, headers: headers.into(), body }
     }
 
     fn body_rules(&mut self, rule: &file::BodyRule) -> Box<[BodyRule]> {

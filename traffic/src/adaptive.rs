@@ -1,0 +1,297 @@
+//! How many requests an endpoint takes at once, found out by watching it: the adaptive limit.
+//!
+//! An app with `c` places works off at most `c / service time`, however many requests lie before it; what is above `c`
+//! only waits inside the app. So `c` is the highest rate that was seen times the latency without a queue, as a path's
+//! bandwidth times its delay says how many packets belong into it (the idea is BBR's). Both are measured by windows of
+//! many requests, never by single ones: means over a window hold for mixes of cheap and costly requests too.
+//!
+//! ```text
+//!              saturated for long, or the rate fell by half
+//!  ( Cruising ) ──────────────────────────────────────────▶ ( Measuring ) ◀─┐ the rate is what it was before:
+//!        ▲                                                     │     │      │ still more than the app has places
+//!        └─────────────────────────────────────────────────────┘     └──────┘
+//!              the rate fell with the limit: the latency is the one without a queue
+//! ```
+//!
+//! While the limit is not in use nothing is learnt about the rate, so that a quiet time never lowers it; a limit that
+//! nobody reaches never grows.
+
+use crate::moment::Moment;
+use core::time::Duration;
+
+/// The limit of an endpoint that nobody has measured yet.
+pub const LIMIT_FIRST: u32 = 10;
+/// No limit that is found out is higher.
+pub const LIMIT_MOST: u32 = 10_000;
+
+/// Requests of a window, at least; with a higher limit it is so many times the limit.
+const SAMPLES: u32 = 100;
+const SAMPLES_PER_PLACE: f64 = 3.0;
+const SAMPLES_MOST: f64 = 2_000.0;
+/// A window lasts no longer, as long as it has a few requests.
+const LONGEST: Duration = Duration::from_secs(1);
+const SAMPLES_LEAST: u32 = 12;
+/// Share of the limit that has to be in flight for the limit to be what bounds the rate.
+const SATURATED: f64 = 0.85;
+/// Time from one measuring to the next while the limit is in use: at least this, and so long that no more than this share of
+/// what could be answered is lost to measuring.
+const REMEASURE: Duration = Duration::from_secs(10);
+const LOST_SHARE: f64 = 0.02;
+/// The same when the app seems to have become faster.
+const REMEASURE_SOON: Duration = Duration::from_secs(2);
+/// Share of the places at which the latency is measured.
+const MEASURE_SHARE: f64 = 0.8;
+/// One latency counts at most so many times the typical one.
+const OUTLIER: f64 = 64.0;
+
+/// The adaptive limit of one endpoint.
+#[derive(Clone, Debug)]
+pub struct Adaptive {
+    /// While cruising.
+    limit: f64,
+    phase: Phase,
+    window: Window,
+    /// Mean latency without a queue in nanoseconds; 0 while unknown.
+    baseline: f64,
+    /// Rates of the last saturated windows, per nanosecond; the latest first.
+    rates: [f64; 3],
+    /// About the median of all latencies in nanoseconds.
+    typical: f64,
+    measured_at: Moment,
+    /// The rate and the limit at the end of the last measuring.
+    measured: (f64, f64),
+    remeasure_at: Moment,
+    last_answered: Option<Moment>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Phase {
+    Cruising,
+    Measuring {
+        /// The limit meanwhile.
+        level: f64,
+        /// What was in flight before, as far as it was of use.
+        before: f64,
+        /// The rate before.
+        rate: f64,
+        since: Moment,
+    },
+}
+
+/// Requests that finished within a stretch of time.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+struct Window {
+    /// Later than now: what finishes until then was begun under another limit.
+    began: Moment,
+    count: u32,
+    latency_ns: f64,
+}
+
+/// What a window says.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    mean: f64,
+    rate: f64,
+    /// Requests in flight on average (Little's law).
+    in_flight: f64,
+}
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        Self {
+            limit: f64::from(LIMIT_FIRST),
+            phase: Phase::Cruising,
+            window: Window::default(),
+            baseline: 0.0,
+            rates: [0.0; 3],
+            typical: 0.0,
+            measured_at: Moment::ZERO,
+            measured: (0.0, 1.0),
+            remeasure_at: Moment::ZERO,
+            last_answered: None,
+        }
+    }
+}
+
+impl Adaptive {
+    /// The limit in force.
+    pub fn limit(&self) -> u32 {
+        let limit = match self.phase {
+            Phase::Cruising => self.limit,
+            Phase::Measuring { level, .. } => level,
+        };
+        (limit.round() as u32).clamp(1, LIMIT_MOST)
+    }
+
+    /// What a request takes while nobody waits inside the app; `None` before the first measurement.
+    pub fn baseline(&self) -> Option<Duration> {
+        (self.baseline > 0.0).then(|| Duration::from_nanos(self.baseline as u64))
+    }
+
+    /// About the median of the latencies so far, long ones included; zero before the first.
+    pub fn typical(&self) -> Duration {
+        Duration::from_nanos(self.typical as u64)
+    }
+
+    /// When a request was answered last.
+    pub fn last_answered(&self) -> Option<Moment> {
+        self.last_answered
+    }
+
+    /// Notes a latency that says nothing about the load, such as that of a long poll: only what is typical learns of it.
+    pub fn note_long(&mut self, now: Moment, latency: Duration) {
+        self.last_answered = Some(now);
+        self.learn_typical(latency.as_nanos() as f64);
+    }
+
+    /// A request was answered after `latency`. `is_wanted`: somebody had to wait for a slot since this was true last. True:
+    /// a window is over, and the limit may be another one.
+    pub fn answered(&mut self, now: Moment, latency: Duration, is_wanted: bool) -> bool {
+        let latency = (latency.as_nanos() as f64).max(1.0);
+        self.last_answered = Some(now);
+        self.learn_typical(latency);
+        if now < self.window.began {
+            return false;
+        }
+        if self.window.began == Moment::ZERO {
+            // The first to finish are the short ones, which is why they do not count.
+            self.settle(now, latency);
+            return false;
+        }
+        self.window.count += 1;
+        self.window.latency_ns += latency.min(OUTLIER * self.typical);
+        let elapsed = now.since(self.window.began);
+        let mean = self.window.latency_ns / f64::from(self.window.count);
+        let wanted =
+            (SAMPLES_PER_PLACE * f64::from(self.limit())).clamp(f64::from(SAMPLES), SAMPLES_MOST) as u32;
+        let is_whole = self.window.count >= wanted && elapsed.as_nanos() as f64 >= 2.0 * mean
+            || elapsed >= LONGEST && self.window.count >= SAMPLES_LEAST;
+        if !is_whole {
+            return false;
+        }
+        let rate = f64::from(self.window.count) / (elapsed.as_nanos() as f64).max(1.0);
+        let reading = Reading { mean, rate, in_flight: rate * mean };
+        self.window = Window { began: now, ..Window::default() };
+        match self.phase {
+            Phase::Cruising => self.cruise(now, reading, is_wanted),
+            Phase::Measuring { level, before, rate, since } => {
+                self.measured(now, reading, level, (before, rate), since);
+            }
+        }
+        true
+    }
+
+    /// A step up or down by a tenth per latency: after some dozens it stands at the median.
+    fn learn_typical(&mut self, latency: f64) {
+        self.typical = match self.typical {
+            0.0 => latency,
+            typical if latency > typical => (typical * 1.1).min(latency),
+            typical => (typical / 1.1).max(latency),
+        };
+    }
+
+    fn cruise(&mut self, now: Moment, reading: Reading, is_wanted: bool) {
+        let Reading { mean, rate, in_flight } = reading;
+        let is_saturated = in_flight >= SATURATED * self.limit;
+        if self.baseline == 0.0 {
+            if is_saturated {
+                return self.measure(now, self.limit / 2.0, self.limit, reading);
+            }
+            self.baseline = mean;
+        }
+        // So much below it is a faster app and no chance.
+        if mean < 0.7 * self.baseline {
+            self.baseline = mean;
+            self.remeasure_soon();
+        }
+        if !is_saturated {
+            self.rates = [0.0; 3];
+            // It is reached at times, though not for long: bursts, which the app takes without slowing down.
+            if is_wanted && mean < 1.3 * self.baseline {
+                self.set(now, self.limit + (self.limit / 8.0).max(1.0), mean);
+            }
+            return;
+        }
+        self.rates = [rate, self.rates[0], self.rates[1]];
+        // More than are in flight cannot be at work, whatever a baseline from slower times says.
+        let places = (self.rates.into_iter().fold(0.0, f64::max) * self.baseline).min(self.limit);
+        let fitting = with_room(places);
+        let (measured_rate, measured_limit) = self.measured;
+        if measured_rate > 0.0 && rate > 1.5 * measured_rate * (self.limit / measured_limit).max(1.0) {
+            self.remeasure_soon();
+        }
+        if fitting < 0.6 * self.limit && self.limit > 1.5 {
+            // Fewer places, or a slower app? Half-way down the rate will tell.
+            return self.measure(now, (fitting * self.limit).sqrt(), self.limit, reading);
+        }
+        if now >= self.remeasure_at {
+            return self.measure(now, MEASURE_SHARE * places, places, reading);
+        }
+        self.set(now, fitting.min(2.0 * self.limit), mean);
+    }
+
+    /// The app has become faster.
+    fn remeasure_soon(&mut self) {
+        self.remeasure_at = self.remeasure_at.min(self.measured_at.plus(REMEASURE_SOON));
+    }
+
+    /// Lowers the limit for a while, to see the app without a queue. What was of use until now is `before`.
+    fn measure(&mut self, now: Moment, level: f64, before: f64, reading: Reading) {
+        let level = level.floor().max(1.0);
+        self.phase = Phase::Measuring { level, before, rate: reading.rate, since: now };
+        self.settle(now, reading.mean);
+    }
+
+    /// What is in flight was begun under the limit before; it is over after about two latencies.
+    fn settle(&mut self, now: Moment, mean: f64) {
+        let rest = Duration::from_nanos((2.0 * mean) as u64).min(LONGEST);
+        self.window = Window { began: now.plus(rest), ..Window::default() };
+    }
+
+    fn measured(
+        &mut self,
+        now: Moment,
+        reading: Reading,
+        level: f64,
+        (before, rate): (f64, f64),
+        since: Moment,
+    ) {
+        self.baseline = reading.mean;
+        // Less in flight than was allowed: it is a quiet time, and this is the latency of one.
+        let is_saturated = reading.in_flight >= SATURATED * level;
+        let kept_share = reading.rate / rate;
+        // Had all that was in flight been of use, the rate would have fallen as the limit did.
+        if is_saturated && kept_share > f64::midpoint(1.0, level / before) && level > 1.0 {
+            let deeper = (level / 2.0).floor().max(1.0);
+            self.phase =
+                Phase::Measuring { level: deeper, before: level, rate: rate.max(reading.rate), since };
+            return self.settle(now, reading.mean);
+        }
+        self.phase = Phase::Cruising;
+        self.rates = [0.0; 3];
+        let lost = now.since(since).mul_f64((1.0 - kept_share).clamp(0.0, 1.0));
+        self.measured_at = now;
+        self.remeasure_at = now.plus(lost.mul_f64(1.0 / LOST_SHARE).max(REMEASURE));
+        if is_saturated {
+            let places = rate.max(reading.rate) * reading.mean;
+            self.limit = with_room(places).min(f64::from(LIMIT_MOST));
+        }
+        self.measured = (rate.max(reading.rate), self.limit);
+        self.settle(now, reading.mean);
+    }
+
+    fn set(&mut self, now: Moment, limit: f64, mean: f64) {
+        let limit = limit.clamp(1.0, f64::from(LIMIT_MOST));
+        if limit.round() != self.limit.round() {
+            // The window after a change begins with what was begun after it.
+            self.settle(now, mean / 2.0);
+        }
+        self.limit = limit;
+    }
+}
+
+/// The limit for an app with so many places: with some room, so that no place stays empty while a request is on its way
+/// and a window that shows too little does no harm.
+fn with_room(places: f64) -> f64 {
+    (1.2 * places + 0.8 * places.sqrt()).max(1.0)
+}

@@ -1,0 +1,184 @@
+//! Who is next: by priority, then in turn by key, then by when they came.
+//!
+//! Every priority has a ring of keys of whom somebody waits; the key whose turn it was goes to the end of its ring, so a
+//! key that asks twenty times as often as the others gets no more than they do (deficit round robin, where everything
+//! costs one). Keys are there only while somebody waits, so that there are never more of them than places.
+
+use super::{Place, Priority, Stand};
+use core::task::Waker;
+use foldhash::HashMap;
+use std::collections::VecDeque;
+
+/// Of so many slots in a row that go to normal and low requests, low ones get one, if any wait.
+const LOW_EVERY: u32 = 10;
+
+/// All places of a queue, those that wait in their lines.
+#[derive(Default)]
+pub(super) struct Lines {
+    places: Vec<Option<Place>>,
+    free: Vec<u32>,
+    lines: [Line; Priority::ALL.len()],
+    waiting: usize,
+    /// Slots that normal requests got while low ones waited, since one of those got one.
+    normal_row: u32,
+}
+
+/// Who waits at one priority.
+#[derive(Default)]
+struct Line {
+    /// Keys in turn.
+    ring: VecDeque<u64>,
+    flows: HashMap<u64, VecDeque<u32>>,
+}
+
+impl Lines {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) fn get(&self, place: u32) -> &Place {
+        self.places[place as usize].as_ref().expect("a place is there until its ticket is dropped")
+    }
+
+    pub(super) fn get_mut(&mut self, place: u32) -> &mut Place {
+        self.places[place as usize].as_mut().expect("a place is there until its ticket is dropped")
+    }
+
+    /// A new place, at the end of its line or, among those of its key, at the front.
+    pub(super) fn join(&mut self, place: Place, at_front: bool) -> u32 {
+        let line = &mut self.lines[place.priority as usize];
+        let key = place.fair_key;
+        let index = if let Some(index) = self.free.pop() {
+            self.places[index as usize] = Some(place);
+            index
+        } else {
+            self.places.push(Some(place));
+            self.places.len() as u32 - 1
+        };
+        let flow = line.flows.entry(key).or_default();
+        if flow.is_empty() {
+            line.ring.push_back(key);
+        }
+        if at_front {
+            flow.push_front(index);
+        } else {
+            flow.push_back(index);
+        }
+        self.waiting += 1;
+        index
+    }
+
+    /// All that wait.
+    pub(super) fn all(&self) -> Vec<u32> {
+        self.lines.iter().flat_map(|line| line.flows.values().flatten().copied()).collect()
+    }
+
+    /// All that wait, the next one first. Made lazily: mostly the first one is it.
+    pub(super) fn in_turn(&self, newest: bool) -> impl Iterator<Item = u32> + use<> {
+        let low_first = self.normal_row + 1 >= LOW_EVERY && !self.lines[2].ring.is_empty();
+        let order = if low_first { [0, 2, 1] } else { [0, 1, 2] };
+        let first = order.into_iter().find(|at| !self.lines[*at].ring.is_empty());
+        let next = first.and_then(|at| {
+            let line = &self.lines[at];
+            let flow = &line.flows[line.ring.front()?];
+            if newest { flow.back() } else { flow.front() }.copied()
+        });
+        // Whoever is next in line is served, unless it wants what is not there; only then the others are looked at.
+        let others = self.others(next, order, newest);
+        next.into_iter().chain(others)
+    }
+
+    fn others(&self, next: Option<u32>, order: [usize; 3], newest: bool) -> Vec<u32> {
+        let is_choosy = |place: u32| {
+            let place = self.get(place);
+            place.sticky.is_some() || place.key.is_some() || !place.tried.is_empty()
+        };
+        if !next.is_some_and(is_choosy) {
+            return Vec::new();
+        }
+        let mut others = Vec::new();
+        for line in order.map(|at| &self.lines[at]) {
+            for flow in line.ring.iter().map(|key| &line.flows[key]) {
+                if newest {
+                    others.extend(flow.iter().rev());
+                } else {
+                    others.extend(flow);
+                }
+            }
+        }
+        others.retain(|place| Some(*place) != next);
+        others
+    }
+
+    /// It was this one's turn: its key goes to the end of the ring.
+    pub(super) fn took_turn(&mut self, place: u32) {
+        let Place { priority, fair_key, .. } = *self.get(place);
+        let line = &mut self.lines[priority as usize];
+        if let Some(at) = line.ring.iter().position(|key| *key == fair_key) {
+            line.ring.remove(at);
+            line.ring.push_back(fair_key);
+        }
+        match priority {
+            Priority::Critical => {}
+            Priority::Normal if self.lines[Priority::Low as usize].ring.is_empty() => self.normal_row = 0,
+            Priority::Normal => self.normal_row += 1,
+            Priority::Low => self.normal_row = 0,
+        }
+    }
+
+    /// Who gives its place to a request of this priority and key, when all are taken: the newest of the least priority
+    /// below its own, or of the key of its own priority that holds more places than its own would.
+    pub(super) fn victim(&self, priority: Priority, fair_key: u64) -> Option<u32> {
+        let below = Priority::ALL.into_iter().rev().take_while(|other| *other > priority);
+        if let Some(line) = below.map(|at| &self.lines[at as usize]).find(|line| !line.ring.is_empty()) {
+            return line.longest().and_then(|flow| flow.back()).copied();
+        }
+        let line = &self.lines[priority as usize];
+        let own = line.flows.get(&fair_key).map_or(0, VecDeque::len);
+        line.longest().filter(|flow| flow.len() > own + 1).and_then(|flow| flow.back()).copied()
+    }
+
+    /// One that waits is settled; its waker, to be called.
+    pub(super) fn settle(&mut self, place: u32, stand: Stand) -> Option<Waker> {
+        self.take_out(place);
+        let place = self.get_mut(place);
+        place.stand = stand;
+        place.waker.take()
+    }
+
+    /// A ticket is dropped: what its place stood at, and whether it was waiting.
+    pub(super) fn leave(&mut self, place: u32) -> (Option<Place>, bool) {
+        let was_waiting = matches!(self.get(place).stand, Stand::Waiting);
+        if was_waiting {
+            self.take_out(place);
+        }
+        self.free.push(place);
+        (self.places[place as usize].take(), was_waiting)
+    }
+
+    fn take_out(&mut self, place: u32) {
+        let Place { priority, fair_key, .. } = *self.get(place);
+        let line = &mut self.lines[priority as usize];
+        let Some(flow) = line.flows.get_mut(&fair_key) else { return };
+        // Mostly it is one of the ends.
+        if flow.front() == Some(&place) {
+            flow.pop_front();
+        } else if flow.back() == Some(&place) {
+            flow.pop_back();
+        } else if let Some(at) = flow.iter().position(|known| *known == place) {
+            flow.remove(at);
+        }
+        if flow.is_empty() {
+            line.flows.remove(&fair_key);
+            line.ring.retain(|key| *key != fair_key);
+        }
+        self.waiting -= 1;
+    }
+}
+
+impl Line {
+    fn longest(&self) -> Option<&VecDeque<u32>> {
+        self.flows.values().max_by_key(|flow| flow.len())
+    }
+}

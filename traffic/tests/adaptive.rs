@@ -1,0 +1,146 @@
+//! The adaptive limit against a queueing model: it finds the places of an app that it knows nothing of, keeps the goodput
+//! at its peak whatever is offered, keeps the backlog out of the app, and follows when the app becomes slower or faster.
+
+mod model;
+
+use model::{App, Record, Shape, Source, play};
+use tidegate_traffic::queue::{Priority, Settings};
+
+const BIMODAL: Shape = Shape::Bimodal { share: 0.1, times: 20.0 };
+const SHAPES: [Shape; 3] = [Shape::Fixed, Shape::Exponential, BIMODAL];
+const SERVICE_MS: f64 = 20.0;
+
+fn app(places: usize, shape: Shape) -> App {
+    App { places, service_ms: SERVICE_MS, shape, paces: Vec::new() }
+}
+
+/// Answers per second that so many places can give.
+fn peak(places: usize) -> f64 {
+    places as f64 / (SERVICE_MS / 1e3)
+}
+
+fn overloaded(app: App, seconds: f64, seed: u64) -> Record {
+    let offered = 3.0 * peak(app.places);
+    play(Settings::default(), app, &[Source::steady(offered, seconds)], seed)
+}
+
+/// What the app takes for the slowest in a hundred when it is alone.
+fn unloaded_p99(shape: Shape) -> f64 {
+    let little = Source::steady(peak(8) / 20.0, 60.0);
+    play(Settings::default(), app(8, shape), &[little], 7).quantile(0.99, 0.0, 60.0, |_| true)
+}
+
+#[test]
+fn goodput_stays_at_its_peak_at_three_times_the_capacity() {
+    for shape in SHAPES {
+        let bound = 3.0 * unloaded_p99(shape) + Settings::default().target.as_secs_f64() * 1e3;
+        for seed in 0..4 {
+            let record = overloaded(app(8, shape), 60.0, seed);
+            let goodput = record.goodput(1.0, 60.0) / peak(8);
+            assert!(goodput >= 0.95, "{shape:?} seed {seed}: goodput {goodput:.3} of the peak");
+            // The first second is the queue's interval: until it is over, a queue may be a burst.
+            let p99 = record.quantile(0.99, 2.0, 60.0, |_| true);
+            assert!(p99 <= bound, "{shape:?} seed {seed}: p99 {p99:.0} ms, bound {bound:.0} ms");
+        }
+    }
+}
+
+#[test]
+fn one_place_and_a_hundred_are_found_as_well() {
+    for shape in SHAPES {
+        for (places, seconds) in [(1, 40.0), (100, 8.0)] {
+            let record = overloaded(app(places, shape), seconds, 1);
+            let goodput = record.goodput(2.0, seconds) / peak(places);
+            assert!(goodput >= 0.92, "{shape:?} with {places}: goodput {goodput:.3} of the peak");
+            let last = record.samples.iter().rev().find(|sample| sample.waiting > 0).unwrap();
+            let most = places as u32 * 4 + 8;
+            assert!(last.limit <= most, "{shape:?} with {places}: the limit ends at {}", last.limit);
+        }
+    }
+}
+
+#[test]
+fn a_slower_or_faster_app_is_followed_within_seconds() {
+    for shape in SHAPES {
+        for (places, seed) in [(1, 1), (8, 1), (8, 2), (8, 3)] {
+            let mut app = app(places, shape);
+            app.paces = vec![(10.0, 4.0), (25.0, 1.0), (40.0, 0.25)];
+            let offered = 6.0 * peak(places);
+            let record = play(Settings::default(), app, &[Source::steady(offered, 50.0)], seed);
+            for (from, to, pace) in [(10.0, 25.0, 4.0), (25.0, 40.0, 1.0), (40.0, 50.0, 0.25)] {
+                let goodput = record.goodput(from + 4.0, to) / peak(places) * pace;
+                // Few answers come from one slow place, and chance alone makes some per cent of them.
+                let least = if places == 1 { 0.8 } else { 0.88 };
+                assert!(goodput >= least, "{shape:?} {places} seed {seed} pace {pace}: goodput {goodput:.3}");
+                // A mix of cheap and costly requests has to be watched for longer until its mean is known.
+                if places == 8 && !matches!(shape, Shape::Bimodal { .. }) {
+                    let median = record.in_app(0.5, from + 5.0, to) / (SERVICE_MS * pace);
+                    assert!(median <= 4.0, "{shape:?} seed {seed} pace {pace}: {median:.1} times as long");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn little_traffic_neither_raises_nor_lowers_the_limit() {
+    let quiet = Source::steady(peak(8) / 50.0, 60.0);
+    let record = play(Settings::default(), app(8, BIMODAL), &[quiet], 3);
+    let first = record.samples[0].limit;
+    assert!(record.samples.iter().all(|sample| sample.limit == first), "it began with {first}");
+    assert!(record.done.iter().all(|done| done.refused.is_none() && done.ended > done.came));
+}
+
+#[test]
+fn a_quiet_time_forgets_nothing() {
+    let loud = |from_s: f64| Source { from_s, ..Source::steady(3.0 * peak(100), from_s + 4.0) };
+    let quiet = Source { from_s: 4.0, ..Source::steady(10.0, 24.0) };
+    let record = play(Settings::default(), app(100, Shape::Exponential), &[loud(0.0), quiet, loud(24.0)], 5);
+    let goodput = record.goodput(24.2, 28.0) / peak(100);
+    assert!(goodput >= 0.93, "at once: {goodput:.3}");
+}
+
+#[test]
+fn long_polls_take_no_slots_from_others() {
+    let mixed = Source { long_poll: Some((20, 30.0)), ..Source::steady(peak(8) * 0.7, 60.0) };
+    let record = play(Settings::default(), app(8, Shape::Exponential), &[mixed], 11);
+    let polls = record.samples.iter().map(|sample| sample.in_flight).max().unwrap();
+    assert!(polls > 100, "{polls} in flight at most");
+    let refused = record.refused(|done| done.came.as_secs() >= 5);
+    assert!(refused < 0.01, "{refused:.3} of the others were refused");
+    let p99 = record.quantile(0.99, 10.0, 60.0, |_| true);
+    assert!(p99 < 500.0, "p99 of the others {p99:.0} ms");
+}
+
+#[test]
+fn critical_requests_get_through_whatever_else_is_asked() {
+    let critical = Source { priority: Priority::Critical, ..Source::steady(peak(8) / 4.0, 30.0) };
+    for seed in 0..3 {
+        let others = Source::steady(3.0 * peak(8), 30.0);
+        let record = play(Settings::default(), app(8, Shape::Exponential), &[critical, others], seed);
+        let refused = record.refused(|done| done.source == 0);
+        assert!(refused < 0.01, "seed {seed}: {refused:.4} of the critical ones were refused");
+        assert!(record.goodput(2.0, 30.0) / peak(8) >= 0.95);
+    }
+}
+
+#[test]
+fn one_who_asks_for_twenty_times_its_share_does_not_slow_the_others_down() {
+    // Nine tenants that keep the app half busy, and one that asks for twenty times as much as each of them.
+    let each = peak(8) / 18.0;
+    let tenant = |fair_key: u64, times: f64| Source { fair_key, ..Source::steady(each * times, 60.0) };
+    let nine: Vec<Source> = (1..10).map(|key| tenant(key, 1.0)).collect();
+    for seed in 0..3 {
+        let settings = || Settings::default();
+        let alone = play(settings(), app(8, Shape::Exponential), &nine, seed);
+        let mut ten = nine.clone();
+        ten.push(tenant(0, 20.0));
+        let crowded = play(settings(), app(8, Shape::Exponential), &ten, seed);
+        let p99 = |record: &Record| record.quantile(0.99, 2.0, 60.0, |done| done.source < 9);
+        let times = p99(&crowded) / p99(&alone);
+        assert!(times < 1.5, "seed {seed}: {times:.2} times as long as without it");
+        let refused = crowded.refused(|done| done.source < 9);
+        assert!(refused < 0.01, "seed {seed}: {refused:.4} of the others were refused");
+        assert!(crowded.goodput(2.0, 60.0) / peak(8) >= 0.95);
+    }
+}
