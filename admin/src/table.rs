@@ -66,6 +66,12 @@ fn stored(out: &mut String, cache: &CacheStatus) {
     let (used, most) = (bytes(cache.used_bytes), bytes(cache.memory_bytes));
     let _ = write!(out, "cache: {} entries, {used} of {most}", count(cache.entries));
     let _ = writeln!(out, ", {} fetches, {} evictions", count(cache.fills), count(cache.evictions));
+    if let Some(disk) = &cache.disk {
+        let (used, most) = (bytes(disk.used_bytes), bytes(disk.limit_bytes));
+        let _ = write!(out, "on disk: {} entries, {used} of {most}", count(disk.entries));
+        let _ = write!(out, ", {} hits, {} written", count(disk.hits), count(disk.written));
+        let _ = writeln!(out, ", {} dropped, {} faults", count(disk.dropped), count(disk.faults));
+    }
 }
 
 /// Limits with what they did, those that refuse most first, and whom they refuse. Nothing where there are none.
@@ -131,9 +137,15 @@ pub fn entries(entries: &Entries, width: usize) -> String {
             Cell::left(&format!("{}{variant}", entry.url)),
         ]);
     }
-    table.print(&mut out, paint);
+    if !entries.entries.is_empty() {
+        table.print(&mut out, paint);
+    }
     if entries.is_cut {
         let _ = writeln!(out, "and perhaps more: --limit says how many are shown");
+    }
+    if entries.on_disk > 0 {
+        let what = "tidegate cache explain URL says what is there of one";
+        let _ = writeln!(out, "this is in memory; on disk are {} entries: {what}", count(entries.on_disk));
     }
     out
 }
@@ -695,7 +707,7 @@ STATUS  HITS  BYTES    AGE  FRESH FOR  URL
 200       12  1,234  1m 5s         5s  http://a/?[2J
 200       12  1,234  1m 5s      stale  http://a/x  accept-encoding=gzip
 ";
-        assert_eq!(entries(&Entries { entries: list, is_cut: false }, 0), expected);
+        assert_eq!(entries(&Entries { entries: list, is_cut: false, on_disk: 0 }, 0), expected);
     }
 
     #[test]

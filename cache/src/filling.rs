@@ -53,6 +53,8 @@ pub enum Begun {
         entry: Arc<Entry>,
         /// Whether it stands in.
         stale: bool,
+        /// Whether a lower tier had it: no word went to the origin.
+        below: bool,
     },
     /// It is for the leader alone: forward the request yourself.
     Unshared(Bypass),
@@ -171,6 +173,16 @@ impl Filling {
             None if self.varies => Why::VaryMiss,
             None => Why::UriMiss,
         }
+    }
+
+    /// The key's bytes.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The key's hash, whatever the variant.
+    pub const fn key_hash(&self) -> u64 {
+        self.key_hash
     }
 
     pub(crate) fn url(&self) -> &[u8] {

@@ -199,7 +199,10 @@ impl Part<'_> {
         let end = loop {
             match self.wait(to, client, exchange).await {
                 Ok(Begun::Streaming(head)) => break self.stream(to, client, exchange, &head).await,
-                Ok(Begun::Whole { entry, stale }) => {
+                Ok(Begun::Whole { entry, below: true, .. }) => {
+                    break self.deliver_found(to, client, exchange, &entry).await;
+                }
+                Ok(Begun::Whole { entry, stale, below: false }) => {
                     let stale = stale.then_some("stale-if-error");
                     break self.deliver(to, client, exchange, &entry, stale).await;
                 }
@@ -275,7 +278,28 @@ impl Part<'_> {
         End::Answered(deliver::streaming(to, self.cache, client, exchange, from, said).await)
     }
 
-    /// Delivers what was whole at once: validated, from a lower tier, come in meanwhile; or stale, for an origin that
+    /// Delivers what a lower tier had. It is in memory now, and what is not fresh is looked at there like anything else.
+    async fn deliver_found(
+        &self,
+        to: To<'_>,
+        client: &mut Client,
+        exchange: &mut Exchange,
+        entry: &Arc<Entry>,
+    ) -> End {
+        let (rules, now) = (&self.cache.rules, to.core.unix_ms());
+        let is_fresh =
+            |ask: &Ask<'_>| entry.fits(ask) && freshness::decide(&entry.terms(), ask, now) == Use::Fresh;
+        if !asks(exchange, rules, is_fresh) {
+            return End::Again;
+        }
+        if deliver::origin_decides(exchange, rules, entry.status(), entry.head(), || Some(entry.terms())) {
+            return End::Pass(Bypass::Condition);
+        }
+        exchange.facts.cached = Some(Cached::Hit);
+        End::Answered(deliver::entry(to, self.cache, client, exchange, entry, Said::Found).await)
+    }
+
+    /// Delivers what was whole at once: validated, come in meanwhile; or stale, for an origin that
     /// has failed, which Cache-Status says in the word that is given.
     async fn deliver(
         &mut self,

@@ -25,6 +25,7 @@ pub mod connection;
 pub mod control;
 pub mod core;
 mod deliver;
+pub mod disk;
 pub mod exchange;
 pub mod explain;
 mod files;

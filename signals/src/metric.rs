@@ -174,6 +174,28 @@ metrics! {
         "What the cache may take: cache.memory.",
         "A sum that is at it is normal; only evictions together with misses ask for more.";
 
+    CacheDiskBytes = "tidegate_cache_disk_bytes" Gauge []
+        "Bytes of the cache's files on disk.",
+        "At tidegate_cache_disk_limit_bytes it is full, which is normal: what is oldest goes.";
+    CacheDiskLimit = "tidegate_cache_disk_limit_bytes" Gauge []
+        "What the cache's files may take: cache.disk.size. 0: there are none.",
+        "A size that holds what is asked for within a day or so is enough.";
+    CacheDiskEntries = "tidegate_cache_disk_entries" Gauge []
+        "Entries that can be found on disk, some of which are in memory as well.",
+        "Few against much traffic: the lifetimes are short, or writes are dropped.";
+    CacheDiskHits = "tidegate_cache_disk_hits_total" Counter []
+        "Misses in memory that were answered from disk, all that waited together counted once.",
+        "Against tidegate_cache_fills_total it says what the disk saves the app; near none, take cache.disk away.";
+    CacheDiskWrites = "tidegate_cache_disk_writes_total" Counter []
+        "Entries written to disk.",
+        "A rate far above that of tidegate_cache_disk_hits_total wears the disk out for little.";
+    CacheDiskDropped = "tidegate_cache_disk_dropped_total" Counter ["reason"]
+        "Entries that were to be written to disk and were not, by reason: busy (the disk is slower than what comes), failing (it failed a moment ago), too-large, expired, overtaken (by something newer, or a purge), write.",
+        "busy costs hits and nothing else: a faster disk, or more memory. failing and write: look at tidegate_cache_disk_faults_total.";
+    CacheDiskFaults = "tidegate_cache_disk_faults_total" Counter ["kind"]
+        "What went wrong on disk: write, full, read, remove, corrupt (it did not add up and was dropped), slow (the app was asked instead).",
+        "full: give it a smaller cache.disk.size or more room; read and corrupt that go on are a disk that dies.";
+
     UpstreamRequests = "tidegate_upstream_requests_total" Counter ["upstream", "class"]
         "Finished requests by upstream and class of the status sent to the client.",
         "Compare upstreams to find the one behind an error rate.";

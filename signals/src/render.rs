@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use cache::{Bypass, Usage};
+use cache::{Bypass, Usage, disk};
 use traffic::Refusal;
 use traffic::breaker::Reason;
 use traffic::queue::{Priority, Unserved};
@@ -237,6 +237,30 @@ fn stored(page: &mut Page, usage: &Usage) {
     }
     page.family(Metric::CacheMemoryLimit);
     page.sample(&[], usage.memory_bytes);
+    on_disk(page, &usage.disk);
+}
+
+/// The same of its tier on disk.
+fn on_disk(page: &mut Page, usage: &disk::Usage) {
+    let numbers: [Number<disk::Usage>; 5] = [
+        (Metric::CacheDiskBytes, |usage| usage.used_bytes),
+        (Metric::CacheDiskLimit, |usage| usage.limit_bytes),
+        (Metric::CacheDiskEntries, |usage| usage.entries),
+        (Metric::CacheDiskHits, |usage| usage.hits_total),
+        (Metric::CacheDiskWrites, |usage| usage.written_total),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        page.sample(&[], number(usage));
+    }
+    page.family(Metric::CacheDiskDropped);
+    for (why, count) in disk::Dropped::ALL.into_iter().zip(usage.dropped_total) {
+        page.sample(&[why.code()], count);
+    }
+    page.family(Metric::CacheDiskFaults);
+    for (kind, count) in disk::Fault::ALL.into_iter().zip(usage.faults_total) {
+        page.sample(&[kind.code()], count);
+    }
 }
 
 fn bypasses(page: &mut Page, counts: &[u64]) {

@@ -114,7 +114,7 @@ impl Control {
 
 impl Observed for Control {
     fn cache(&self) -> cache::Usage {
-        self.shared.cache.usage()
+        self.shared.cache_usage()
     }
 
     fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
