@@ -122,7 +122,7 @@ impl Lines {
         match priority {
             Priority::Critical => {}
             Priority::Normal if self.by_priority[Priority::Low as usize].ring.is_empty() => {
-                self.normal_row = 0
+                self.normal_row = 0;
             }
             Priority::Normal => self.normal_row += 1,
             Priority::Low => self.normal_row = 0,
