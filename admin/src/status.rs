@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use signals::{EndpointTotals, Latency, NONE, OTHER, QueueReading, RouteTotals, Signals, Totals};
+use signals::{
+    BreakerReading, EndpointTotals, Latency, NONE, OTHER, QueueReading, RoomReading, RouteTotals, Signals,
+    Totals,
+};
 
 use crate::control::Control;
 use crate::rates::Since;
@@ -36,10 +39,43 @@ pub struct Status {
     pub cache: CacheStatus,
     /// What limits hold and have done.
     pub limits: LimitsStatus,
+    /// Waiting rooms.
+    #[serde(default)]
+    pub rooms: Vec<RoomStatus>,
     /// By route, in the order in which they were first configured.
     pub routes: Vec<RouteStatus>,
     /// By upstream, in the same order.
     pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// A waiting room.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomStatus {
+    /// Its name.
+    pub name: String,
+    /// People in line.
+    pub waiting: u64,
+    /// People inside.
+    pub inside: u64,
+    /// How long somebody waits who comes now, in milliseconds, estimated.
+    pub wait_ms: u64,
+    /// People who came in.
+    pub admitted: u64,
+    /// Cookies that were worth nothing.
+    pub refused_cookies: u64,
+}
+
+impl From<RoomReading<'_>> for RoomStatus {
+    fn from(RoomReading { name, reading }: RoomReading<'_>) -> Self {
+        Self {
+            name: name.to_owned(),
+            waiting: reading.waiting,
+            inside: reading.inside,
+            wait_ms: reading.wait.as_millis() as u64,
+            admitted: reading.admitted,
+            refused_cookies: reading.invalid.iter().sum(),
+        }
+    }
 }
 
 /// Client connections.
@@ -167,6 +203,12 @@ pub struct UpstreamStatus {
     pub wait_p50_ms: Option<f64>,
     /// 99 of 100 responses began after no longer.
     pub wait_p99_ms: Option<f64>,
+    /// Requests that something else answered, because nothing here had seen them.
+    #[serde(default)]
+    pub fallbacks: u64,
+    /// Its circuit breaker, if it has one.
+    #[serde(default)]
+    pub breaker: Option<BreakerStatus>,
     /// Who serves.
     pub endpoints: Vec<EndpointStatus>,
 }
@@ -192,6 +234,33 @@ pub struct QueueStatus {
     pub queued_p50_ms: Option<f64>,
     /// 99 of 100 waited no longer.
     pub queued_p99_ms: Option<f64>,
+}
+
+/// The circuit breaker of an upstream.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BreakerStatus {
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    /// What it opened for; empty when it is not open.
+    pub why: String,
+    /// How long it stays open, in milliseconds.
+    pub left_ms: Option<u64>,
+    /// How often it opened.
+    pub opened: u64,
+    /// Requests that were not sent.
+    pub short_circuited: u64,
+}
+
+impl From<BreakerReading<'_>> for BreakerStatus {
+    fn from(reading: BreakerReading<'_>) -> Self {
+        Self {
+            state: reading.state.to_owned(),
+            why: reading.why.to_owned(),
+            left_ms: reading.left.map(|left| left.as_millis() as u64),
+            opened: reading.counts.opened.iter().sum(),
+            short_circuited: reading.counts.short_circuited,
+        }
+    }
 }
 
 /// One endpoint.
@@ -232,6 +301,8 @@ impl Status {
             .filter(|route| route.requests() > 0 || ![OTHER, NONE].contains(&&*route.name))
             .map(|totals| route(totals, since))
             .collect::<Vec<_>>();
+        let mut rooms = Vec::new();
+        control.rooms(&mut |reading| rooms.push(reading.into()));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: SystemTime::now().duration_since(signals.started()).unwrap_or_default().as_millis()
@@ -248,6 +319,7 @@ impl Status {
             per_second: routes.iter().map(|route| route.per_second).sum(),
             cache: control.cache().into(),
             limits: limits(&totals, control),
+            rooms,
             upstreams: upstreams(&totals, control, since),
             routes,
         }
@@ -329,6 +401,10 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
     control.queues(&mut |reading| {
         queues.insert(reading.upstream.to_owned(), queue(reading));
     });
+    let mut breakers = HashMap::<String, BreakerStatus>::new();
+    control.breakers(&mut |reading| {
+        breakers.insert(reading.upstream.to_owned(), reading.into());
+    });
     let shown = totals.upstreams.iter().filter(|upstream| !upstream.has_left && &*upstream.name != OTHER);
     shown
         .map(|totals| {
@@ -346,6 +422,8 @@ fn upstreams(totals: &Totals, control: &dyn Control, since: Since<'_>) -> Vec<Up
                 }),
                 wait_p50_ms,
                 wait_p99_ms,
+                fallbacks: totals.fallbacks(),
+                breaker: breakers.remove(&*totals.name),
                 endpoints: endpoints.remove(&*totals.name).unwrap_or_default(),
             }
         })

@@ -61,6 +61,9 @@ pub struct Entries {
     pub entries: Vec<EntryStatus>,
     /// There may be more than were asked for.
     pub is_cut: bool,
+    /// Entries on disk, which are not listed unless they are in memory as well.
+    #[serde(default)]
+    pub on_disk: u64,
 }
 
 /// One entry of the cache.
@@ -113,6 +116,41 @@ pub struct CacheStatus {
     pub evictions: u64,
     /// Entries purged or invalidated.
     pub purged: u64,
+    /// Its tier on disk; none where there is none.
+    pub disk: Option<DiskStatus>,
+}
+
+/// The cache's tier on disk. Sums are since the process began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// What its files may take: `cache.disk.size`.
+    pub limit_bytes: u64,
+    /// What they take.
+    pub used_bytes: u64,
+    /// Entries that can be found in them, some of which are in memory as well.
+    pub entries: u64,
+    /// Misses in memory that were answered from it.
+    pub hits: u64,
+    /// Entries written.
+    pub written: u64,
+    /// Entries that were to be written and were not.
+    pub dropped: u64,
+    /// What went wrong.
+    pub faults: u64,
+}
+
+impl From<cache::disk::Usage> for DiskStatus {
+    fn from(usage: cache::disk::Usage) -> Self {
+        Self {
+            limit_bytes: usage.limit_bytes,
+            used_bytes: usage.used_bytes,
+            entries: usage.entries,
+            hits: usage.hits_total,
+            written: usage.written_total,
+            dropped: usage.dropped_total.iter().sum(),
+            faults: usage.faults_total.iter().sum(),
+        }
+    }
 }
 
 impl From<cache::Usage> for CacheStatus {
@@ -130,6 +168,7 @@ impl From<cache::Usage> for CacheStatus {
             fills: usage.fills_total,
             evictions: usage.evictions_total,
             purged: usage.purged_total,
+            disk: (usage.disk.limit_bytes > 0).then(|| usage.disk.into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use crate::status::{
-    EndpointStatus, HitStatus, LimitsStatus, QueueStatus, RouteStatus, Status, UpstreamStatus,
+    BreakerStatus, EndpointStatus, HitStatus, LimitsStatus, QueueStatus, RouteStatus, Status, UpstreamStatus,
 };
 use crate::stored::{CacheStatus, Entries};
 
@@ -48,6 +48,14 @@ fn summary(out: &mut String, status: &Status, paint: Paint) {
     }
     let _ = writeln!(out, ", {} requests, {} per second", count(status.requests), rate(status.per_second));
     stored(out, &status.cache);
+    for room in &status.rooms {
+        let (waiting, inside) = (count(room.waiting), count(room.inside));
+        let _ = write!(out, "waiting room {}: {waiting} in line", plain(&room.name));
+        if room.waiting > 0 {
+            let _ = write!(out, " ({})", time(Some(room.wait_ms as f64)));
+        }
+        let _ = writeln!(out, ", {inside} inside, {} came in", count(room.admitted));
+    }
 }
 
 /// Nothing where the cache has never done anything.
@@ -58,6 +66,12 @@ fn stored(out: &mut String, cache: &CacheStatus) {
     let (used, most) = (bytes(cache.used_bytes), bytes(cache.memory_bytes));
     let _ = write!(out, "cache: {} entries, {used} of {most}", count(cache.entries));
     let _ = writeln!(out, ", {} fetches, {} evictions", count(cache.fills), count(cache.evictions));
+    if let Some(disk) = &cache.disk {
+        let (used, most) = (bytes(disk.used_bytes), bytes(disk.limit_bytes));
+        let _ = write!(out, "on disk: {} entries, {used} of {most}", count(disk.entries));
+        let _ = write!(out, ", {} hits, {} written", count(disk.hits), count(disk.written));
+        let _ = writeln!(out, ", {} dropped, {} faults", count(disk.dropped), count(disk.faults));
+    }
 }
 
 /// Limits with what they did, those that refuse most first, and whom they refuse. Nothing where there are none.
@@ -123,9 +137,15 @@ pub fn entries(entries: &Entries, width: usize) -> String {
             Cell::left(&format!("{}{variant}", entry.url)),
         ]);
     }
-    table.print(&mut out, paint);
+    if !entries.entries.is_empty() {
+        table.print(&mut out, paint);
+    }
     if entries.is_cut {
         let _ = writeln!(out, "and perhaps more: --limit says how many are shown");
+    }
+    if entries.on_disk > 0 {
+        let what = "tidegate cache explain URL says what is there of one";
+        let _ = writeln!(out, "this is in memory; on disk are {} entries: {what}", count(entries.on_disk));
     }
     out
 }
@@ -212,9 +232,15 @@ fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
     if upstream.retries > 0 {
         let _ = write!(out, ", {} retries", count(upstream.retries));
     }
+    if upstream.fallbacks > 0 {
+        let _ = write!(out, ", {} by its fallback", count(upstream.fallbacks));
+    }
     out.push('\n');
     if let Some(queue) = &upstream.queue {
         slots(out, queue, paint);
+    }
+    if let Some(breaker) = &upstream.breaker {
+        broken(out, breaker, paint);
     }
     if upstream.endpoints.is_empty() {
         out.push_str("no endpoints\n");
@@ -236,6 +262,23 @@ fn endpoints(out: &mut String, upstream: &UpstreamStatus, paint: Paint) {
         ]);
     }
     table.print(out, paint);
+}
+
+/// A breaker that has never opened is not worth a line.
+fn broken(out: &mut String, breaker: &BreakerStatus, paint: Paint) {
+    if breaker.opened == 0 {
+        return;
+    }
+    let colour = if breaker.state == "closed" { Colour::Green } else { Colour::Red };
+    let _ = write!(out, "breaker {}", paint.colour(&plain(&breaker.state).replace('_', " "), colour));
+    if let Some(left) = breaker.left_ms {
+        let _ = write!(out, " for {}", time(Some(left as f64)));
+    }
+    if !breaker.why.is_empty() {
+        let _ = write!(out, " ({})", plain(&breaker.why));
+    }
+    let (opened, kept) = (count(breaker.opened), count(breaker.short_circuited));
+    let _ = writeln!(out, ", opened {opened} times, {kept} requests not sent");
 }
 
 /// What is out of the ordinary about an endpoint, in words.
@@ -447,7 +490,7 @@ fn uptime(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{ConnectionStatus, LimitStatus, LimitedStatus};
+    use crate::status::{ConnectionStatus, LimitStatus, LimitedStatus, RoomStatus};
     use crate::stored::EntryStatus;
 
     fn endpoint(address: &str, state: &str, available: bool, why: &str) -> EndpointStatus {
@@ -499,6 +542,7 @@ mod tests {
             per_second: 512.3,
             cache: CacheStatus::default(),
             limits: LimitsStatus::default(),
+            rooms: Vec::new(),
             routes: vec![
                 idle,
                 route("example.com/api/*", 500.2, 1_200_000),
@@ -522,6 +566,8 @@ mod tests {
                 }),
                 wait_p50_ms: Some(2.1),
                 wait_p99_ms: Some(12.0),
+                fallbacks: 0,
+                breaker: None,
                 endpoints: vec![endpoint("127.0.0.1:3001", "up", true, ""), broken, spare],
             }],
         }
@@ -608,6 +654,40 @@ example.com/        12.1     34,567   12    0  850 µs  12 ms       -          -
     }
 
     #[test]
+    fn waiting_rooms_show_where_there_are_any() {
+        let mut sample = sample();
+        sample.rooms = vec![RoomStatus {
+            name: "main".to_owned(),
+            waiting: 1_250,
+            inside: 300,
+            wait_ms: 25_000,
+            admitted: 5_678,
+            refused_cookies: 0,
+        }];
+        let line = "\nwaiting room main: 1,250 in line (25.0 s), 300 inside, 5,678 came in\n";
+        assert!(status(&sample, 0, false).contains(line), "{}", status(&sample, 0, false));
+    }
+
+    #[test]
+    fn a_breaker_shows_once_it_has_opened() {
+        let mut sample = sample();
+        let breaker = BreakerStatus {
+            state: "open".to_owned(),
+            why: "too large a share of requests failed".to_owned(),
+            left_ms: Some(4_200),
+            opened: 2,
+            short_circuited: 1_234,
+        };
+        sample.upstreams[0].fallbacks = 7;
+        sample.upstreams[0].breaker = Some(breaker.clone());
+        let text = status(&sample, 0, false);
+        let line = "breaker open for 4.2 s (too large a share of requests failed), opened 2 times, 1,234 requests not sent\n";
+        assert!(text.contains("3 retries, 7 by its fallback\n") && text.contains(line), "{text}");
+        sample.upstreams[0].breaker = Some(BreakerStatus { opened: 0, ..breaker });
+        assert!(!status(&sample, 0, false).contains("breaker"));
+    }
+
+    #[test]
     fn entries_are_a_table_too() {
         let entry = |url: &str, fresh_ms, variant: &[&str]| EntryStatus {
             url: url.to_owned(),
@@ -627,7 +707,7 @@ STATUS  HITS  BYTES    AGE  FRESH FOR  URL
 200       12  1,234  1m 5s         5s  http://a/?[2J
 200       12  1,234  1m 5s      stale  http://a/x  accept-encoding=gzip
 ";
-        assert_eq!(entries(&Entries { entries: list, is_cut: false }, 0), expected);
+        assert_eq!(entries(&Entries { entries: list, is_cut: false, on_disk: 0 }, 0), expected);
     }
 
     #[test]

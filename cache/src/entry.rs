@@ -56,6 +56,8 @@ const NEVER_STALE: u8 = 2;
 const PUBLIC: u8 = 4;
 /// This entry accounts for the body, too, and not another one that shares it.
 const HAS_BODY: u8 = 8;
+/// It has left the budget before its last reference is gone.
+const LEFT: u8 = 16;
 
 /// What an entry is made of.
 #[derive(Debug)]
@@ -313,6 +315,19 @@ impl Entry {
         self.flags.fetch_and(!HAS_BODY, Relaxed) & HAS_BODY != 0
     }
 
+    /// Gives back what is reserved for it, because whoever holds it from now on accounts for it otherwise.
+    pub(crate) fn leave(&self) {
+        if let Some(budget) = &self.budget
+            && self.flags.fetch_or(LEFT, Relaxed) & LEFT == 0
+        {
+            budget.release(self.accounted_bytes());
+        }
+    }
+
+    fn accounted_bytes(&self) -> u64 {
+        self.own_bytes() + if self.leave_body() { self.far_bytes() } else { 0 }
+    }
+
     /// Makes it as stale as the one that it takes the place of.
     pub(crate) fn expire_as(&self, old: &Self) {
         self.fresh.fetch_min(old.fresh.load(Relaxed), Relaxed);
@@ -326,9 +341,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let Some(budget) = &self.budget else { return };
-        let body = if self.leave_body() { self.far_bytes() } else { 0 };
-        budget.release(self.own_bytes() + body);
+        self.leave();
     }
 }
 

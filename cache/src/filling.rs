@@ -53,6 +53,8 @@ pub enum Begun {
         entry: Arc<Entry>,
         /// Whether it stands in.
         stale: bool,
+        /// Whether a lower tier had it: no word went to the origin.
+        below: bool,
     },
     /// It is for the leader alone: forward the request yourself.
     Unshared(Bypass),
@@ -156,6 +158,11 @@ impl Filling {
         self.lock().present()
     }
 
+    /// What is stored, stale.
+    pub fn stored(&self) -> Option<&Arc<Entry>> {
+        self.stored.as_ref()
+    }
+
     /// Why a request that waits for it is not answered with what is stored.
     pub fn why(&self, ask: &Ask<'_>, now: UnixMs) -> Why {
         match &self.stored {
@@ -166,6 +173,16 @@ impl Filling {
             None if self.varies => Why::VaryMiss,
             None => Why::UriMiss,
         }
+    }
+
+    /// The key's bytes.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The key's hash, whatever the variant.
+    pub const fn key_hash(&self) -> u64 {
+        self.key_hash
     }
 
     pub(crate) fn url(&self) -> &[u8] {

@@ -136,6 +136,12 @@ pub const fn may_stand_in(terms: &Terms, now: UnixMs) -> bool {
     !terms.always_validate && now < terms.error_until_ms
 }
 
+/// Whether a stored response may stand in for an origin that takes no requests at all, so long after its lifetime. What
+/// must not be served stale is not (RFC 9111 section 4.2.4).
+pub const fn may_fall_back(terms: &Terms, now: UnixMs, late_ms: u64) -> bool {
+    !terms.always_validate && !terms.never_stale && now < terms.fresh_until_ms.saturating_add(late_ms)
+}
+
 /// Whether a status means that the origin failed, so that something stale may stand in for it (RFC 5861 section 4).
 pub const fn is_failure(status: u16) -> bool {
     matches!(status, 500 | 502 | 503 | 504)

@@ -18,6 +18,7 @@ pub mod bypass;
 pub mod coding;
 pub mod condition;
 pub mod control;
+pub mod disk;
 pub mod entry;
 pub mod filling;
 pub mod freshness;

@@ -124,6 +124,11 @@ pub fn write(outcome: Outcome, ttl_s: Option<i64>, detail: Option<&str>, out: &m
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the field line for a hit that was not in memory.
+pub fn write_found(terms: &Terms, now: UnixMs, out: &mut Vec<u8>) {
+    write(Outcome::Hit, Some(freshness::ttl_s(terms, now)), Some("disk"), out);
+}
+
 /// Appends the field line for a hit, which says for itself whether what was delivered was stale.
 #[inline]
 pub fn write_hit(terms: &Terms, now: UnixMs, out: &mut Vec<u8>) {

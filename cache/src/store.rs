@@ -16,13 +16,14 @@ mod usage;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use budget::Budget;
 use shard::{Gone as Leaving, Seen, Shard};
 pub(crate) use ticket::Promotion;
 pub use ticket::{Gone, Ticket, Writer};
 pub use tier::{Purge, Tier};
+use usage::Tally;
 pub use usage::Usage;
 
 use crate::filling::{Filling, Limits};
@@ -34,6 +35,11 @@ pub const SHARDS: usize = 64;
 
 /// Share of the memory that one entry may take at most.
 const LARGEST_SHARE: u64 = 4;
+
+/// Share of the memory from which on a body is large: it lies below, if there is anything below. None of less than
+/// [`LEAST_LARGE_BYTES`] does.
+const LARGE_SHARE: u64 = 64;
+const LEAST_LARGE_BYTES: u64 = 64 << 10;
 
 /// Slots that a purge looks at before it lets others have the shard.
 const PURGE_STRIDE: u32 = 1024;
@@ -48,6 +54,9 @@ struct Shared {
     lanes: Box<[Lane]>,
     budget: Arc<Budget>,
     seed: Seed,
+    below: OnceLock<Arc<dyn Tier>>,
+    /// Memory that the tier below takes for itself.
+    below_bytes: AtomicU64,
 }
 
 /// A shard on cache lines of its own (two, since processors fetch them in pairs).
@@ -137,7 +146,9 @@ impl Store {
             structures: AtomicU64::new(0),
         };
         let lanes = (0..shards).map(|_| lane()).collect();
-        Self { shared: Arc::new(Shared { lanes, budget: Arc::new(Budget::new(memory_bytes)), seed }) }
+        let budget = Arc::new(Budget::new(memory_bytes));
+        let below_bytes = AtomicU64::new(0);
+        Self { shared: Arc::new(Shared { lanes, budget, seed, below: OnceLock::new(), below_bytes }) }
     }
 
     /// Changes how many bytes it may take. With fewer than it has, what was used least goes at once; what is on its way
@@ -193,15 +204,28 @@ impl Store {
         Peek { entry, hits, outcome }
     }
 
-    /// Removes entries, or makes them stale; and what is being filled meanwhile is not kept if it may be meant. How
-    /// many entries there were.
+    /// Removes entries, or makes them stale, here and below; and what is being filled meanwhile is not kept if it may be
+    /// meant. How many entries there were here.
     pub fn purge(&self, what: Purge<'_>, soft: bool, now: UnixMs) -> u64 {
         let soft_at = soft.then_some(now);
+        let Some(below) = self.shared.below.get() else { return self.purge_here(what, soft_at, true) };
+        let mut count = 0;
+        // Twice: what is loaded from below, or leaves for there, between the first two is caught by the others.
+        for is_first in [true, false] {
+            // What is made stale is still there the second time.
+            count += self.purge_here(what, soft_at, is_first || !soft);
+            below.purge(what, soft, now);
+        }
+        count
+    }
+
+    fn purge_here(&self, what: Purge<'_>, soft_at: Option<UnixMs>, is_counted: bool) -> u64 {
+        let counted = |count: u64| if is_counted { count } else { 0 };
         if let Purge::Url(url) = what {
             let url_hash = self.shared.seed.hash(url);
             return self.change(url_hash, |shard, leaving| {
                 shard.detach_all(|filling| filling.url() == url);
-                let count = shard.purge_url(url_hash, url, soft_at, leaving);
+                let count = counted(shard.purge_url(url_hash, url, soft_at, leaving));
                 shard.tally.purged += count;
                 count
             });
@@ -209,6 +233,17 @@ impl Store {
         for lane in &self.shared.lanes {
             lane.lock().detach_all(|filling| is_meant(filling, what));
         }
+        let note = |tally: &mut Tally, count| tally.purged += counted(count);
+        counted(self.purge_where(soft_at, |entry| what.is_of(entry), note))
+    }
+
+    /// Looks at every entry, a few at a time.
+    fn purge_where(
+        &self,
+        soft_at: Option<UnixMs>,
+        is: impl Fn(&Entry) -> bool,
+        note: impl Fn(&mut Tally, u64),
+    ) -> u64 {
         let mut count = 0;
         for lane in &self.shared.lanes {
             let mut start = 0;
@@ -216,8 +251,8 @@ impl Store {
                 let (purged, end) = self.change_lane(lane, |shard, leaving| {
                     let end = shard.slots.end();
                     let range = start.min(end)..(start + PURGE_STRIDE).min(end);
-                    let purged = shard.purge(range, soft_at, |entry| what.is_of(entry), leaving);
-                    shard.tally.purged += purged;
+                    let purged = shard.purge(range, soft_at, &is, leaving);
+                    note(&mut shard.tally, purged);
                     (purged, end)
                 });
                 count += purged;
@@ -245,7 +280,7 @@ impl Store {
         }
         entry.account(&self.shared.budget, true);
         let entry = Arc::new(entry);
-        self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, &entry, leaving))
+        self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, Some(&entry), leaving))
     }
 
     /// Entries whose URL begins with `prefix`, at most so many, in no order.
@@ -285,6 +320,7 @@ impl Store {
             usage.fillings += shard.fillings();
             shard.tally.add_to(&mut usage);
         }
+        usage.overhead_bytes += self.shared.below_bytes.load(Relaxed);
         usage.used_bytes = self.shared.budget.used();
         usage.filling_bytes = self.shared.budget.fillings();
         let here = usage.head_bytes + usage.body_bytes + usage.overhead_bytes + usage.filling_bytes;
@@ -321,7 +357,8 @@ impl Store {
                     (hash, stored, false)
                 }
             };
-            shard.tally.fills += 1;
+            // With a tier below it is not known yet whether the origin is asked.
+            shard.tally.fills += u64::from(self.shared.below.get().is_none());
             let stored =
                 stored.map(|at| if stale { shard.hit(at, now) } else { Arc::clone(shard.slots.entry(at)) });
             let mut filling = Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget);
@@ -430,7 +467,15 @@ impl Store {
                 && let Some(entry) = shard.evict()
             {
                 // What somebody still sends is not free yet.
-                freed += if Arc::strong_count(&entry) == 1 { entry.cost_bytes() } else { 0 };
+                let is_free = Arc::strong_count(&entry) == 1;
+                freed += if is_free { entry.cost_bytes() } else { 0 };
+                if let Some(below) = self.shared.below.get() {
+                    below.keep(&entry);
+                    // What waits there is counted there; something large stays until it is written.
+                    if is_free && !self.is_large(entry.body().len_bytes()) {
+                        entry.leave();
+                    }
+                }
                 leaving.push(entry);
             }
             !leaving.is_empty()
@@ -456,6 +501,13 @@ impl Store {
 
 /// What fills need of the store.
 impl Store {
+    /// The origin has been asked.
+    fn count_fill(&self, filling: &Filling) {
+        if self.shared.below.get().is_some() {
+            self.lane(filling.url_hash).lock().tally.fills += 1;
+        }
+    }
+
     fn detach(&self, hash: u64, filling: &Arc<Filling>) -> bool {
         self.change(filling.url_hash, |shard, _| shard.detach(hash, filling))
     }
@@ -480,6 +532,9 @@ impl Store {
                 }
                 // It has taken the place of what was there before.
                 shard.forget(hash, &filling.key, leaving);
+                if let Some(below) = self.shared.below.get() {
+                    below.replace(hash);
+                }
             } else if filling.stored.is_some() && roomy {
                 shard.notes.back_off(hash, now);
             }
@@ -522,7 +577,7 @@ impl Store {
         self.shared.budget.release(reserved.saturating_sub(cost));
         entry.account(&self.shared.budget, true);
         let entry = Arc::new(entry);
-        let kept = self.keep(hash, filling, &entry);
+        let kept = self.keep(hash, filling, &entry, From::Origin);
         Ok((entry, kept))
     }
 
@@ -533,7 +588,7 @@ impl Store {
         if roomy {
             entry.account(&self.shared.budget, true);
         }
-        self.keep_if(roomy, hash, filling, entry)
+        self.keep_if(roomy, hash, filling, entry, From::Below)
     }
 
     /// Stores what a 304 has made of `old`, whose body it shares.
@@ -553,13 +608,20 @@ impl Store {
             let takes_body = is_in_use || old.leave_body();
             entry.account(&self.shared.budget, takes_body);
         }
-        self.keep_if(roomy, hash, filling, entry)
+        self.keep_if(roomy, hash, filling, entry, From::Origin)
     }
 
-    fn keep_if(&self, roomy: bool, hash: u64, filling: &Arc<Filling>, entry: Entry) -> Arc<Entry> {
+    fn keep_if(
+        &self,
+        roomy: bool,
+        hash: u64,
+        filling: &Arc<Filling>,
+        entry: Entry,
+        from: From,
+    ) -> Arc<Entry> {
         let entry = Arc::new(entry);
         if roomy {
-            self.keep(hash, filling, &entry);
+            self.keep(hash, filling, &entry, from);
         } else {
             self.change(filling.url_hash, |shard, _| {
                 shard.detach(hash, filling);
@@ -569,7 +631,7 @@ impl Store {
         entry
     }
 
-    fn keep(&self, hash: u64, filling: &Arc<Filling>, entry: &Arc<Entry>) -> bool {
+    fn keep(&self, hash: u64, filling: &Arc<Filling>, entry: &Arc<Entry>, from: From) -> bool {
         let roomy = self.make_room_to_grow(filling.url_hash, entry.vary().map_or(0, <[u8]>::len));
         self.change(filling.url_hash, |shard, leaving| {
             let mut kept = Err(Bypass::Purged);
@@ -579,11 +641,89 @@ impl Store {
             } else if shard.detach(hash, filling) {
                 kept = shard.insert(Arc::clone(entry), filling, leaving);
             }
+            if let (Ok(()), From::Origin, Some(below)) = (&kept, from, self.shared.below.get()) {
+                below.replace(shard.hash_of(filling.key_hash, entry.vary()));
+                if self.is_large(entry.body().len_bytes()) {
+                    below.keep(entry);
+                }
+            }
             if let Err(why) = kept {
                 shard.tally.refuse(why);
             }
             kept.is_ok()
         })
+    }
+}
+
+/// Where something comes from that is to be stored.
+#[derive(Clone, Copy)]
+enum From {
+    Origin,
+    /// Where it is still kept.
+    Below,
+}
+
+/// What a tier below needs of the store, besides being told.
+impl Store {
+    /// Has a tier below it from now on, told of what leaves, what is out of date and what is purged. There is one at
+    /// most: the first.
+    pub fn set_below(&self, tier: Arc<dyn Tier>) {
+        // A second one is a mistake of ours, and would be told nothing.
+        let is_first = self.shared.below.set(tier).is_ok();
+        debug_assert!(is_first, "a store has one tier below it");
+    }
+
+    /// Whether a body of so many bytes lies below, and not in memory.
+    pub fn is_large(&self, body_bytes: u64) -> bool {
+        body_bytes >= self.large_bytes()
+    }
+
+    /// Bytes from which on a body is large.
+    pub fn large_bytes(&self) -> u64 {
+        (self.shared.budget.memory_bytes() / LARGE_SHARE).max(LEAST_LARGE_BYTES)
+    }
+
+    /// Counts so many bytes as taken by the tier below for itself, instead of what it said before.
+    pub fn account_below(&self, bytes: u64) {
+        let before = self.shared.below_bytes.swap(bytes, Relaxed);
+        if bytes <= before {
+            self.shared.budget.release(before - bytes);
+            return;
+        }
+        self.shared.budget.force(bytes - before);
+        let [first, ..] = &*self.shared.lanes else { return };
+        while self.shared.budget.is_over() && self.evict(first, 1) {}
+    }
+
+    /// Puts another entry in the place of `old`, if that is still there: the same response, whose body lies elsewhere now.
+    /// `None` takes it out.
+    pub fn swap(&self, old: &Arc<Entry>, new: Option<Entry>) -> bool {
+        let new = new.map(|mut entry| {
+            self.shared.budget.force(entry.cost_bytes());
+            entry.account(&self.shared.budget, true);
+            Arc::new(entry)
+        });
+        let (key_hash, url_hash) = (self.shared.seed.hash(old.key()), self.shared.seed.hash(old.url()));
+        self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, new.as_ref(), leaving))
+    }
+
+    /// Takes out every entry that `is` true for. How many they were.
+    pub fn forget_where(&self, is: impl Fn(&Entry) -> bool) -> u64 {
+        self.purge_where(None, is, |tally, count| tally.evictions += count)
+    }
+
+    /// Every entry, one after the other, as long as `take` says so: what is to be kept below before the process ends.
+    pub fn each_entry(&self, mut take: impl FnMut(&Arc<Entry>) -> bool) {
+        for lane in &self.shared.lanes {
+            let entries: Vec<_> = {
+                let shard = lane.lock();
+                let slots = (0..shard.slots.end()).filter_map(|at| shard.slots.get(at).entry.clone());
+                slots.collect()
+            };
+            if !entries.iter().all(&mut take) {
+                return;
+            }
+        }
     }
 }
 

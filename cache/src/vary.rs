@@ -125,6 +125,12 @@ pub fn members(spec: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     })
 }
 
+/// Whether some bytes are a spec as [`spec`] makes it, down to the last one.
+pub fn is_spec(bytes: &[u8]) -> bool {
+    let members = members(bytes).map(|(name, value)| 3 + name.len() + value.map_or(0, <[u8]>::len));
+    !bytes.is_empty() && bytes.len() <= MAX_SPEC_BYTES + 3 && members.sum::<usize>() == bytes.len()
+}
+
 /// The codings that a client takes, of those that Tidegate knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Codings {

@@ -98,6 +98,9 @@ fn find_from(folder: &Path, plan: &mut Plan) {
             files.root = folder.join(&files.root);
         }
     }
+    if let Some(state) = &mut plan.server.state {
+        *state = folder.join(&*state);
+    }
     if let Some(disk) = &mut plan.cache.disk {
         disk.path = folder.join(&disk.path);
     }

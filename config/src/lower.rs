@@ -7,9 +7,11 @@ mod action;
 mod browser;
 mod cache;
 mod content;
+mod fallback;
 mod key;
 mod limit;
 mod queue;
+mod room;
 mod route;
 mod server;
 mod upstream;
@@ -63,8 +65,9 @@ pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<D
     let shared = lowering.shared(file, &mut server);
     let listeners = lowering.listeners(file, &server);
     let upstreams = lowering.upstreams(file);
-    let routes = lowering.routes(file, &upstreams, &server, &shared);
-    (Plan { server, cache: shared.store, listeners, upstreams, routes }, lowering.diagnostics)
+    let rooms = lowering.rooms(file, server.state.is_some());
+    let routes = lowering.routes(file, &upstreams, &rooms, &server, &shared);
+    (Plan { server, cache: shared.store, listeners, upstreams, rooms, routes }, lowering.diagnostics)
 }
 
 /// The plan without a file: one listener, one upstream, one route for everything, all else by default.

@@ -22,7 +22,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use traffic::{client, health, retry, route};
+use traffic::{breaker, client, health, retry, room, route};
 
 /// Everything that Tidegate runs on.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// Named groups of endpoints; routes refer to them by index.
     pub upstreams: Vec<Upstream>,
+    /// Waiting rooms; routes refer to them by index.
+    pub rooms: Vec<Room>,
     /// What requests match, in the order of the file (which decides nothing).
     pub routes: Vec<Route>,
 }
@@ -66,6 +68,8 @@ pub struct Server {
     pub shutdown: Shutdown,
     /// Access log; `None` switches it off.
     pub access_log: Option<AccessLog>,
+    /// Folder for what must outlive a restart; `None`: nothing is kept.
+    pub state: Option<PathBuf>,
     /// Reload by itself when the file changes.
     pub watch: bool,
     /// How long a thread polls for events before it sleeps; zero switches it off.
@@ -191,12 +195,60 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept.
     pub pool: Pool,
+    /// When requests are no longer sent; `None` is never.
+    pub breaker: Option<Breaker>,
     /// How long requests wait when every endpoint is down; zero refuses at once.
     pub hold: Duration,
     /// How requests are told apart while they wait.
     pub queue: Queue,
     /// Host field sent to endpoints.
     pub host: HostField,
+}
+
+/// When requests are no longer sent to an upstream.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Breaker {
+    /// When it opens and closes.
+    pub settings: breaker::Settings,
+    /// Statuses that count as failed.
+    pub statuses: Vec<core::ops::RangeInclusive<u16>>,
+}
+
+/// What answers requests that nothing at an upstream has seen, in this order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fallback {
+    /// What is stored, so long after its lifetime.
+    pub stale: Option<Duration>,
+    /// The upstream of this index.
+    pub upstream: Option<usize>,
+    /// A page.
+    pub page: Option<ErrorPage>,
+}
+
+/// A line in front of routes.
+#[derive(Clone, PartialEq)]
+pub struct Room {
+    /// Its name; unique, fit for the name of a cookie.
+    pub name: String,
+    /// How it lets people in.
+    pub settings: room::Settings,
+    /// What cookies are signed with; `None` is one at random.
+    pub secret: Option<String>,
+    /// Page for those who wait, with `{{placeholders}}`; `None` is Tidegate's own.
+    pub page: Option<Arc<str>>,
+}
+
+impl core::fmt::Debug for Room {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { name, settings, secret, page } = self;
+        let secret = secret.as_ref().map(|secret| room::hash(secret.as_bytes()));
+        f.debug_struct("Room")
+            .field("name", name)
+            .field("settings", settings)
+            .field("secret", &secret)
+            .field("page", page)
+            .finish()
+    }
 }
 
 /// One address, or a name that stands for several.
@@ -292,6 +344,10 @@ pub struct Route {
     pub retry: retry::Settings,
     /// How much its requests matter.
     pub priority: PrioritySource,
+    /// Waiting room in front, by its index; `None` is none.
+    pub room: Option<usize>,
+    /// What answers when nothing at the upstream can, already merged with the upstream's; `None` is a refusal.
+    pub fallback: Option<Arc<Fallback>>,
     /// Pages that replace Tidegate's own error bodies.
     pub error_pages: Vec<ErrorPage>,
     /// How answers are cached; `None` is not at all. Only with [`Action::Upstream`], and never while the store has

@@ -349,6 +349,27 @@ fn routes_that_forward_nothing_neither_cache_nor_compress() {
     )));
 }
 
+#[test]
+fn a_breaker_and_a_fallback_have_to_make_sense() {
+    insta::assert_snapshot!(upstream(
+        "breaker = { open = \"2m\", slow_share = 0.1 }\noutlier = { slow_share = 0.1 }\nfallback = { upstream = \"app\", status = 200 }"
+    ));
+    insta::assert_snapshot!(upstream("fallback = {}"));
+    insta::assert_snapshot!(route("fallback = { stale = \"1h\", upstream = \"ap\", file = \"down.html\" }"));
+}
+
+#[test]
+fn waiting_rooms_have_to_make_sense() {
+    insta::assert_snapshot!(route(
+        "waiting_room = { name = \"a b\", rate = \"50\", capacity = 0, hold = \"1s\", secret = \"short\", page = \"x.txt\" }"
+    ));
+    insta::assert_snapshot!(route("waiting_room = true"));
+    insta::assert_snapshot!(route(
+        "waiting_room = { rate = \"1/s\", secret = \"0123456789abcdef\" }\n[[route]]\npath = \"/x\"\nupstream = \"app\"\nwaiting_room = { rate = \"2/s\" }\n\
+         [[route]]\npath = \"/y\"\nupstream = \"app\"\nwaiting_room = true"
+    ));
+}
+
 /// What is told about a limit of the route.
 fn limit(text: &str) -> Diagnostics {
     told(&format!("{LISTENER}{UPSTREAM}{ROUTE}path = \"/items/{{id}}\"\nlimit = [{text}]\n"))

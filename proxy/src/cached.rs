@@ -23,12 +23,13 @@ use traffic::Refusal;
 use traffic::client::Proto;
 use traffic::route::{Params, Query};
 
+use crate::breaker::{self, forward};
 use crate::client::Client;
 use crate::core::Core;
 use crate::deliver::{self, Said};
 use crate::exchange::Exchange;
 use crate::fill::{self, Told};
-use crate::forward::{To, forward};
+use crate::forward::To;
 use crate::live::Live;
 use crate::pipeline::Stop;
 use crate::respond::settle_body;
@@ -198,7 +199,11 @@ impl Part<'_> {
         let end = loop {
             match self.wait(to, client, exchange).await {
                 Ok(Begun::Streaming(head)) => break self.stream(to, client, exchange, &head).await,
-                Ok(Begun::Whole { entry, stale }) => {
+                Ok(Begun::Whole { entry, below: true, .. }) => {
+                    break self.deliver_found(to, client, exchange, &entry).await;
+                }
+                Ok(Begun::Whole { entry, stale, below: false }) => {
+                    let stale = stale.then_some("stale-if-error");
                     break self.deliver(to, client, exchange, &entry, stale).await;
                 }
                 Ok(Begun::Lead(ticket)) => {
@@ -206,7 +211,13 @@ impl Part<'_> {
                 }
                 Ok(Begun::Unshared(why)) => break End::Pass(why),
                 Ok(Begun::Failed(code)) => {
-                    break End::Answered(Err(Stop::Refused(fill::refusal(code))));
+                    let why = fill::refusal(code);
+                    let stored = self.reader.filling().stored().cloned();
+                    if let Some(entry) = stored.filter(|entry| breaker::may_answer(to, entry, why)) {
+                        to.core.shard.fell_back(to.upstream.slot, "stale");
+                        break self.deliver(to, client, exchange, &entry, Some("fallback")).await;
+                    }
+                    break End::Answered(Err(Stop::Refused(why)));
                 }
                 Err(end) => break end,
             }
@@ -267,22 +278,43 @@ impl Part<'_> {
         End::Answered(deliver::streaming(to, self.cache, client, exchange, from, said).await)
     }
 
-    /// Delivers what was whole at once: validated, from a lower tier, come in meanwhile; or stale, for an origin that
-    /// has failed.
+    /// Delivers what a lower tier had. It is in memory now, and what is not fresh is looked at there like anything else.
+    async fn deliver_found(
+        &self,
+        to: To<'_>,
+        client: &mut Client,
+        exchange: &mut Exchange,
+        entry: &Arc<Entry>,
+    ) -> End {
+        let (rules, now) = (&self.cache.rules, to.core.unix_ms());
+        let is_fresh =
+            |ask: &Ask<'_>| entry.fits(ask) && freshness::decide(&entry.terms(), ask, now) == Use::Fresh;
+        if !asks(exchange, rules, is_fresh) {
+            return End::Again;
+        }
+        if deliver::origin_decides(exchange, rules, entry.status(), entry.head(), || Some(entry.terms())) {
+            return End::Pass(Bypass::Condition);
+        }
+        exchange.facts.cached = Some(Cached::Hit);
+        End::Answered(deliver::entry(to, self.cache, client, exchange, entry, Said::Found).await)
+    }
+
+    /// Delivers what was whole at once: validated, come in meanwhile; or stale, for an origin that
+    /// has failed, which Cache-Status says in the word that is given.
     async fn deliver(
         &mut self,
         to: To<'_>,
         client: &mut Client,
         exchange: &mut Exchange,
         entry: &Arc<Entry>,
-        stale: bool,
+        stale: Option<&'static str>,
     ) -> End {
         let (rules, now) = (&self.cache.rules, to.core.unix_ms());
         let fits = |ask: &Ask<'_>| {
             entry.fits(ask)
                 && match freshness::decide(&entry.terms(), ask, now) {
                     Use::Pass(_) => false,
-                    Use::Validate(_) => stale,
+                    Use::Validate(_) => stale.is_some(),
                     Use::Fresh | Use::StaleWanted | Use::StaleWhileRevalidate => true,
                 }
         };
@@ -296,14 +328,13 @@ impl Part<'_> {
         let facts = self.told.as_ref().and_then(|told| told.get());
         let status = facts.map(|facts| facts.status).filter(|&status| status > 0);
         exchange.facts.cached = Some(match (status, &self.told) {
-            _ if stale => Cached::Stale,
+            _ if stale.is_some() => Cached::Stale,
             (Some(304), _) => Cached::Revalidated,
             (_, Some(_)) => Cached::Miss,
             (_, None) => Cached::Collapsed,
         });
         let status = status.filter(|&status| status != entry.status());
-        let detail = stale.then_some("stale-if-error");
-        let said = Said::Forwarded(self.forwarded(exchange, now, status, !stale), detail);
+        let said = Said::Forwarded(self.forwarded(exchange, now, status, stale.is_none()), stale);
         End::Answered(deliver::entry(to, self.cache, client, exchange, entry, said).await)
     }
 

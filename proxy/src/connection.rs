@@ -117,7 +117,8 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::RateLimited
         | Refusal::TooManyInFlight
         | Refusal::LimitKeyMissing
-        | Refusal::AddressDenied => (Who::Tidegate, Stage::Route),
+        | Refusal::AddressDenied
+        | Refusal::WaitingRoom => (Who::Tidegate, Stage::Route),
         Refusal::FileNotFound | Refusal::FilesUnavailable => (Who::Tidegate, Stage::Deliver),
         Refusal::BodyTooLarge => (Who::Tidegate, Stage::Send),
         Refusal::BodyTimeout => (Who::Client, Stage::Send),
@@ -126,7 +127,8 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::QueueFull
         | Refusal::QueueTimeout
         | Refusal::QueueShed
-        | Refusal::QueueDisplaced => (Who::Tidegate, Stage::Connect),
+        | Refusal::QueueDisplaced
+        | Refusal::BreakerOpen => (Who::Tidegate, Stage::Connect),
         Refusal::ConnectFailed | Refusal::ConnectTimeout => (Who::Endpoint, Stage::Connect),
         Refusal::ResponseTimeout
         | Refusal::ResponseClosed

@@ -16,12 +16,15 @@ use traffic::endpoint::{Address, Endpoint, EndpointId, Transition};
 use traffic::health;
 
 use crate::core::{Connect, Shared};
-use crate::live::Upstream;
+use crate::live::{Live, Upstream};
 use crate::net::Sockets;
 use crate::probe;
 
 /// How often endpoints are looked over.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often the lines in front of waiting rooms are written down.
+const KEEP: Duration = Duration::from_secs(1);
 
 /// Names are asked for again no sooner and no later than this, whatever their records say.
 const RESOLVE_LEAST: Duration = Duration::from_secs(1);
@@ -85,7 +88,20 @@ pub fn watch(shared: &Arc<Shared>, connect: &Rc<dyn Connect>) -> JoinSet<()> {
             tasks.spawn_local(resolve(Arc::clone(shared), Arc::clone(upstream)));
         }
     }
+    if !live.rooms.is_empty() {
+        tasks.spawn_local(keep_rooms(live));
+    }
     tasks
+}
+
+/// Writes down what waiting rooms have to know after a restart.
+async fn keep_rooms(live: Arc<Live>) {
+    loop {
+        tokio::time::sleep(KEEP).await;
+        for room in &live.rooms {
+            room.keep(false);
+        }
+    }
 }
 
 /// Keeps a probe running for every endpoint of an upstream, and notes endpoints that return.

@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use traffic::endpoint::Address;
 use crate::census::Census;
 use crate::clock::Clock;
 use crate::compress;
+use crate::disk::{self, Disk};
 use crate::exchange::Store;
 use crate::files::Shelf;
 use crate::live::Live;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub census: Census,
     /// What is stored, for all routes.
     pub cache: cache::Store,
+    /// The tier on disk below it, where one is configured: see [`Shared::open_disk`].
+    pub disk: OnceLock<Disk>,
     /// Whose turn it is to be compressed again.
     pub again: compress::again::Again,
     /// Threads of the data plane.
@@ -77,11 +80,32 @@ impl Shared {
             turned_away: AtomicUsize::new(0),
             census: Census::default(),
             cache,
+            disk: OnceLock::new(),
             again: compress::again::Again::default(),
             threads,
             start: Instant::now(),
             clock: Clock::set_to(unix_ms(SystemTime::now())),
         })
+    }
+
+    /// Opens the cache's tier on disk, if one is configured. To be called before the first connection, and once.
+    ///
+    /// # Errors
+    /// Why the folder cannot be used.
+    pub fn open_disk(&self) -> Result<(), disk::Error> {
+        let config::Cache { memory_bytes, disk, .. } = &self.live.load().plan.cache;
+        if let Some(settings) = disk {
+            let opened = Disk::open(settings, *memory_bytes, &self.cache)?;
+            // Somebody who comes second finds the folder taken.
+            let _ = self.disk.set(opened);
+        }
+        Ok(())
+    }
+
+    /// What the cache holds and has done, in memory and on disk.
+    pub fn cache_usage(&self) -> cache::Usage {
+        let disk = self.disk.get().map(Disk::usage).unwrap_or_default();
+        cache::Usage { disk, ..self.cache.usage() }
     }
 
     /// The configuration in force.
@@ -91,7 +115,11 @@ impl Shared {
 
     /// Puts another configuration in force.
     pub fn replace(&self, live: Live) {
-        self.cache.set_memory(live.plan.cache.memory_bytes);
+        let config::Cache { memory_bytes, disk: settings, .. } = &live.plan.cache;
+        self.cache.set_memory(*memory_bytes);
+        if let (Some(disk), Some(settings)) = (self.disk.get(), settings) {
+            disk.set_limits(settings.bytes, *memory_bytes, &self.cache);
+        }
         live.upstreams.iter().for_each(|upstream| upstream.traffic.enforce());
         self.live.store(Arc::new(live));
         self.generation.fetch_add(1, Ordering::Release);

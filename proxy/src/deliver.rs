@@ -3,6 +3,8 @@
 //! A hit is assembled in the core's buffer behind its prebuilt head and written in one call; a larger body is written
 //! from where it lies.
 
+mod lying;
+
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use signals::request::{Stage, Who};
 use wire::{Field, Method, Version, encode};
 
 use crate::client::Client;
+use crate::disk::Lying;
 use crate::exchange::Exchange;
 use crate::forward::To;
 use crate::inbound;
@@ -42,6 +45,8 @@ const NONE: &[&[u8]] = &[];
 pub enum Said {
     /// It was stored, fresh or stale.
     Hit,
+    /// It was stored below the memory, fresh.
+    Found,
     /// It came from the origin. The detail says why it is not kept, or why something stale stands in.
     Forwarded(Forwarded, Option<&'static str>),
 }
@@ -95,6 +100,21 @@ pub async fn entry(
             return Box::pin(parts(to, client, exchange, entry, &slices, &boundary)).await;
         }
     };
+    send_body(to, client, exchange, entry, part).await
+}
+
+/// Sends what is in the core's buffer, and behind it a part of an entry's body, wherever that lies.
+async fn send_body(
+    to: To<'_>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    entry: &Arc<Entry>,
+    part: Slice,
+) -> Result<(), Stop> {
+    if let Some(lying) = Lying::of(entry) {
+        // Seldom, and connections need not have room for it.
+        return Box::pin(lying::send(to, client, exchange, (entry, lying), part)).await;
+    }
     match entry.body() {
         Stored::Near(bytes) => send(to, client, exchange, &[bytes], part).await,
         Stored::Far(body) => send(to, client, exchange, body.pieces(), part).await,
@@ -106,7 +126,7 @@ async fn parts(
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,
-    entry: &Entry,
+    entry: &Arc<Entry>,
     slices: &[Slice],
     boundary: &[u8],
 ) -> Result<(), Stop> {
@@ -116,10 +136,7 @@ async fn parts(
         to.core.assemble(!is_first, |out| {
             range::write_part_head(entry.head(), *slice, body.len_bytes(), boundary, is_first, out);
         });
-        match body {
-            Stored::Near(bytes) => send(to, client, exchange, &[bytes], *slice).await?,
-            Stored::Far(body) => send(to, client, exchange, body.pieces(), *slice).await?,
-        }
+        send_body(to, client, exchange, entry, *slice).await?;
     }
     to.core.assemble(true, |out| range::write_parts_end(boundary, out));
     send(to, client, exchange, NONE, Slice::default()).await
@@ -336,13 +353,15 @@ fn finish_head(
                 }
                 status::write(Outcome::Forwarded(forwarded), ttl, detail, out);
             }
-            (Said::Hit, None) => {}
+            (Said::Found, Some(terms)) => status::write_found(terms, now, out),
+            (Said::Hit | Said::Found, None) => {}
         }
     }
     if !exchange.request_id.is_empty() {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
     limits::fields(out, to.live, exchange);
+    out.extend_from_slice(&exchange.lines);
     inbound::connection(out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
 }

@@ -12,6 +12,7 @@ use signals::{EndpointSlot, RouteSlot, UpstreamSlot};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::limit::Flight;
+use traffic::room::Turn;
 use traffic::route::Query;
 use traffic::{Moment, Refusal};
 use wire::{RequestHead, ResponseHead, Version};
@@ -65,6 +66,12 @@ pub struct Exchange {
     pub says_bypass: Option<cache::Bypass>,
     /// Where a fill tells what it knows, for whoever caused it.
     pub told: Option<Told>,
+    /// Field lines for the client that belong to this request alone: the cookie of a waiting room.
+    pub lines: Vec<u8>,
+    /// Its place in the line in front of a waiting room.
+    pub turn: Option<Turn>,
+    /// Seconds after which a refused client may come back, where that is known.
+    pub retry_after: Option<u32>,
     /// How the body was coded on its way.
     pub coded: Option<config::Coding>,
     /// Its places among those in flight, where limits count them.
@@ -165,6 +172,9 @@ impl Exchange {
             key: Vec::new(),
             says_bypass: None,
             told: None,
+            lines: Vec::new(),
+            turn: None,
+            retry_after: None,
             coded: None,
             flights: Vec::new(),
             nearest: None,
@@ -219,6 +229,7 @@ impl Exchange {
             &mut self.request_id,
             &mut self.traceparent,
             &mut self.key,
+            &mut self.lines,
         ] {
             if buffer.capacity() > KEEP_BYTES {
                 *buffer = Vec::new();
@@ -231,6 +242,8 @@ impl Exchange {
         self.is_preflight = false;
         self.says_bypass = None;
         self.told = None;
+        self.turn = None;
+        self.retry_after = None;
         self.coded = None;
         self.flights.clear();
         self.nearest = None;

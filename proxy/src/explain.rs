@@ -13,6 +13,7 @@ use traffic::upstream::{Ask, NoEndpoint};
 use traffic::{Moment, Refusal};
 use wire::Limits;
 
+use crate::breaker;
 use crate::core::Shared;
 use crate::exchange::{Exchange, Store};
 use crate::files;
@@ -21,12 +22,14 @@ use crate::live::{Live, Upstream};
 use crate::pipeline::{guard, select};
 use crate::queue;
 use crate::request_key::Source;
+use crate::room;
 use crate::sticky;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `limit`, `guard`, `cache`, `upstream`, `queue`, `endpoint`, `answer`.
+    /// What is decided: `request`, `route`, `limit`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `queue`,
+    /// `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
     pub text: String,
@@ -63,12 +66,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         return steps;
     }
     let exchange = &mut *exchange;
-    let shown = String::from_utf8_lossy;
-    let method = exchange.head.method_name.of(head);
-    say(
-        "request",
-        format!("{} host {} path {}", shown(method), shown(&exchange.host), shown(&exchange.path)),
-    );
+    say("request", request(exchange));
     let header = |name: &str| exchange.header(name);
     let query = exchange.query(&header);
     for candidate in live.table.explain(&query) {
@@ -98,6 +96,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         say("answer", "204, the route's answer to a preflight".to_owned());
         return steps;
     }
+    room(live, shared, route, &mut say);
     match &route.action {
         Action::Redirect { to, status } => say("answer", format!("{status}, redirect to {to}")),
         Action::Respond { status, content_type, .. } => {
@@ -112,6 +111,13 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
         }
     }
     steps
+}
+
+/// The request as it was understood.
+fn request(exchange: &Exchange) -> String {
+    let shown = String::from_utf8_lossy;
+    let method = shown(exchange.head.method_name.of(&exchange.input));
+    format!("{method} host {} path {}", shown(&exchange.host), shown(&exchange.path))
 }
 
 fn parameters(
@@ -156,6 +162,26 @@ fn guards(route: &config::Route, say: &mut impl FnMut(&'static str, String)) {
     }
 }
 
+fn room(
+    live: &Live,
+    shared: Option<&Shared>,
+    route: &config::Route,
+    say: &mut impl FnMut(&'static str, String),
+) {
+    if let Some(index) = route.room {
+        say("room", room::explain(&live.rooms[index], shared.map(Shared::unix_ms)));
+    }
+}
+
+/// What answers when nothing at the upstream can.
+fn stands_in(live: &Live, fallback: &config::Fallback) -> String {
+    let stale = fallback.stale.map(|late| format!("what is stored, up to {late:?} after its lifetime"));
+    let spare = fallback.upstream.map(|index| format!("upstream {}", live.upstreams[index].plan.name));
+    let page = fallback.page.as_ref().map(|page| format!("a file, with {}", page.status));
+    let all: Vec<String> = [stale, spare, page].into_iter().flatten().collect();
+    format!("while the upstream takes nothing, {}", all.join(", then "))
+}
+
 fn upstream(
     live: &Live,
     exchange: &Exchange,
@@ -172,6 +198,12 @@ fn upstream(
         "upstream",
         format!("{}: balanced by {policy}, up to {tries} tries, response within {within:?}", plan.name),
     );
+    if let Some(settings) = &plan.breaker {
+        say("breaker", breaker::explain(settings, &upstream.breaker, now));
+    }
+    if let Some(fallback) = &route.fallback {
+        say("fallback", stands_in(live, fallback));
+    }
     let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     let priority = queue::priority(route, exchange);
     let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[], priority };

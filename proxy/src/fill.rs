@@ -20,11 +20,13 @@ use tokio::task::spawn_local;
 use traffic::Refusal;
 use wire::{Field, Method, RequestHead, ResponseHead};
 
+use crate::breaker::forward;
 use crate::client::Client;
 use crate::compress::again::again;
 use crate::core::{Core, Peer};
+use crate::disk;
 use crate::exchange::{Exchange, Facts};
-use crate::forward::{To, forward};
+use crate::forward::To;
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::outbound::field;
@@ -59,17 +61,30 @@ pub fn spawn(to: To<'_>, cache: &RouteCache, ticket: Ticket, exchange: &Exchange
         return told;
     }
     own.told = Some(Rc::clone(&told));
-    let sink = Sink {
-        core: Rc::clone(&core),
-        live: Rc::clone(&live),
-        route,
-        head: Box::new(exchange.head.clone()),
-        input: exchange.input.clone(),
-        asked_ms: core.unix_ms(),
-        ticket: Some(ticket),
-        writer: None,
-    };
+    let (head, input) = (Box::new(exchange.head.clone()), exchange.input.clone());
+    // What is in memory is as new as what is on disk.
+    let is_on_disk = ticket.stored().is_none()
+        && core.shared.disk.get().is_some_and(|disk| disk.has(ticket.filling().key_hash()));
     spawn_local(async move {
+        let ticket = if is_on_disk {
+            let Some(cache) = &live.plan.routes[route].cache else { return };
+            match Box::pin(disk::answer(&core, ticket, &head, &input, &cache.rules)).await {
+                Ok(()) => return,
+                Err(ticket) => ticket,
+            }
+        } else {
+            ticket
+        };
+        let sink = Sink {
+            core: Rc::clone(&core),
+            live: Rc::clone(&live),
+            route,
+            head,
+            input,
+            asked_ms: core.unix_ms(),
+            ticket: Some(ticket),
+            writer: None,
+        };
         let Action::Upstream(upstream) = live.plan.routes[route].action else { return };
         let to = To {
             core: &core,

@@ -53,6 +53,7 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
     // What is told when no endpoint is left to try.
     let mut last = Refusal::ConnectFailed;
     let mut stale = 0;
+    let before = exchange.facts.tries;
     loop {
         let lease = queue::acquire(to, client, exchange, last).await?;
         exchange.facts.tries = exchange.facts.tries.saturating_add(1);
@@ -76,7 +77,7 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
             has_idempotency_key: exchange.head.headers.contains(Field::IdempotencyKey),
             body_replayable: failed.replayable,
             response_started: false,
-            tries: exchange.facts.tries - stale,
+            tries: exchange.facts.tries - before - stale,
             elapsed: exchange.facts.elapsed(to.core.now()),
         };
         if let Err(why) = budget.may_retry(&to.route.retry, to.core.now(), &ask) {

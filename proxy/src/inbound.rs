@@ -251,4 +251,5 @@ fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
         field(out, b"X-Request-Id", &exchange.request_id);
     }
     limits::fields(out, live, exchange);
+    out.extend_from_slice(&exchange.lines);
 }

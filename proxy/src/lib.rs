@@ -14,6 +14,7 @@
 //! One thread per core, each with its own runtime, listener sockets and pools ([`core::Core`]); what
 //! cores share is in [`core::Shared`]. [`server::Server`] starts, reloads and drains them all.
 
+mod breaker;
 mod browser;
 mod cached;
 mod census;
@@ -24,6 +25,7 @@ pub mod connection;
 pub mod control;
 pub mod core;
 mod deliver;
+pub mod disk;
 pub mod exchange;
 pub mod explain;
 mod files;
@@ -44,6 +46,7 @@ pub mod purge;
 mod queue;
 mod request_key;
 pub mod respond;
+pub mod room;
 pub mod server;
 mod sticky;
 pub mod stream;

@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use config::{EndpointAddress, Plan};
 use signals::{EndpointSlot, RouteSlot, Signals, UpstreamSlot};
+use traffic::breaker::Breaker;
 use traffic::endpoint::{Address, EndpointId, Wanted, adopt};
 use traffic::limit::Store;
 use traffic::route::{RouteId, Table};
 
 use crate::limits::{self, Limit};
 use crate::respond::Pages;
+use crate::room::Room;
 
 /// How many were built in this process.
 static BUILT: AtomicU64 = AtomicU64::new(0);
@@ -35,6 +37,8 @@ pub struct Live {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What limits know of their keys.
     pub limits: Arc<Store>,
+    /// By the plan's index of waiting rooms.
+    pub rooms: Vec<Room>,
 }
 
 /// What a route needs besides its plan.
@@ -55,6 +59,8 @@ pub struct Upstream {
     pub plan: config::Upstream,
     /// Who is picked, judged, ejected.
     pub traffic: traffic::upstream::Upstream,
+    /// Whether requests are sent at all; only with settings in the plan. A reload takes it over.
+    pub breaker: Arc<Breaker>,
     /// Its place in signals.
     pub slot: UpstreamSlot,
     /// What is known of each endpoint besides its traffic.
@@ -108,8 +114,18 @@ impl Live {
                 Arc::new(Upstream::build(upstream.clone(), signals, known.map(AsRef::as_ref)))
             })
             .collect();
+        let state = plan.server.state.as_deref();
+        let rooms = plan
+            .rooms
+            .iter()
+            .map(|room| {
+                let known =
+                    before.and_then(|live| live.rooms.iter().find(|known| known.plan.name == room.name));
+                Room::build(room.clone(), state, known)
+            })
+            .collect();
         let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Self { id, plan, table, routes, upstreams, limits: store })
+        Ok(Self { id, plan, table, routes, upstreams, rooms, limits: store })
     }
 
     /// Plan and parts of a route.
@@ -140,7 +156,8 @@ impl Upstream {
             }
             None => traffic::upstream::Upstream::new(settings, Vec::new()),
         };
-        let this = Self { plan, traffic, slot, directory: ArcSwap::default() };
+        let breaker = before.map_or_else(Arc::default, |before| Arc::clone(&before.breaker));
+        let this = Self { plan, traffic, breaker, slot, directory: ArcSwap::default() };
         this.list(signals, before.unwrap_or(&this), |name| {
             // What a name stood for before the reload stands until it is resolved again.
             before.map_or_else(Vec::new, |before| {

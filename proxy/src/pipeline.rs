@@ -11,18 +11,20 @@ use traffic::client::{Claims, Identity};
 use traffic::route::{NoRoute, Params, Query, RouteId};
 use wire::{Field, Framing, Malformed, Method, uri};
 
+use crate::breaker;
 use crate::browser;
 use crate::cached;
 use crate::client::Client;
 use crate::core::Core;
 use crate::exchange::{Asker, Exchange};
 use crate::files;
-use crate::forward::{To, forward};
+use crate::forward::To;
 use crate::limits;
 use crate::live::Live;
 use crate::outbound;
 use crate::purge;
 use crate::respond;
+use crate::room;
 
 /// Why a request ends before its response is whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +64,16 @@ pub async fn serve(
         return respond::preflight(core, live, client, exchange, route).await;
     }
 
+    // 4. Is there room for one more, or do people wait in line?
+    if let Some(index) = route.room {
+        let told = room::enter(core, live, route, &live.rooms[index], exchange).map_err(Stop::Refused)?;
+        if let Some(told) = told {
+            return respond::told(core, live, client, exchange, route, told).await;
+        }
+    }
+
     match &route.action {
-        // 4. Answers that need no endpoint.
+        // 5. Answers that need no endpoint.
         Action::Redirect { to, status } => {
             respond::redirect(core, live, client, exchange, route, to, *status).await
         }
@@ -71,14 +81,21 @@ pub async fn serve(
             respond::fixed(core, live, client, exchange, route, *status, body, content_type).await
         }
         Action::Files(folder) => files::serve(core, live, client, exchange, route, folder).await,
-        // 5. Is it in the cache, or on its way there? Else it is fetched, for everybody who asks.
-        // 6. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
+        // 6. Is it in the cache, or on its way there? Else it is fetched, for everybody who asks.
+        // 7. Forward: pick an endpoint, try, judge, retry within the budget; deliver the response,
         //    or open a tunnel.
         Action::Upstream(index) => {
             let to = To { core, live, route, upstream: &live.upstreams[*index] };
-            match &route.cache {
+            let result = match &route.cache {
                 Some(cache) => cached::serve(to, cache, client, exchange).await,
-                None => forward(to, client, exchange).await,
+                None => breaker::forward(to, client, exchange).await,
+            };
+            // 8. What nothing at the upstream has seen, something else may answer.
+            match result {
+                Err(Stop::Refused(why)) if why.is_unserved() => {
+                    Box::pin(breaker::fall_back(to, client, exchange, why)).await
+                }
+                result => result,
             }
         }
     }

@@ -5,8 +5,9 @@
 //! which whoever purges does not know. Both go.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use cache::{Purge, Rules, key};
+use cache::{Purge, Rules, UnixMs, key};
 use traffic::Refusal;
 use traffic::client::Proto;
 
@@ -24,6 +25,9 @@ const METHOD: &[u8] = b"PURGE";
 
 /// The request field that says how a PURGE is meant: `soft`; anything else is hard.
 const MODE: &str = "purge-mode";
+
+/// How long somebody who purges waits for the disk to take note, so that no crash brings back what was purged.
+const NOTED: Duration = Duration::from_secs(2);
 
 /// What a person wants to be purged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +49,22 @@ pub enum What<'a> {
 /// What is no URL, for people.
 pub fn purge(shared: &Shared, what: What<'_>, soft: bool) -> Result<u64, String> {
     let (store, now) = (&shared.cache, shared.unix_ms());
+    let purged = purge_all(shared, store, what, soft, now)?;
+    if let Some(disk) = shared.disk.get()
+        && !disk.wait_for_notes(NOTED)
+    {
+        tracing::warn!("what was purged is not given out any more, but the disk is slow to take note of it");
+    }
+    Ok(purged)
+}
+
+fn purge_all(
+    shared: &Shared,
+    store: &cache::Store,
+    what: What<'_>,
+    soft: bool,
+    now: UnixMs,
+) -> Result<u64, String> {
     let each = |keys: Vec<Vec<u8>>, what: fn(&[u8]) -> Purge<'_>| {
         keys.iter().map(|key| store.purge(what(key), soft, now)).sum()
     };

@@ -23,6 +23,7 @@ use crate::limits;
 use crate::live::Live;
 use crate::outbound::{edited, edits, expand, field, via};
 use crate::pipeline::Stop;
+use crate::room;
 
 /// Least and most seconds that a client is asked to wait; the spread keeps those who were refused
 /// together from coming back together.
@@ -44,6 +45,7 @@ impl Pages {
 }
 
 /// What an answer says besides its body.
+#[derive(Default)]
 struct Answer<'a> {
     status: u16,
     content_type: &'a str,
@@ -51,6 +53,10 @@ struct Answer<'a> {
     location: Option<&'a [u8]>,
     retry_after: Option<u32>,
     allow: Option<&'a str>,
+    /// It is for this moment, whatever its status says.
+    is_passing: bool,
+    /// What its page may do, in place of what the route allows.
+    policy: Option<&'static str>,
 }
 
 /// Answers a preflight for the app: what the route's CORS fields say is all that it says.
@@ -61,8 +67,7 @@ pub async fn preflight(
     exchange: &mut Exchange,
     route: &config::Route,
 ) -> Result<(), Stop> {
-    let answer =
-        Answer { status: 204, content_type: "", body: b"", location: None, retry_after: None, allow: None };
+    let answer = Answer { status: 204, ..Answer::default() };
     send(core, live, client, exchange, Some(route), &answer).await
 }
 
@@ -83,13 +88,19 @@ pub async fn refuse(
     let route = exchange.facts.route_index.map(|index| (&live.plan.routes[index], &live.routes[index]));
     let page = route.and_then(|(_, parts)| parts.pages.get(status));
     let body;
+    let mut policy = None;
     let (content_type, bytes): (&str, &[u8]) = match page {
-        Some(page) => (&page.content_type, &page.body),
-        None if wants_html(exchange) => {
+        _ if let Some((page, is_own)) = waiting(live, route.map(|(route, _)| route), exchange) => {
+            body = page.into_bytes();
+            policy = is_own.then_some(room::POLICY);
+            ("text/html; charset=utf-8", &body)
+        }
+        Some(page) if exchange.turn.is_none() => (&page.content_type, &page.body),
+        _ if wants_html(exchange) => {
             body = html(refusal, exchange);
             ("text/html; charset=utf-8", &body)
         }
-        None => {
+        _ => {
             body = problem(refusal, exchange);
             ("application/problem+json", &body)
         }
@@ -99,15 +110,20 @@ pub async fn refuse(
         status,
         content_type,
         body: bytes,
-        location: None,
         retry_after: refusal.is_passing().then(|| retry_after(core, exchange)),
         allow: allow.as_deref(),
+        policy,
+        ..Answer::default()
     };
     send(core, live, client, exchange, route.map(|(route, _)| route), &answer).await
 }
 
-/// Seconds that a client is asked to wait: at random, but never fewer than its limit needs, where one says.
+/// Seconds that a client is asked to wait: what is known; else at random, but never fewer than its limit needs, where one
+/// says.
 fn retry_after(core: &Core, exchange: &Exchange) -> u32 {
+    if let Some(seconds) = exchange.retry_after {
+        return seconds;
+    }
     let mut rng = core.rng.borrow_mut();
     let Some(wait) = exchange.facts.limited.and_then(|limited| limited.wait) else {
         return rng.u32(RETRY_AFTER_SECONDS);
@@ -131,10 +147,8 @@ pub async fn redirect(
     let answer = Answer {
         status,
         content_type: "text/plain; charset=utf-8",
-        body: b"",
         location: Some(&location),
-        retry_after: None,
-        allow: None,
+        ..Answer::default()
     };
     send(core, live, client, exchange, Some(route), &answer).await
 }
@@ -151,13 +165,52 @@ pub async fn fixed(
     body: &str,
     content_type: &str,
 ) -> Result<(), Stop> {
+    let answer = Answer { status, content_type, body: body.as_bytes(), ..Answer::default() };
+    send(core, live, client, exchange, Some(route), &answer).await
+}
+
+/// Answers with a page in place of an upstream that takes nothing.
+pub async fn stand_in(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    route: &config::Route,
+    page: &config::ErrorPage,
+) -> Result<(), Stop> {
+    let retry_after = (page.status >= 500).then(|| retry_after(core, exchange));
     let answer = Answer {
-        status,
-        content_type,
+        status: page.status,
+        content_type: &page.content_type,
+        body: &page.body,
+        retry_after,
+        is_passing: true,
+        ..Answer::default()
+    };
+    send(core, live, client, exchange, Some(route), &answer).await
+}
+
+/// The page of a waiting room for somebody who waits there and can look at one.
+fn waiting(live: &Live, route: Option<&config::Route>, exchange: &Exchange) -> Option<(String, bool)> {
+    let turn = exchange.turn.as_ref().filter(|_| wants_html(exchange))?;
+    Some(room::page(&live.rooms[route?.room?], turn))
+}
+
+/// Tells a program how it stands; the answer is for this moment alone.
+pub async fn told(
+    core: &Core,
+    live: &Live,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    route: &config::Route,
+    body: String,
+) -> Result<(), Stop> {
+    let answer = Answer {
+        status: 200,
+        content_type: "application/json",
         body: body.as_bytes(),
-        location: None,
-        retry_after: None,
-        allow: None,
+        is_passing: true,
+        ..Answer::default()
     };
     send(core, live, client, exchange, Some(route), &answer).await
 }
@@ -229,7 +282,7 @@ fn write(
     }
     own_fields(&mut out, route.map_or(&[], |route| &route.response_headers), answer, bodiless);
     match (route, &live.plan.server.security) {
-        (Some(route), _) => route_fields(&mut out, route, exchange, shape),
+        (Some(route), _) => route_fields(&mut out, route, exchange, shape, answer.policy),
         (None, Some(security)) => browser::careful(&mut out, security, exchange, |_| false),
         (None, None) => {}
     }
@@ -240,6 +293,7 @@ fn write(
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
     limits::fields(&mut out, live, exchange);
+    out.extend_from_slice(&exchange.lines);
     if let Some(route) = route {
         edits(&mut out, &route.response_headers);
     }
@@ -276,7 +330,16 @@ fn shape(
 }
 
 /// The fields that the route's settings add to every answer.
-fn route_fields(out: &mut Vec<u8>, route: &config::Route, exchange: &Exchange, shape: Shape) {
+fn route_fields(
+    out: &mut Vec<u8>,
+    route: &config::Route,
+    exchange: &Exchange,
+    shape: Shape,
+    policy: Option<&str>,
+) {
+    if let Some(policy) = policy {
+        field(out, b"Content-Security-Policy", policy.as_bytes());
+    }
     if let Shape::Coded { algorithm, .. } = shape {
         field(out, b"Content-Encoding", algorithm.token().as_bytes());
     }
@@ -284,7 +347,7 @@ fn route_fields(out: &mut Vec<u8>, route: &config::Route, exchange: &Exchange, s
     if varies.any() {
         varies.write(out, std::iter::empty);
     }
-    browser::fields(out, route, exchange, |_| false);
+    browser::fields(out, route, exchange, |name| policy.is_some() && name == b"content-security-policy");
 }
 
 /// The fields that an answer has of its own, but for those that the route replaces or removes.
@@ -306,7 +369,7 @@ fn own_fields(out: &mut Vec<u8>, changes: &[config::HeaderEdit], answer: &Answer
     if let Some(seconds) = answer.retry_after {
         own(b"Retry-After", itoa::Buffer::new().format(seconds).as_bytes());
     }
-    if answer.status >= 400 {
+    if answer.status >= 400 || answer.is_passing {
         own(b"Cache-Control", b"no-store");
     }
 }
@@ -346,6 +409,11 @@ fn problem(refusal: Refusal, exchange: &Exchange) -> Vec<u8> {
     );
     if let Some(detail) = refusal.detail().filter(|_| matches!(refusal, Refusal::Malformed(_))) {
         let _ = write!(body, ",\"rule\":\"{}\"", detail.code());
+    }
+    if let Some(turn) = &exchange.turn {
+        let mut members = String::new();
+        room::members(&mut members, turn);
+        body.extend_from_slice(members.as_bytes());
     }
     if !exchange.request_id.is_empty() {
         body.extend_from_slice(b",\"request_id\":\"");

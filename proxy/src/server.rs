@@ -17,10 +17,14 @@ use tokio::sync::mpsc;
 use crate::connection::Rules;
 use crate::control;
 use crate::core::Shared;
+use crate::disk;
 use crate::limits::Limit;
 use crate::live::Live;
 use crate::net;
 use crate::thread::{self, Command};
+
+/// How long what is in memory may take to be written to disk at the end.
+const KEEPING: Duration = Duration::from_secs(10);
 
 /// The running data plane.
 pub struct Server {
@@ -50,6 +54,8 @@ pub enum StartError {
     Log(Option<PathBuf>, io::Error),
     /// Two routes match the same requests.
     Routes(traffic::route::Conflict),
+    /// The folder of the cache's tier on disk cannot be used.
+    Disk(disk::Error),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -68,6 +74,7 @@ impl Server {
         let log = open_log(plan.server.access_log.as_ref(), &signals)?;
         let live = Live::build(plan, &signals, None).map_err(StartError::Routes)?;
         let shared = Shared::new(live, signals);
+        shared.open_disk().map_err(StartError::Disk)?;
         let control = control::start(Arc::clone(&shared)).map_err(StartError::Thread)?;
         let mut cores = Vec::new();
         for index in 0..threads {
@@ -189,6 +196,18 @@ impl Server {
         for path in unix {
             let _ = std::fs::remove_file(path);
         }
+        for room in &self.shared.live().rooms {
+            room.keep(true);
+        }
+        // Whoever is told again to stop does not have to wait for the disk.
+        let shared = self.shared;
+        let leaving = tokio::task::spawn_blocking(move || {
+            if let Some(disk) = shared.disk.get() {
+                disk.leave(&shared.cache, KEEPING);
+            }
+        });
+        // A thread that panicked has said so already.
+        let _ = leaving.await;
         cut
     }
 
@@ -285,6 +304,7 @@ impl fmt::Display for StartError {
                 write!(f, "cannot open the access log {path}: {}", plain(error))
             }
             Self::Routes(conflict) => write!(f, "{conflict}"),
+            Self::Disk(error) => write!(f, "{error}"),
             Self::Thread(error) => write!(f, "cannot start a thread: {}", plain(error)),
         }
     }
@@ -293,7 +313,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 /// The system's words without its number, in lower case.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

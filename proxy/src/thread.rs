@@ -27,6 +27,9 @@ const ACCEPTS_AT_ONCE: usize = 32;
 /// the system: seldom, for it asks anyway as soon as none waits. All of them take about a millisecond.
 const EVENT_INTERVAL: u32 = 256;
 
+/// Threads per core that read from the cache's tier on disk; there are none while there is nothing to read.
+const READERS: usize = 4;
+
 /// How long a core stops accepting when the process is out of descriptors.
 const BREATHER: Duration = Duration::from_millis(100);
 
@@ -58,7 +61,7 @@ pub fn start(
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("tidegate-{index}")).spawn(move || {
         let mut runtime = Builder::new_current_thread();
-        runtime.enable_io().enable_time().event_interval(EVENT_INTERVAL);
+        runtime.enable_io().enable_time().event_interval(EVENT_INTERVAL).max_blocking_threads(READERS);
         let runtime = match runtime.build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -67,6 +70,8 @@ pub fn start(
             }
         };
         runtime.block_on(run(index, shared, inbox));
+        // A disk that hangs does not keep the process.
+        runtime.shutdown_timeout(BREATHER);
     })
 }
 

@@ -243,6 +243,33 @@ fn a_claim_counts_only_if_the_token_is_valid() {
     });
 }
 
+/// Tokens signed with the private keys beside this file, which nothing else uses.
+#[test]
+fn tokens_of_key_pairs_are_verified_with_the_public_key() {
+    let rsa = EncodingKey::from_rsa_pem(include_bytes!("tokens/rs256.key")).expect("a key");
+    let ec = EncodingKey::from_ec_pem(include_bytes!("tokens/es256.key")).expect("a key");
+    let sign = |algorithm, key: &EncodingKey, sub: &str| {
+        let claims = json!({ "sub": sub, "exp": 4_000_000_000_u64 });
+        format!(
+            "Authorization: Bearer {}\r\n",
+            encode(&Header::new(algorithm), &claims, key).expect("a token")
+        )
+    };
+    let [by_rsa, by_ec] = [(Algorithm::RS256, &rsa), (Algorithm::ES256, &ec)]
+        .map(|(algorithm, key)| [sign(algorithm, key, "ann"), sign(algorithm, key, "bob")]);
+    for (name, own, others) in [("rs256", &by_rsa, &by_ec), ("es256", &by_ec, &by_rsa)] {
+        let pem = format!("{}/tests/tokens/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+        let config = app(
+            &format!("jwt = {{ algorithm = \"{}\", key = \"{pem}\" }}", name.to_uppercase()),
+            r#"limit = [{ rate = "1/m", by = "jwt:sub", missing = "refuse" }]"#,
+        );
+        play(&config, async |scene| {
+            let [ann, bob] = own;
+            assert_eq!(with(scene, &[ann, ann, bob, &others[0]]).await, [200, 429, 200, 400], "{name}");
+        });
+    }
+}
+
 #[test]
 fn a_limit_that_only_counts_refuses_nothing() {
     play(

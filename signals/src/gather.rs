@@ -48,8 +48,8 @@ pub struct Totals {
     pub coded_output: [u64; Coding::ALL.len()],
     pub(crate) left_plain: ReasonTotals,
     pub(crate) ends: [[u64; Stage::ALL.len()]; Who::ALL.len()],
-    pub(crate) refusals: [u64; Refusal::ALL.len()],
-    pub(crate) refused_connections: [u64; Refusal::ALL.len()],
+    pub(crate) refusals: Vec<u64>,
+    pub(crate) refused_connections: Vec<u64>,
     pub(crate) malformed_requests: Vec<u64>,
     pub(crate) malformed_responses: Vec<u64>,
     pub(crate) bypasses: [u64; Bypass::ALL.len()],
@@ -95,6 +95,7 @@ pub struct UpstreamTotals {
     pub(crate) retries_refused: ReasonTotals,
     pub(crate) resolved: u64,
     pub(crate) unresolved: u64,
+    pub(crate) fallbacks: ReasonTotals,
 }
 
 /// Counts of one limit.
@@ -208,6 +209,11 @@ impl UpstreamTotals {
         self.retries.sum()
     }
 
+    /// Requests that something else answered.
+    pub fn fallbacks(&self) -> u64 {
+        self.fallbacks.sum()
+    }
+
     /// Failed tries that were not repeated.
     pub fn retries_refused(&self) -> u64 {
         self.retries_refused.sum()
@@ -235,6 +241,8 @@ impl Signals {
     /// Everything counted until now, all threads together.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
+            refusals: vec![0; Refusal::ALL.len()],
+            refused_connections: vec![0; Refusal::ALL.len()],
             malformed_requests: vec![0; Malformed::ALL.len()],
             malformed_responses: vec![0; Malformed::ALL.len()],
             ..Totals::default()
@@ -252,8 +260,8 @@ impl Signals {
             add_all(&mut totals.coded_input, &shard.coded_input);
             add_all(&mut totals.coded_output, &shard.coded_output);
             shard.left_plain.add_to(&mut totals.left_plain);
-            add_all(&mut totals.refusals, &shard.refusals);
-            add_all(&mut totals.refused_connections, &shard.connections_refused);
+            add_all(&mut totals.refusals, &shard.refusals.0);
+            add_all(&mut totals.refused_connections, &shard.connections_refused.0);
             add_all(&mut totals.malformed_requests, &shard.malformed_requests.0);
             add_all(&mut totals.malformed_responses, &shard.malformed_responses.0);
             add_all(&mut totals.bypasses, &shard.bypasses);
@@ -326,6 +334,7 @@ impl Signals {
                 totals.reused += counters.reused.get();
                 totals.resolved += counters.resolved.get();
                 totals.unresolved += counters.unresolved.get();
+                counters.fallbacks.add_to(&mut totals.fallbacks);
             },
         );
         totals

@@ -30,7 +30,7 @@ mod slot;
 pub use gather::{EndpointTotals, Latency, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 pub use metric::Metric;
 pub use names::{Reload, Signals};
-pub use observed::{EndpointReading, LimitedKey, Observed, QueueReading};
+pub use observed::{BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, RoomReading};
 pub use outcome::Coding;
 pub use reference::reference;
 pub use request::{Cached, Finished, Stage, Times, Who};

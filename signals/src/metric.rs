@@ -174,6 +174,28 @@ metrics! {
         "What the cache may take: cache.memory.",
         "A sum that is at it is normal; only evictions together with misses ask for more.";
 
+    CacheDiskBytes = "tidegate_cache_disk_bytes" Gauge []
+        "Bytes of the cache's files on disk.",
+        "At tidegate_cache_disk_limit_bytes it is full, which is normal: what is oldest goes.";
+    CacheDiskLimit = "tidegate_cache_disk_limit_bytes" Gauge []
+        "What the cache's files may take: cache.disk.size. 0: there are none.",
+        "A size that holds what is asked for within a day or so is enough.";
+    CacheDiskEntries = "tidegate_cache_disk_entries" Gauge []
+        "Entries that can be found on disk, some of which are in memory as well.",
+        "Few against much traffic: the lifetimes are short, or writes are dropped.";
+    CacheDiskHits = "tidegate_cache_disk_hits_total" Counter []
+        "Misses in memory that were answered from disk, all that waited together counted once.",
+        "Against tidegate_cache_fills_total it says what the disk saves the app; near none, take cache.disk away.";
+    CacheDiskWrites = "tidegate_cache_disk_writes_total" Counter []
+        "Entries written to disk.",
+        "A rate far above that of tidegate_cache_disk_hits_total wears the disk out for little.";
+    CacheDiskDropped = "tidegate_cache_disk_dropped_total" Counter ["reason"]
+        "Entries that were to be written to disk and were not, by reason: busy (the disk is slower than what comes), failing (it failed a moment ago), too-large, expired, overtaken (by something newer, or a purge), write.",
+        "busy costs hits and nothing else: a faster disk, or more memory. failing and write: look at tidegate_cache_disk_faults_total.";
+    CacheDiskFaults = "tidegate_cache_disk_faults_total" Counter ["kind"]
+        "What went wrong on disk: write, full, read, remove, corrupt (it did not add up and was dropped), slow (the app was asked instead).",
+        "full: give it a smaller cache.disk.size or more room; read and corrupt that go on are a disk that dies.";
+
     UpstreamRequests = "tidegate_upstream_requests_total" Counter ["upstream", "class"]
         "Finished requests by upstream and class of the status sent to the client.",
         "Compare upstreams to find the one behind an error rate.";
@@ -213,6 +235,9 @@ metrics! {
     RetriesRefused = "tidegate_upstream_retries_refused_total" Counter ["upstream", "reason"]
         "Failed tries that were not repeated, by reason.",
         "budget means that so much fails that retries would make it worse: mend the upstream.";
+    Fallbacks = "tidegate_upstream_fallbacks_total" Counter ["upstream", "answer"]
+        "Requests that nothing at the upstream has seen and something else answered: stale (out of the cache), upstream (another one), file.",
+        "It is what people did not notice of an outage; see tidegate_breaker_state and tidegate_endpoint_available for the outage itself.";
     Resolutions = "tidegate_upstream_resolutions_total" Counter ["upstream", "result"]
         "Lookups of names among the upstream's endpoints, by result (answered or failed).",
         "After a failed lookup the addresses known before stay in use; if it goes on, check the resolver.";
@@ -247,6 +272,35 @@ metrics! {
     EndpointEwmaSeconds = "tidegate_endpoint_ewma_seconds" Gauge ["upstream", "endpoint"]
         "Exponentially weighted mean of the endpoint's response times, where the balance policy keeps one.",
         "It is what the policy decides by; an endpoint well above the others gets less.";
+
+    BreakerState = "tidegate_breaker_state" Gauge ["upstream", "state"]
+        "Always 1; the label says whether the upstream's circuit breaker is closed, open or half_open.",
+        "Alert on open: no requests reach the upstream. The status command says why.";
+    BreakerTransitions = "tidegate_breaker_transitions_total" Counter ["upstream", "to"]
+        "How often the breaker became closed, half_open, or open: for errors, for slow answers, or because a probe_failed.",
+        "Opening and closing in turn is an app that works until it gets traffic: give it fewer requests at once, or more instances.";
+    BreakerShortCircuited = "tidegate_breaker_short_circuited_total" Counter ["upstream"]
+        "Requests that were not sent because the breaker was open, answered by a fallback or refused as breaker_open.",
+        "Against tidegate_upstream_requests_total it is the share of the outage that Tidegate took.";
+
+    RoomWaiting = "tidegate_room_waiting" Gauge ["room"]
+        "People in the line in front of a waiting room, those included who have gone home.",
+        "It says how large the rush is; tidegate_room_wait_seconds says what it means to people.";
+    RoomInside = "tidegate_room_inside" Gauge ["room"]
+        "People inside: those who were seen within the room's ttl.",
+        "At the room's capacity nobody comes in until somebody leaves: raise it if the app has room, or shorten ttl.";
+    RoomWait = "tidegate_room_wait_seconds" Gauge ["room"]
+        "How long somebody waits who comes now, estimated.",
+        "When it grows for long, raise the rate as far as the app can take it.";
+    RoomAdmitted = "tidegate_room_admitted_total" Counter ["room"]
+        "People who came in.",
+        "Below the room's rate although people wait, the capacity holds them back, or the app's breaker is open.";
+    RoomTold = "tidegate_room_told_total" Counter ["room"]
+        "Requests that were told to wait, or how it stands.",
+        "It is the load of those who wait, which Tidegate takes.";
+    RoomInvalid = "tidegate_room_cookies_refused_total" Counter ["room", "reason"]
+        "Cookies of the room that were worth nothing, by reason; whoever sent one got a new place.",
+        "forged and foreign_room are attempts to get in beside the line; replayed and other_client are cookies that were passed on; expired is people who come back.";
 
     Reloads = "tidegate_reloads_total" Counter ["result"]
         "Attempts to load the configuration anew, by result.",

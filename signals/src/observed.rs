@@ -9,6 +9,15 @@ pub trait Observed {
 
     /// Calls `each` once for every upstream.
     fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>));
+    /// Calls `each` once for every upstream that has a circuit breaker.
+    fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
+        let _ = each;
+    }
+
+    /// Calls `each` once for every waiting room.
+    fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
+        let _ = each;
+    }
 
     /// What the cache holds and has done.
     fn cache(&self) -> cache::Usage;
@@ -52,6 +61,30 @@ pub struct QueueReading<'a> {
     pub waiting: [usize; 3],
     /// Most that may wait.
     pub most_waiting: usize,
+}
+
+/// The circuit breaker of an upstream at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BreakerReading<'a> {
+    /// Name of its upstream.
+    pub upstream: &'a str,
+    /// Word of its state: `closed`, `open` or `half_open`.
+    pub state: &'static str,
+    /// What it opened for, for people; empty when it is not open.
+    pub why: &'a str,
+    /// What it has done since the upstream was first configured.
+    pub counts: traffic::breaker::Counts,
+    /// How long it stays open, if it is.
+    pub left: Option<Duration>,
+}
+
+/// A waiting room at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RoomReading<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What there is to see.
+    pub reading: traffic::room::Reading,
 }
 
 /// One endpoint at the moment of reading.

@@ -4,9 +4,11 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use cache::{Bypass, Usage};
+use cache::{Bypass, Usage, disk};
 use traffic::Refusal;
+use traffic::breaker::Reason;
 use traffic::queue::{Priority, Unserved};
+use traffic::room::{Invalid, Reading};
 use wire::Malformed;
 
 use crate::OTHER;
@@ -15,7 +17,7 @@ use crate::exposition::Page;
 use crate::gather::{ByClass, EndpointTotals, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 use crate::metric::Metric;
 use crate::names::{Reload, Signals};
-use crate::observed::{EndpointReading, Observed};
+use crate::observed::{BreakerReading, EndpointReading, Observed, RoomReading};
 use crate::outcome::{CLASSES, Coding};
 use crate::process;
 use crate::request::{Cached, Stage, Who};
@@ -43,6 +45,8 @@ impl Signals {
         endpoints(&mut page, &totals.endpoints);
         queues(&mut page, observed);
         readings(&mut page, observed);
+        breakers(&mut page, observed);
+        rooms(&mut page, observed);
         self.own(&mut page);
         self.process(&mut page);
         page.finish()
@@ -233,6 +237,30 @@ fn stored(page: &mut Page, usage: &Usage) {
     }
     page.family(Metric::CacheMemoryLimit);
     page.sample(&[], usage.memory_bytes);
+    on_disk(page, &usage.disk);
+}
+
+/// The same of its tier on disk.
+fn on_disk(page: &mut Page, usage: &disk::Usage) {
+    let numbers: [Number<disk::Usage>; 5] = [
+        (Metric::CacheDiskBytes, |usage| usage.used_bytes),
+        (Metric::CacheDiskLimit, |usage| usage.limit_bytes),
+        (Metric::CacheDiskEntries, |usage| usage.entries),
+        (Metric::CacheDiskHits, |usage| usage.hits_total),
+        (Metric::CacheDiskWrites, |usage| usage.written_total),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        page.sample(&[], number(usage));
+    }
+    page.family(Metric::CacheDiskDropped);
+    for (why, count) in disk::Dropped::ALL.into_iter().zip(usage.dropped_total) {
+        page.sample(&[why.code()], count);
+    }
+    page.family(Metric::CacheDiskFaults);
+    for (kind, count) in disk::Fault::ALL.into_iter().zip(usage.faults_total) {
+        page.sample(&[kind.code()], count);
+    }
 }
 
 fn bypasses(page: &mut Page, counts: &[u64]) {
@@ -270,10 +298,11 @@ fn upstreams(page: &mut Page, totals: &[UpstreamTotals]) {
         page.sample(&[&upstream.name, "new"], upstream.connected);
         page.sample(&[&upstream.name, "reused"], upstream.reused);
     }
-    let by_reason: [Part<UpstreamTotals, ReasonTotals>; 3] = [
+    let by_reason: [Part<UpstreamTotals, ReasonTotals>; 4] = [
         (Metric::UpstreamConnectionsClosed, |upstream| &upstream.closed),
         (Metric::Retries, |upstream| &upstream.retries),
         (Metric::RetriesRefused, |upstream| &upstream.retries_refused),
+        (Metric::Fallbacks, |upstream| &upstream.fallbacks),
     ];
     for (metric, total) in by_reason {
         page.family(metric);
@@ -376,6 +405,59 @@ fn readings(page: &mut Page, observed: &dyn Observed) {
     for endpoint in &kept {
         if let Some(seconds) = endpoint.ewma_seconds {
             page.sample_f64(&[&endpoint.upstream, &endpoint.address], seconds);
+        }
+    }
+}
+
+/// Circuit breakers, where there are any.
+fn breakers(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed.breakers(&mut |BreakerReading { upstream, state, counts, .. }: BreakerReading<'_>| {
+        kept.push((upstream.to_owned(), state, counts));
+    });
+    page.family(Metric::BreakerState);
+    for (upstream, state, _) in &kept {
+        page.sample(&[upstream, state], 1);
+    }
+    page.family(Metric::BreakerTransitions);
+    for (upstream, _, counts) in &kept {
+        page.sample(&[upstream, "closed"], counts.closed);
+        page.sample(&[upstream, "half_open"], counts.half_opened);
+        for (why, count) in Reason::ALL.into_iter().zip(counts.opened) {
+            page.sample(&[upstream, why.code()], count);
+        }
+    }
+    page.family(Metric::BreakerShortCircuited);
+    for (upstream, _, counts) in &kept {
+        page.sample(&[upstream], counts.short_circuited);
+    }
+}
+
+/// Waiting rooms, where there are any.
+fn rooms(page: &mut Page, observed: &dyn Observed) {
+    let mut kept = Vec::new();
+    observed
+        .rooms(&mut |RoomReading { name, reading }: RoomReading<'_>| kept.push((name.to_owned(), reading)));
+    let numbers: [Number<Reading>; 4] = [
+        (Metric::RoomWaiting, |room| room.waiting),
+        (Metric::RoomInside, |room| room.inside),
+        (Metric::RoomAdmitted, |room| room.admitted),
+        (Metric::RoomTold, |room| room.told),
+    ];
+    for (metric, number) in numbers {
+        page.family(metric);
+        for (name, room) in &kept {
+            page.sample(&[name], number(room));
+        }
+    }
+    page.family(Metric::RoomWait);
+    for (name, room) in &kept {
+        page.sample_f64(&[name], room.wait.as_secs_f64());
+    }
+    page.family(Metric::RoomInvalid);
+    for (name, room) in &kept {
+        for (why, count) in Invalid::ALL.into_iter().zip(room.invalid) {
+            page.sample(&[name, why.code()], count);
         }
     }
 }

@@ -20,13 +20,13 @@ use crate::slot::{EndpointSlot, LimitSlot, RouteSlot, UpstreamSlot};
 #[derive(Default)]
 pub struct Shard {
     pub(crate) ends: [[Counter; Stage::ALL.len()]; Who::ALL.len()],
-    pub(crate) refusals: [Counter; Refusal::ALL.len()],
-    pub(crate) malformed_requests: Details,
-    pub(crate) malformed_responses: Details,
+    pub(crate) refusals: ByReason<{ Refusal::ALL.len() }>,
+    pub(crate) malformed_requests: ByReason<{ Malformed::ALL.len() }>,
+    pub(crate) malformed_responses: ByReason<{ Malformed::ALL.len() }>,
     pub(crate) bypasses: [Counter; Bypass::ALL.len()],
     pub(crate) connections_opened: Counter,
     pub(crate) connections_closed: Counter,
-    pub(crate) connections_refused: [Counter; Refusal::ALL.len()],
+    pub(crate) connections_refused: ByReason<{ Refusal::ALL.len() }>,
     pub(crate) tunnels_opened: Counter,
     pub(crate) tunnels_closed: Counter,
     pub(crate) coded_input: [Counter; Coding::ALL.len()],
@@ -38,12 +38,12 @@ pub struct Shard {
     pub(crate) endpoints: Chunked<EndpointCounters, { crate::MAX_ENDPOINTS / 64 }>,
 }
 
-/// Counts by [`Malformed`], in its order.
-pub(crate) struct Details(pub(crate) [Counter; Malformed::ALL.len()]);
+/// One counter per reason, in the order of the reasons; there may be more of them than arrays know a default for.
+pub(crate) struct ByReason<const N: usize>(pub(crate) [Counter; N]);
 
-impl Default for Details {
+impl<const N: usize> Default for ByReason<N> {
     fn default() -> Self {
-        Self([const { Counter::new() }; Malformed::ALL.len()])
+        Self([const { Counter::new() }; N])
     }
 }
 
@@ -75,6 +75,7 @@ pub(crate) struct UpstreamCounters {
     pub(crate) retries_refused: Reasons<12>,
     pub(crate) resolved: Counter,
     pub(crate) unresolved: Counter,
+    pub(crate) fallbacks: Reasons<12>,
 }
 
 /// What is counted by limit.
@@ -178,7 +179,7 @@ impl Shard {
 
     /// A client connection was turned away before any request; it counts neither as opened nor as closed.
     pub fn connection_refused(&self, refusal: Refusal) {
-        self.connections_refused[refusal.index()].add(1);
+        self.connections_refused.0[refusal.index()].add(1);
     }
 
     /// A new connection to an endpoint of the upstream stands.
@@ -219,6 +220,11 @@ impl Shard {
     pub fn resolved(&self, upstream: UpstreamSlot, is_known: bool) {
         let upstream = self.upstreams.writing(upstream.0);
         if is_known { &upstream.resolved } else { &upstream.unresolved }.add(1);
+    }
+
+    /// Something else answered a request that nothing at the upstream had seen. At most 12 different words.
+    pub fn fell_back(&self, upstream: UpstreamSlot, to: &'static str) {
+        self.upstreams.writing(upstream.0).fallbacks.add(to);
     }
 
     /// A try at the endpoint failed, whatever became of the request. At most 12 different reasons.
@@ -265,7 +271,7 @@ impl Shard {
     }
 
     fn refused(&self, refusal: Refusal) {
-        self.refusals[refusal.index()].add(1);
+        self.refusals.0[refusal.index()].add(1);
         match refusal {
             Refusal::Malformed(detail) => self.malformed_requests.0[detail as usize].add(1),
             Refusal::ResponseMalformed(detail) => self.malformed_responses.0[detail as usize].add(1),
@@ -287,12 +293,12 @@ impl Reset for RouteCounters {
 impl Reset for UpstreamCounters {
     fn reset(&self) {
         let Self { classes, wait, connect, held, queued, shed, connected, reused, closed, .. } = self;
-        let Self { retries, retries_refused, resolved, unresolved, .. } = self;
+        let Self { retries, retries_refused, resolved, unresolved, fallbacks, .. } = self;
         classes.reset();
         shed.reset();
         [wait, connect, held, queued].into_iter().for_each(Reset::reset);
         [connected, reused, resolved, unresolved].into_iter().for_each(Reset::reset);
-        [closed, retries, retries_refused].into_iter().for_each(Reset::reset);
+        [closed, retries, retries_refused, fallbacks].into_iter().for_each(Reset::reset);
     }
 }
 

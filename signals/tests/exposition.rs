@@ -8,10 +8,12 @@ use std::collections::{HashMap, HashSet};
 
 use cache::{Bypass, Usage};
 use tidegate_signals::{
-    Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed, QueueReading, Reload,
-    RouteSlot, Signals, Stage, Times, Who,
+    BreakerReading, Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed,
+    QueueReading, Reload, RoomReading, RouteSlot, Signals, Stage, Times, Who,
 };
 use traffic::Refusal;
+use traffic::breaker::Counts;
+use traffic::room::Reading;
 use wire::Malformed;
 
 /// Samples of a page by name and labels, as written.
@@ -144,6 +146,18 @@ impl Observed for Scene {
         };
         usage.refused_total[Bypass::NoStore.index()] = 8;
         usage
+    }
+
+    fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
+        let wait = Duration::from_millis(2_500);
+        let reading =
+            Reading { waiting: 125, inside: 30, wait, admitted: 400, told: 900, invalid: [0, 0, 6, 0, 0, 0] };
+        each(RoomReading { name: "main", reading });
+    }
+
+    fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
+        let counts = Counts { opened: [2, 0, 1], half_opened: 3, closed: 1, short_circuited: 44 };
+        each(BreakerReading { upstream: "app", state: "open", why: "it is", counts, left: None });
     }
 
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {
@@ -409,6 +423,12 @@ fn what_befalls_upstreams_and_endpoints_is_counted_by_reason() {
         (format!("tidegate_endpoint_available{{{at}}}"), 0.0),
         (format!("tidegate_endpoint_requests_in_flight{{{at}}}"), 3.0),
         (format!("tidegate_endpoint_weight{{{at}}}"), 2.0),
+        ("tidegate_room_waiting{room=\"main\"}".to_owned(), 125.0),
+        ("tidegate_room_wait_seconds{room=\"main\"}".to_owned(), 2.5),
+        ("tidegate_room_cookies_refused_total{room=\"main\",reason=\"forged\"}".to_owned(), 6.0),
+        ("tidegate_breaker_state{upstream=\"app\",state=\"open\"}".to_owned(), 1.0),
+        ("tidegate_breaker_transitions_total{upstream=\"app\",to=\"probe_failed\"}".to_owned(), 1.0),
+        ("tidegate_breaker_short_circuited_total{upstream=\"app\"}".to_owned(), 44.0),
         (format!("tidegate_endpoint_ewma_seconds{{{at}}}"), 0.0015),
         ("tidegate_tunnels_open".to_owned(), 1.0),
         ("tidegate_tunnels_total".to_owned(), 2.0),

@@ -154,6 +154,7 @@ impl Scene {
         let plan = plan(&script.config, &script.files);
         let live = Live::build(plan, &signals, None).expect("no two routes match the same requests");
         let shared = Shared::new(live, Arc::clone(&signals));
+        shared.open_disk().expect("the folder of the cache can be used");
         let core = Core::new(Arc::clone(&shared), signals.shard(0), Box::new(origins.clone()), seed);
         spawn_local(tick(Rc::clone(&core)));
         let connect: Rc<dyn Connect> = Rc::new(origins.clone());

@@ -79,7 +79,7 @@ fn entries(admin: &Admin, path: &str, is_json: bool) -> ExitCode {
         return print(answer);
     }
     match answer.and_then(|answer| client::read::<Entries>(&address, answer)) {
-        Ok(entries) if entries.entries.is_empty() => {
+        Ok(entries) if entries.entries.is_empty() && entries.on_disk == 0 => {
             println!("nothing is there");
             ExitCode::SUCCESS
         }

@@ -16,9 +16,12 @@ use proxy::core::Shared;
 use proxy::explain::Asked;
 use proxy::limits;
 use proxy::purge;
-use signals::{EndpointReading, LimitedKey, Observed, QueueReading, Reload, Signals};
+use signals::{
+    BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, Reload, RoomReading, Signals,
+};
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
+use traffic::breaker;
 use traffic::endpoint::State;
 
 use crate::explain::explanation;
@@ -111,7 +114,7 @@ impl Control {
 
 impl Observed for Control {
     fn cache(&self) -> cache::Usage {
-        self.shared.cache.usage()
+        self.shared.cache_usage()
     }
 
     fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
@@ -135,6 +138,33 @@ impl Observed for Control {
 
     fn limited(&self, most: usize) -> Vec<LimitedKey> {
         limits::limited(&self.shared.live(), most)
+    }
+
+    fn rooms(&self, each: &mut dyn FnMut(RoomReading<'_>)) {
+        let now_ms = self.shared.unix_ms();
+        for room in &self.shared.live().rooms {
+            let reading = room.line.reading(now_ms, &room.plan.settings);
+            each(RoomReading { name: &room.plan.name, reading });
+        }
+    }
+
+    fn breakers(&self, each: &mut dyn FnMut(BreakerReading<'_>)) {
+        let now = self.shared.now();
+        let live = self.shared.live();
+        for upstream in live.upstreams.iter().filter(|upstream| upstream.plan.breaker.is_some()) {
+            let state = upstream.breaker.state();
+            let (left, why) = match state {
+                breaker::State::Open { until, why } => (Some(until.since(now)), why.to_string()),
+                _ => (None, String::new()),
+            };
+            each(BreakerReading {
+                upstream: &upstream.plan.name,
+                state: state.code(),
+                why: &why,
+                counts: upstream.breaker.counts(),
+                left,
+            });
+        }
     }
 
     fn endpoints(&self, each: &mut dyn FnMut(EndpointReading<'_>)) {

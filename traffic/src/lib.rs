@@ -5,12 +5,13 @@
 //!
 //! 1. [`client`]: who is asking, given the peer and what trusted proxies say. [`trace`]: under which trace.
 //! 2. [`route`]: which route answers.
-//! 3. [`limit`]: whether the client, or whatever else counts, has had its share.
-//! 4. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies, [`queue`] who waits and for how
+//! 3. [`limit`]: whether the client, or whatever else counts, has had its share; [`room`]: or waits for its turn.
+//! 4. [`breaker`]: whether requests are sent to its upstream at all.
+//! 5. [`upstream`]: which endpoint gets the request; [`balance`] knows the policies, [`queue`] who waits and for how
 //!    long, and [`adaptive`] finds out how many requests an endpoint takes at once.
-//! 5. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
+//! 6. [`upstream::Lease`]: how it went. [`outlier`] says what that means, [`endpoint`] keeps the state,
 //!    [`health`] adds what probes find.
-//! 6. [`retry`]: whether a failed request may go on to another endpoint.
+//! 7. [`retry`]: whether a failed request may go on to another endpoint.
 //!
 //! Whatever ends a request without the upstream's answer is a [`Refusal`].
 
@@ -18,6 +19,7 @@
 
 pub mod adaptive;
 pub mod balance;
+pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod health;
@@ -27,6 +29,7 @@ pub mod outlier;
 pub mod queue;
 pub mod refusal;
 pub mod retry;
+pub mod room;
 pub mod route;
 pub mod trace;
 pub mod upstream;

@@ -17,7 +17,11 @@ pub struct Settings {
     /// Share of failures over the last ten seconds that ejects. Default 0.5; a share above 1 switches
     /// this rule off.
     pub failure_share: f64,
-    /// Requests within these ten seconds below which their share is not judged. Default 20.
+    /// An answer that takes longer to begin is slow; `None`: none is. Default `None`.
+    pub slow: Option<Duration>,
+    /// Share of slow answers over the last ten seconds that ejects. Default 0.5.
+    pub slow_share: f64,
+    /// Requests within these ten seconds below which their shares are not judged. Default 20.
     pub minimum_volume: u32,
     /// First ejection; the second in short succession lasts twice as long, the third three times.
     /// Default 30 s. Every such time spent without an ejection makes one earlier ejection forgotten.
@@ -44,6 +48,8 @@ impl Default for Settings {
             consecutive_failures: 5,
             connect_failures: 2,
             failure_share: 0.5,
+            slow: None,
+            slow_share: 0.5,
             minimum_volume: 20,
             ejection: Duration::from_secs(30),
             connect_ejection: Duration::from_secs(1),

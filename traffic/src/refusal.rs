@@ -72,11 +72,15 @@ pub enum Refusal {
     QueueShed,
     /// The queue was full, and its place went to a request that matters more, or of somebody who asks for less.
     QueueDisplaced,
+    /// The circuit breaker of the upstream is open: too many requests failed or were slow there.
+    BreakerOpen,
+    /// More people want to come in than the route's waiting room lets in; this one has a place in line.
+    WaitingRoom,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -109,6 +113,8 @@ impl Refusal {
         Self::QueueTimeout,
         Self::QueueShed,
         Self::QueueDisplaced,
+        Self::BreakerOpen,
+        Self::WaitingRoom,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -146,6 +152,8 @@ impl Refusal {
             Self::QueueTimeout => 29,
             Self::QueueShed => 30,
             Self::QueueDisplaced => 31,
+            Self::BreakerOpen => 32,
+            Self::WaitingRoom => 33,
         }
     }
 
@@ -184,6 +192,8 @@ impl Refusal {
             Self::QueueTimeout => "queue_timeout",
             Self::QueueShed => "queue_shed",
             Self::QueueDisplaced => "queue_displaced",
+            Self::BreakerOpen => "breaker_open",
+            Self::WaitingRoom => "waiting_room",
         }
     }
 
@@ -216,7 +226,9 @@ impl Refusal {
             | Self::QueueFull
             | Self::QueueTimeout
             | Self::QueueShed
-            | Self::QueueDisplaced => 503,
+            | Self::QueueDisplaced
+            | Self::BreakerOpen
+            | Self::WaitingRoom => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -238,7 +250,9 @@ impl Refusal {
             Self::BodyTimeout => "the request body took too long to arrive",
             Self::TooManyConnections => "the server holds as many connections as it can",
             Self::TooManyClientConnections => "too many connections from this client",
-            Self::NoEndpoint | Self::AllEndpointsDown => "the application is not available at the moment",
+            Self::NoEndpoint | Self::AllEndpointsDown | Self::BreakerOpen => {
+                "the application is not available at the moment"
+            }
             Self::ConnectFailed => "the application could not be reached",
             Self::ConnectTimeout => "the application could not be reached in time",
             Self::ResponseTimeout => "the application took too long to answer",
@@ -246,6 +260,7 @@ impl Refusal {
             Self::ResponseMalformed(_) | Self::UpgradeUnasked => {
                 "the application sent an answer that is not valid HTTP"
             }
+            Self::WaitingRoom => "many people are here at once, and this one waits in line",
             Self::Draining => "the server is shutting down",
             Self::FileNotFound => "there is no page or file under this address",
             Self::FilesUnavailable => "what is under this address cannot be read at the moment",
@@ -261,6 +276,18 @@ impl Refusal {
             Self::QueueTimeout => "the application was too busy to take the request in time",
             Self::NotCached => "only a stored answer was asked for, and there is none",
         }
+    }
+
+    /// Whether nothing at the upstream has seen the request: then something else may answer for it.
+    pub const fn is_unserved(self) -> bool {
+        matches!(
+            self,
+            Self::BreakerOpen
+                | Self::NoEndpoint
+                | Self::AllEndpointsDown
+                | Self::ConnectFailed
+                | Self::ConnectTimeout
+        )
     }
 
     /// Whether `Retry-After` makes sense: our load or a passing fault, not the request's own.

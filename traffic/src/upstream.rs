@@ -504,14 +504,19 @@ impl Lease {
     }
 
     /// The endpoint answered. `latency` is the time from the try's beginning to the response head. The
-    /// change that is told is a return.
+    /// change that is told is a return; or an ejection, where too many answers are slow.
     pub fn succeed(&self, now: Moment, latency: Duration) -> Option<Transition> {
         let endpoint = self.endpoint();
         if let Policy::PeakEwma { decay } = self.set.settings.policy {
             endpoint.observe(now, latency, decay);
         }
         self.answered(now);
-        endpoint.succeed(self.began, now)
+        let returned = endpoint.succeed(self.began, now);
+        let settings = &self.set.settings.outlier;
+        if settings.slow.is_none_or(|slow| latency <= slow) || !endpoint.is_slow(now, settings) {
+            return returned;
+        }
+        self.eject(Ejection::SlowShare, Failure::Timeout, now).or(returned)
     }
 
     /// The response's head has come, and its body is still to come, or a tunnel: how long that takes is nobody's latency.
@@ -570,12 +575,18 @@ impl Lease {
         let endpoint = self.endpoint();
         let returned = endpoint.settle(now);
         let Some(why) = endpoint.fail(self.began, now, failure, settings) else { return returned };
+        self.eject(why, failure, now).or(returned)
+    }
+
+    /// Takes the endpoint out, if that is permitted.
+    fn eject(&self, why: Ejection, failure: Failure, now: Moment) -> Option<Transition> {
+        let endpoint = self.endpoint();
         let _judging = self.set.judging.lock().unwrap_or_else(PoisonError::into_inner);
         // Another core may have been faster while this one waited for the lock.
         if endpoint.is_ejected(now) || !self.may_eject(why, now) {
-            return returned;
+            return None;
         }
-        endpoint.eject(why, failure, now, settings)
+        endpoint.eject(why, failure, now, &self.set.settings.outlier)
     }
 
     fn may_eject(&self, why: Ejection, now: Moment) -> bool {

@@ -102,6 +102,30 @@ fn two_refused_connections_eject_for_a_second() {
 }
 
 #[test]
+fn half_of_twenty_answers_being_slow_ejects_only_where_that_is_judged() {
+    for slow in [None, Some(Duration::from_secs(1))] {
+        let mut scene = Scene::with(4, outlier::Settings { slow, ..outlier::Settings::default() });
+        let mut told = Vec::new();
+        for _ in 0..10 {
+            scene.succeed(0);
+            let lease = scene.lease(0);
+            told.extend(lease.succeed(scene.now, Duration::from_millis(1_001)));
+        }
+        assert_eq!(told.len(), usize::from(slow.is_some()));
+        if let [transition] = &told[..] {
+            assert_eq!(out_for(transition), (Ejection::SlowShare, Duration::from_secs(30)));
+            // What led there is forgotten.
+            scene.wait(31);
+            let back = scene.lease(0);
+            assert!(!matches!(
+                back.succeed(scene.now, Duration::from_secs(2)),
+                Some(Transition { to: State::Ejected { .. }, .. })
+            ));
+        }
+    }
+}
+
+#[test]
 fn half_of_twenty_requests_failing_ejects() {
     let mut scene = Scene::new(4);
     for _ in 0..9 {

@@ -99,6 +99,45 @@ impl Headers {
         connection_options(buf, self).any(|option| option.eq_ignore_ascii_case(name))
     }
 
+    /// Takes every cookie of this name out of the Cookie lines (RFC 6265 section 4.2.1), in `buf` as well, which is what
+    /// was parsed; the value of the first one goes to `out`. True: there was one.
+    pub fn take_cookie(&mut self, buf: &mut [u8], name: &[u8], out: &mut Vec<u8>) -> bool {
+        if !self.contains(Field::Cookie) {
+            return false;
+        }
+        let mut is_found = false;
+        for header in &mut self.slots[..self.len] {
+            if header.field == Field::Cookie {
+                is_found |= take_from_line(&mut header.value, buf, name, (!is_found).then_some(&mut *out));
+            }
+        }
+        if is_found {
+            self.drop_empty(Field::Cookie);
+        }
+        is_found
+    }
+
+    /// Drops the lines of a field that hold nothing.
+    fn drop_empty(&mut self, field: Field) {
+        let (mut len, mut left) = (0, 0);
+        for at in 0..self.len {
+            let header = self.slots[at];
+            if header.field == field && header.value.is_empty() {
+                continue;
+            }
+            left += u32::from(header.field == field);
+            self.slots[len] = header;
+            len += 1;
+        }
+        self.len = len;
+        if left < 2 {
+            self.repeated &= !field.bit();
+        }
+        if left < 1 {
+            self.present &= !field.bit();
+        }
+    }
+
     /// Takes the lines that the tokeniser found in `buf` in place of the old ones.
     pub(crate) fn fill(&mut self, buf: &[u8], lines: &[httparse::Header<'_>]) -> Result<(), Malformed> {
         let (mut present, mut repeated) = (0, 0);
@@ -161,6 +200,36 @@ pub fn connection_options<'b>(buf: &'b [u8], headers: &'b Headers) -> impl Itera
 /// The members of a comma-separated list, trimmed; empty ones are skipped (RFC 9110 section 5.6.1).
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// Takes the cookies of this name out of one line, which only becomes shorter.
+fn take_from_line(line: &mut Span, buf: &mut [u8], name: &[u8], mut out: Option<&mut Vec<u8>>) -> bool {
+    let named =
+        |pair: &[u8]| pair.trim_ascii().strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'='));
+    let text = &mut buf[line.range()];
+    if !text.split(|&byte| byte == b';').any(named) {
+        return false;
+    }
+    let (mut read, mut written) = (0, 0);
+    while read <= text.len() {
+        let end = text[read..].iter().position(|&byte| byte == b';').map_or(text.len(), |at| read + at);
+        if !named(&text[read..end]) {
+            if written > 0 {
+                text[written] = b';';
+                written += 1;
+            }
+            text.copy_within(read..end, written);
+            written += end - read;
+        } else if let Some(out) = out.take() {
+            let pair = text[read..end].trim_ascii();
+            out.extend_from_slice(&pair[name.len() + 1..]);
+        }
+        read = end + 1;
+    }
+    let kept = &text[..written];
+    let blank = kept.len() - kept.trim_ascii_start().len();
+    *line = line.part(blank, written.max(blank));
+    true
 }
 
 /// How many slots these limits allow.

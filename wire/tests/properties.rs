@@ -114,6 +114,42 @@ proptest! {
         }
     }
 
+    /// What is left of the Cookie lines is what was there without the cookie, and nothing else of the head changes.
+    #[test]
+    fn a_cookie_is_taken_out_and_nothing_else(
+        lines in vec(vec(("(room|ro|roo[a-z]|a)", "=?[ -:<-~]{0,6}", "[ ]{0,2}"), 0..5), 0..4),
+    ) {
+        let line = |pairs: &[(String, String, String)]| {
+            pairs.iter().map(|(name, value, blank)| format!("{blank}{name}{value}")).collect::<Vec<_>>().join(";")
+        };
+        let mut bytes = b"GET /x HTTP/1.1\r\nHost: a\r\n".to_vec();
+        for pairs in &lines {
+            bytes.extend_from_slice(format!("Cookie: {}\r\nX-A: 1\r\n", line(pairs)).as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let (mut head, mut out) = (RequestHead::new(), Vec::new());
+        prop_assert_eq!(head.parse(&bytes, &Limits::default()), Ok(true));
+        let found = head.headers.take_cookie(&mut bytes, b"room", &mut out);
+        let is_room = |pair: &(String, String, String)| pair.0 == "room" && pair.1.starts_with('=');
+        let first = lines.iter().flatten().find(|pair| is_room(pair));
+        prop_assert_eq!(found, first.is_some());
+        prop_assert_eq!(out, first.map_or(String::new(), |pair| pair.1[1..].trim_end().to_owned()).into_bytes());
+        let left = lines.iter().filter_map(|pairs| {
+            let kept: Vec<_> = pairs.iter().filter(|pair| !is_room(pair)).cloned().collect();
+            let text = line(&kept).trim().to_owned();
+            // A line that held nothing before is left alone while nothing is taken.
+            (!found || !text.is_empty()).then_some(text)
+        });
+        let seen: Vec<String> = head
+            .headers
+            .all(tidegate_wire::Field::Cookie)
+            .map(|header| String::from_utf8(header.value.of(&bytes).to_vec()).unwrap().trim().to_owned())
+            .collect();
+        prop_assert_eq!(seen, left.collect::<Vec<_>>());
+        prop_assert_eq!(head.headers.all(tidegate_wire::Field::Other).count(), lines.len());
+        prop_assert_eq!(head.path.of(&bytes), b"/x");
+    }
+
     #[test]
     fn no_prefix_of_a_valid_request_is_refused(written in written()) {
         let mut head = RequestHead::new();

@@ -40,12 +40,14 @@ async fn list(State(desk): Shared, pairs: Pairs) -> Response {
         Ok(asked) => asked,
         Err(what) => return text(StatusCode::BAD_REQUEST, &what),
     };
-    let listed = spawn_blocking(move || (desk.control.stored(prefix.as_deref(), limit), limit)).await;
-    match listed {
-        Ok((Ok(entries), limit)) => {
-            json(StatusCode::OK, &Entries { is_cut: entries.len() == limit, entries })
-        }
-        Ok((Err(what), _)) => text(StatusCode::BAD_REQUEST, &what),
+    let listed = spawn_blocking(move || {
+        let on_disk = desk.control.cache().disk.entries;
+        let entries = desk.control.stored(prefix.as_deref(), limit);
+        entries.map(|entries| Entries { is_cut: entries.len() == limit, entries, on_disk })
+    });
+    match listed.await {
+        Ok(Ok(entries)) => json(StatusCode::OK, &entries),
+        Ok(Err(what)) => text(StatusCode::BAD_REQUEST, &what),
         Err(_) => broken(),
     }
 }
@@ -55,8 +57,12 @@ async fn top(State(desk): Shared, pairs: Pairs) -> Response {
         Ok((_, limit)) => limit,
         Err(what) => return text(StatusCode::BAD_REQUEST, &what),
     };
-    match spawn_blocking(move || desk.control.top(limit)).await {
-        Ok(entries) => json(StatusCode::OK, &Entries { is_cut: entries.len() == limit, entries }),
+    let top = spawn_blocking(move || {
+        let (entries, on_disk) = (desk.control.top(limit), desk.control.cache().disk.entries);
+        Entries { is_cut: entries.len() == limit, entries, on_disk }
+    });
+    match top.await {
+        Ok(entries) => json(StatusCode::OK, &entries),
         Err(_) => broken(),
     }
 }

@@ -50,9 +50,9 @@ impl Reader {
                 Begun::Streaming(Arc::clone(head))
             }
             Progress::Broken => Begun::Unshared(Bypass::Truncated),
-            Progress::Whole(entry) => Begun::Whole { entry: Arc::clone(entry), stale: false },
-            Progress::Ended(Outcome::Entry { entry, stale }) => {
-                Begun::Whole { entry: Arc::clone(entry), stale: *stale }
+            Progress::Whole(entry) => Begun::Whole { entry: Arc::clone(entry), stale: false, below: false },
+            Progress::Ended(Outcome::Entry { entry, stale, below }) => {
+                Begun::Whole { entry: Arc::clone(entry), stale: *stale, below: *below }
             }
             Progress::Ended(Outcome::Failed(code)) => Begun::Failed(*code),
         };

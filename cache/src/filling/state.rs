@@ -47,7 +47,7 @@ pub(crate) enum Progress {
 /// How a fill ended that had no body of its own.
 #[derive(Clone)]
 pub(crate) enum Outcome {
-    Entry { entry: Arc<Entry>, stale: bool },
+    Entry { entry: Arc<Entry>, stale: bool, below: bool },
     Failed(u16),
 }
 

@@ -377,13 +377,24 @@ impl Shard {
         old
     }
 
-    /// Another entry for the same key and variant in place of `old`, if that is still there.
-    pub fn swap(&mut self, key_hash: u64, old: &Arc<Entry>, new: &Arc<Entry>, gone: &mut Gone) -> bool {
+    /// Another entry for the same key and variant in place of `old`, or none, if that is still there.
+    pub fn swap(
+        &mut self,
+        key_hash: u64,
+        old: &Arc<Entry>,
+        new: Option<&Arc<Entry>>,
+        gone: &mut Gone,
+    ) -> bool {
         let hash = self.hash_of(key_hash, old.vary());
         let is = |&at: &u32| self.slots.get(at).entry.as_ref().is_some_and(|entry| Arc::ptr_eq(entry, old));
         let Some(&at) = self.table.find(hash, is) else { return false };
-        new.expire_as(old);
-        gone.push(self.replace(at, Arc::clone(new)));
+        gone.push(match new {
+            Some(new) => {
+                new.expire_as(old);
+                self.replace(at, Arc::clone(new))
+            }
+            None => self.remove(at),
+        });
         true
     }
 

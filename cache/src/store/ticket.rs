@@ -65,6 +65,7 @@ impl Ticket {
     /// for a while requests for it do not wait for each other, if the reason is one that lasts.
     pub fn begin(mut self, mut head: Head, now: UnixMs) -> Writer {
         self.used = true;
+        self.store.count_fill(&self.filling);
         let limit_bytes = self.filling.limits.body_bytes.min(self.store.largest_bytes());
         if head.storable.is_ok() && head.body_bytes.is_some_and(|bytes| bytes > limit_bytes) {
             head.storable = Err(Bypass::TooLarge);
@@ -100,6 +101,7 @@ impl Ticket {
     /// When nothing is [stored](Ticket::stored): then there is nothing that a 304 could be about.
     pub fn refresh(mut self, storable: Result<Storable, Bypass>, head: &[u8], now: UnixMs) -> Arc<Entry> {
         self.used = true;
+        self.store.count_fill(&self.filling);
         let stored = Arc::clone(self.stored().expect("a 304 is about something that is stored"));
         let parts = |storable| Parts {
             key: stored.key(),
@@ -114,7 +116,7 @@ impl Ticket {
             Ok(storable) => {
                 let entry = Entry::new(parts(&storable));
                 let entry = self.store.keep_refreshed(self.hash, &self.filling, entry, &stored);
-                self.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false });
+                self.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false, below: false });
                 entry
             }
             Err(why) => {
@@ -124,7 +126,10 @@ impl Ticket {
                 let entry = Arc::new(Entry::new(parts(&old)));
                 self.filling.update(|state, wakers| {
                     state.send_away(why);
-                    state.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false }, wakers);
+                    state.end(
+                        Outcome::Entry { entry: Arc::clone(&entry), stale: false, below: false },
+                        wakers,
+                    );
                 });
                 entry
             }
@@ -135,10 +140,11 @@ impl Ticket {
     /// everybody is told `code`. As long as something is stored, the origin is not asked again for a second.
     pub fn fail(mut self, code: u16, now: UnixMs) -> Option<Arc<Entry>> {
         self.used = true;
+        self.store.count_fill(&self.filling);
         self.store.back_off(self.hash, &self.filling, now);
         let stands_in = self.stored().filter(|stored| may_stand_in(&stored.terms(), now)).cloned();
         self.end(match &stands_in {
-            Some(entry) => Outcome::Entry { entry: Arc::clone(entry), stale: true },
+            Some(entry) => Outcome::Entry { entry: Arc::clone(entry), stale: true, below: false },
             None => Outcome::Failed(code),
         });
         stands_in
@@ -154,7 +160,7 @@ impl Ticket {
         }
         self.used = true;
         let entry = self.store.keep_loaded(self.hash, &self.filling, entry);
-        self.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false });
+        self.end(Outcome::Entry { entry: Arc::clone(&entry), stale: false, below: true });
         Ok(entry)
     }
 

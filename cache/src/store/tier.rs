@@ -1,8 +1,9 @@
 //! The port for what lies below the memory: a disk, or a store that instances share.
 //!
 //! Whoever fills asks the tiers before the origin, in order, and hands what it gets to
-//! [`Ticket::answer`](super::Ticket::answer); and offers them what came from the origin. The store itself calls none:
-//! it does no IO. A tier calls back from where it likes, and at most once.
+//! [`Ticket::answer`](super::Ticket::answer). A tier calls back from where it likes, and at most once. The one
+//! [below](super::Store::set_below) a store is told by it what leaves, what is out of date and what is purged, under the
+//! mutex of a shard: it takes note and returns, and never calls the store from there.
 
 use std::sync::Arc;
 
@@ -20,8 +21,12 @@ pub trait Tier: Send + Sync {
     /// vouch for, such as a torn or corrupt record.
     fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Entry>) + Send>);
 
-    /// Keeps an entry, or does not: it may be full, slow or broken, and nobody waits for it.
+    /// Keeps an entry, or does not: it may be full, slow or broken, and nobody waits for it. What it had for the same key
+    /// and variant is out of date in any case.
     fn keep(&self, entry: &Arc<Entry>);
+
+    /// What it has under this hash, of a key or a variant, is out of date.
+    fn replace(&self, hash: u64);
 
     /// Removes entries, or makes them stale. What is loaded from now on does not bring them back.
     fn purge(&self, what: Purge<'_>, soft: bool, now: UnixMs);

@@ -15,7 +15,7 @@ pub struct Usage {
     pub head_bytes: u64,
     /// Bodies.
     pub body_bytes: u64,
-    /// Tables and queues.
+    /// Tables and queues, the index of what is on disk included.
     pub overhead_bytes: u64,
     /// What is being filled.
     pub filling_bytes: u64,
@@ -39,6 +39,8 @@ pub struct Usage {
     pub purged_total: u64,
     /// Fills whose answers were not kept, by [`Bypass::index`].
     pub refused_total: [u64; Bypass::ALL.len()],
+    /// The tier on disk, told by who runs it.
+    pub disk: crate::disk::Usage,
 }
 
 /// A shard's part of it.

@@ -31,7 +31,7 @@ fn concurrent_misses_share_one_fill() {
         assert_eq!(read(reader), (b"two".to_vec(), Some(Flow::Done)));
     }
     let mut last = last;
-    let Begun::Whole { entry: whole, stale: false } = head_of(&mut last) else { panic!("it is whole") };
+    let Begun::Whole { entry: whole, stale: false, .. } = head_of(&mut last) else { panic!("it is whole") };
     assert!(Arc::ptr_eq(&whole, &entry));
     assert_eq!((world.usage().fills_total, world.usage().collapsed_total), (1, 4));
 }

@@ -47,6 +47,8 @@ impl Tier for Shelf {
         self.0.lock().unwrap().push(Arc::new(copy(entry, entry.body().to_body())));
     }
 
+    fn replace(&self, _hash: u64) {}
+
     fn purge(&self, what: Purge<'_>, _soft: bool, _now: UnixMs) {
         self.0.lock().unwrap().retain(|entry| !what.is_of(entry));
     }
@@ -73,7 +75,7 @@ fn two_stores_that_share_a_tier_see_each_others_entries_and_purges() {
     let ticket = two.ticket("/x", &[]);
     let mut follower = two.follow("/x");
     let entry = ask_tier(&tier, &two, "/x", ticket).expect("the tier has it");
-    assert!(matches!(head_of(&mut follower), Begun::Whole { stale: false, .. }));
+    assert!(matches!(head_of(&mut follower), Begun::Whole { stale: false, below: true, .. }));
     let place = entry.body().place().and_then(|place| place.downcast_ref::<OnShelf>()).unwrap();
     assert_eq!((body(&place.0), entry.body().len_bytes()), (b"shared".to_vec(), 6));
     assert!(entry.body().pieces().next().is_none());

@@ -16,8 +16,8 @@ table! {
         /// Parts that the store is divided into, each with a lock of its own: a power of two, or `"auto"` for four per
         /// thread where two of the largest bodies fit into each. A change takes effect at the next start.
         shards: Shards => default("auto"),
-        /// A second tier on disk, for what does not fit into memory and for after a restart. It is not built yet: written,
-        /// it has no effect, which `tidegate check` says.
+        /// A second tier on disk: what leaves the memory goes there, large bodies lie there from the start, and a restart
+        /// finds it again.
         disk: Disk => absent("memory alone"),
         /// Largest body that is kept, unless the route says otherwise.
         max_body: Size => default("32 MiB"),
@@ -32,10 +32,10 @@ table! {
 
     /// The tier on disk.
     pub struct Disk {
-        /// Folder that holds it, found from this file's folder; it is made if need be. A change takes effect at the next
-        /// start.
+        /// Folder that holds it, found from this file's folder; it is made if need be, and belongs to one process at a
+        /// time. A change takes effect at the next start, and so does adding or taking away the whole.
         path: String => required("/var/cache/tidegate"),
-        /// Most bytes that it takes there. What is oldest goes first.
+        /// Most bytes that its files take. What is oldest goes first. A reload changes it.
         size: Size => default("10 GiB"),
     }
 

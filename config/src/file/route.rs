@@ -4,9 +4,9 @@ use schemars::json_schema;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::upstream::{RouteRetry, RouteTimeouts};
+use super::upstream::{Fallback, RouteRetry, RouteTimeouts};
 use crate::address::Network;
-use crate::file::{Compress, Cors, Files, Limit, PrioritySource, RouteCache, SecurityHeaders};
+use crate::file::{Compress, Cors, Files, Limit, PrioritySource, RouteCache, RouteRoom, SecurityHeaders};
 use crate::read::{Key, List, Named, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::table;
 use crate::value::{Count, Size, inline_schema};
@@ -62,11 +62,16 @@ table! {
         /// How much its requests matter while they wait for a slot at their upstream: `"critical"` ones go first, `"low"` ones
         /// get what is left. `"header:NAME"` takes the word from the request, so only if whoever is in front sets it.
         priority: PrioritySource => default("normal"),
+        /// What answers requests that nothing at the upstream has seen, instead of what the upstream says of it; or
+        /// `"off"`.
+        fallback: Switch<Fallback> => absent("the upstream's"),
         /// Pages that replace Tidegate's own errors: `{ 502 = "errors/502.html" }`. Files are found from this
         /// file's folder and read when it is loaded; .html, .json, .txt and .xml, at most 256 KiB each.
         error_pages: Named<String> => absent("Tidegate's own pages"),
         /// Keep answers of the upstream and give them again: `true`, or how.
         cache: Toggle<RouteCache> => absent("nothing is cached"),
+        /// Let people in at a rate, and let the others wait in line on a page that tells their place: `true`, or how.
+        waiting_room: RouteRoom => absent("everybody comes in at once"),
         /// Compress bodies: `true`, or how; `false` where the server's setting is not wanted.
         compress: Toggle<Compress> => absent("`server.compress`"),
         /// Send fields that tell browsers to be careful: `true`, or which.

@@ -22,6 +22,9 @@ table! {
         client_field: ClientField => default("any"),
         /// What `"tenant"` stands for wherever a key of requests is wanted: `"header:NAME"`, `"cookie:NAME"` and so on.
         tenant: KeySource => absent("no key can be \"tenant\""),
+        /// Folder for what must outlive a restart: the lines in front of waiting rooms and what their cookies are signed
+        /// with. Found from this file's folder; it is made if need be. A change takes effect at the next start.
+        state: String => absent("nothing is kept"),
         /// Reload by itself when this file changes.
         watch: bool => default(false),
         /// How long a thread looks for events before it sleeps. About 50 µs answers a lone connection

@@ -5,7 +5,7 @@ use toml::Spanned;
 
 use crate::file::{KeySource, Queue};
 use crate::plan::EndpointAddress;
-use crate::read::{Key, List, OneOrMany, Read, Reader, Short, Shortened, Switch, Value};
+use crate::read::{Key, List, OneOrMany, Read, Reader, Short, Shortened, Switch, Toggle, Value};
 use crate::table::{table, words};
 use crate::value::{Count, Number, Share, Statuses, Time, inline_schema};
 
@@ -21,6 +21,11 @@ table! {
         health: Switch<Shortened<Health>> => absent("no probes; live traffic alone judges"),
         /// When live traffic ejects an endpoint, or `"off"`.
         outlier: Switch<Outlier> => default({}),
+        /// When requests are no longer sent, because too many of them fail or are slow: `true`, or how.
+        breaker: Toggle<Breaker> => absent("they are always sent"),
+        /// What answers requests that nothing here has seen: while the breaker is open, no endpoint is up, or none
+        /// takes the connection.
+        fallback: Fallback => absent("an error with Retry-After"),
         /// When a request that failed is tried at another endpoint, or `"off"`.
         retry: Switch<Retry> => default({}),
         /// Deadlines towards endpoints.
@@ -102,7 +107,11 @@ table! {
         connect_failures: Count<0, 1_000_000> => default(2),
         /// Share of failed requests over the last ten seconds that ejects, or `"off"`.
         failure_share: Switch<Share> => default(0.5),
-        /// Requests within these ten seconds below which their share is not judged.
+        /// An answer that takes longer than this to begin is slow.
+        slow: Time<1> => absent("no answer is too slow"),
+        /// Share of slow answers over the last ten seconds that ejects.
+        slow_share: Share => default(0.5),
+        /// Requests within these ten seconds below which their shares are not judged.
         minimum_requests: Count<1, 1_000_000> => default(20),
         /// How long the first ejection lasts; the second in short succession lasts twice as long, the third
         /// three times.
@@ -117,6 +126,45 @@ table! {
         /// With a smaller share of healthy endpoints than this, judgements are ignored and the load goes to
         /// every endpoint that can be connected to; 0 switches this off.
         panic_share: Share => default(0.5),
+    }
+
+    /// When requests are no longer sent to the upstream as a whole. Endpoints are judged one by one by `outlier`; what a
+    /// retry has mended is no error here.
+    pub struct Breaker {
+        /// Share of failed requests over the last ten seconds that opens it, or `"off"`.
+        error_share: Switch<Share> => default(0.5),
+        /// Statuses that count as failed, besides requests that got no answer.
+        status: OneOrMany<Statuses> => default("502-504"),
+        /// An answer that takes longer than this to begin is slow.
+        slow: Time<1> => absent("no answer is too slow"),
+        /// Share of slow answers over the last ten seconds that opens it.
+        slow_share: Share => default(0.5),
+        /// Requests within these ten seconds below which their shares are not judged.
+        minimum_requests: Count<1, 1_000_000> => default(20),
+        /// How long it stays open for the first time; each further time in short succession twice as long. Every such
+        /// time spent closed makes one earlier opening forgotten.
+        open: Time<1> => default("5s"),
+        /// It never stays open longer, jitter aside.
+        open_max: Time<1> => default("1m"),
+        /// Share by which each such time is lengthened or shortened at random, so that many instances do not come back
+        /// together.
+        jitter: Share => default(0.2),
+        /// Requests that are let through after that time to try the upstream. All have to succeed, or it opens again.
+        probes: Count<1, 1_000> => default(3),
+    }
+
+    /// What answers requests that nothing at the upstream has seen. The first that can does, in this order.
+    pub struct Fallback {
+        /// An answer from the route's cache, so long after its lifetime, whatever the grace. What must not be given
+        /// stale is not.
+        stale: Time<1> => absent("nothing that grace and stale_if_error do not allow"),
+        /// The upstream of this name. Its own fallback does not count then.
+        upstream: String => absent("no other one"),
+        /// A file, found from this file's folder and read when it is loaded: .html, .json, .txt or .xml, at most 256
+        /// KiB.
+        file: String => absent("no file"),
+        /// Status that the file is sent with.
+        status: Count<200, 599> => default(503),
     }
 
     /// Deadlines towards endpoints.

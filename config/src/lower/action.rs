@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::field::{is_framing, is_value};
 use crate::file;
 use crate::plan::{Action, ErrorPage, HeaderEdit, Rewrite};
-use crate::read::{Toggle, nearest};
+use crate::read::{Switch, Toggle, nearest};
 
 /// Largest error page. It is held in memory and sent whole.
 pub(crate) const ERROR_PAGE_BYTES: usize = 256 * 1024;
@@ -173,7 +173,7 @@ impl Lowering<'_> {
         pages
     }
 
-    fn page(&mut self, file: &Spanned<String>) -> Option<(&'static str, Vec<u8>)> {
+    pub(super) fn page(&mut self, file: &Spanned<String>) -> Option<(&'static str, Vec<u8>)> {
         let path = Path::new(file.get_ref());
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let content_type = match extension.as_str() {
@@ -209,6 +209,7 @@ impl Lowering<'_> {
             ("timeouts", route.timeouts.span()),
             ("retry", route.retry.span()),
             ("priority", route.priority.span()),
+            ("fallback", route.fallback.get().and_then(Switch::on).and(route.fallback.span())),
             ("cache", route.cache.get().and_then(Toggle::on).and(route.cache.span())),
         ];
         let has_path = [

@@ -55,9 +55,6 @@ impl Lowering<'_> {
             let help =
                 "what is on disk is found and sent through memory: raise cache.memory, or take disk away";
             self.error(disk.span(), "cache.disk needs cache.memory".to_owned(), help);
-        } else {
-            let help = "leave it out: this version keeps everything in memory";
-            self.warn(disk.span(), "cache.disk has no effect yet".to_owned(), help);
         }
         let path = disk.get_ref().path.written()?;
         if path.get_ref().is_empty() {

@@ -12,8 +12,8 @@ use super::{Lowering, Shared, content, upstream};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::field::{is_token, is_value};
 use crate::file::{self, File};
-use crate::plan::{Action, Compress, Cors, Rewrite, Route, Server, Upstream};
-use crate::read::nearest;
+use crate::plan::{Action, Compress, Cors, Fallback, Rewrite, Room, Route, Server, Upstream};
+use crate::read::{Switch, nearest};
 
 /// Conflicts that are told in one go. Each takes a table of its own to find.
 const CONFLICTS_MAX: usize = 16;
@@ -23,8 +23,9 @@ pub(super) const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
 /// What routes refer to.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     upstreams: &'a [Upstream],
+    rooms: &'a [Room],
     /// Place of an upstream by its name.
     index: HashMap<&'a str, usize>,
     /// Whether these are all the upstreams of the file.
@@ -47,6 +48,7 @@ impl Lowering<'_> {
         &mut self,
         file: &File,
         upstreams: &[Upstream],
+        rooms: &[Room],
         server: &Server,
         shared: &Shared,
     ) -> Vec<Route> {
@@ -58,15 +60,17 @@ impl Lowering<'_> {
         let index = upstreams.iter().enumerate().map(|(index, upstream)| (upstream.name.as_str(), index));
         let known = Known {
             upstreams,
+            rooms,
             index: index.collect(),
             // When the upstreams themselves were refused, nobody knows which there would have been.
             whole: !file.upstream.is_refused(),
             server,
             shared,
         };
+        let fallbacks = self.fallbacks(&known, file);
         let mut made = Vec::new();
         for route in written {
-            self.route(&known, route, &mut made);
+            self.route(&known, &fallbacks, route, &mut made);
         }
         self.distinct_names(&mut made);
         self.distinct_rules(&made);
@@ -79,7 +83,13 @@ impl Lowering<'_> {
     }
 
     /// One route of the file is one of the plan for every host it names.
-    fn route(&mut self, known: &Known<'_>, spanned: &Spanned<file::Route>, made: &mut Vec<Made>) {
+    fn route(
+        &mut self,
+        known: &Known<'_>,
+        fallbacks: &[Option<Arc<Fallback>>],
+        spanned: &Spanned<file::Route>,
+        made: &mut Vec<Made>,
+    ) {
         let (span, route) = (spanned.span(), spanned.get_ref());
         let told = self.diagnostics.len();
         let path = self.path(route);
@@ -92,10 +102,11 @@ impl Lowering<'_> {
             written => written,
         };
         self.no_effect(route, &action);
-        let base = match action {
-            Action::Upstream(index) => known.upstreams.get(index),
+        let forwards_to = match action {
+            Action::Upstream(index) => Some(index),
             Action::Redirect { .. } | Action::Respond { .. } | Action::Files(_) => None,
         };
+        let base = forwards_to.and_then(|index| known.upstreams.get(index));
         let deadlines = base
             .map_or_else(|| upstream::timeouts(&file::UpstreamTimeouts::default()), |u| u.timeouts.clone());
         let retry = base.map_or_else(upstream::no_retry, |u| u.traffic.retry.clone());
@@ -115,6 +126,8 @@ impl Lowering<'_> {
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
             priority: super::queue::priority(route),
+            room: route_room(known, route),
+            fallback: self.route_fallback(known, fallbacks, route, forwards_to),
             error_pages: self.error_pages(route),
             cache: base.and_then(|_| self.route_cache(route, &known.shared.store, &known.shared.rules)),
             compress: self.route_compress(known, route, base.is_some()),
@@ -328,8 +341,13 @@ impl Lowering<'_> {
 
     fn unused_upstreams(&mut self, file: &File, routes: &[Spanned<file::Route>]) {
         let Some(upstreams) = file.upstream.get() else { return };
-        let used: HashSet<&str> =
-            routes.iter().filter_map(|route| route.get_ref().upstream.get()).map(String::as_str).collect();
+        let routes = || routes.iter().map(Spanned::get_ref);
+        let stand_ins = routes()
+            .filter_map(|route| route.fallback.get().and_then(Switch::on))
+            .chain(upstreams.0.iter().filter_map(|(_, upstream)| upstream.get_ref().fallback.get()))
+            .filter_map(|fallback| fallback.upstream.get());
+        let named = routes().filter_map(|route| route.upstream.get()).chain(stand_ins);
+        let used: HashSet<&str> = named.map(String::as_str).collect();
         for (name, upstream) in &upstreams.0 {
             if !used.contains(name.get_ref().as_str()) {
                 let help = "add a route to it, or take it away";
@@ -377,7 +395,10 @@ impl Lowering<'_> {
     }
 
     fn named_upstream(&mut self, known: &Known<'_>, route: &file::Route) -> usize {
-        let Some(name) = route.upstream.written() else { return 0 };
+        route.upstream.written().map_or(0, |name| self.upstream_named(known, name))
+    }
+
+    pub(super) fn upstream_named(&mut self, known: &Known<'_>, name: &Spanned<String>) -> usize {
         if let Some(index) = known.index.get(name.get_ref().as_str()) {
             return *index;
         }
@@ -391,6 +412,12 @@ impl Lowering<'_> {
         }
         0
     }
+}
+
+/// The waiting room that a route names.
+fn route_room(known: &Known<'_>, route: &file::Route) -> Option<usize> {
+    let name = route.waiting_room.get()?.on()?.name();
+    known.rooms.iter().position(|room| room.name == name)
 }
 
 /// `example.org/api/*`, or the path alone for any host.

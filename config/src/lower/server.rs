@@ -49,6 +49,7 @@ impl Lowering<'_> {
                 drain: server.shutdown().drain().0,
             },
             access_log: self.access_log(server),
+            state: server.state.get().map(Into::into),
             watch: server.watch(),
             spin: server.spin().0,
             marks: self.marks(server),

@@ -4,16 +4,16 @@ use core::ops::Range;
 use core::time::Duration;
 
 use toml::Spanned;
-use traffic::{balance, health, outlier, retry, upstream};
+use traffic::{balance, breaker, health, outlier, retry, upstream};
 
 use super::Lowering;
 use crate::diagnostic::Diagnostic;
 use crate::field::{is_token, is_value};
 use crate::file::{self, File, Policy};
 use crate::plan::{
-    Endpoint, EndpointAddress, HostField, Pool, RequestKey, StickyCookie, Upstream, UpstreamTimeouts,
+    Breaker, Endpoint, EndpointAddress, HostField, Pool, RequestKey, StickyCookie, Upstream, UpstreamTimeouts,
 };
-use crate::read::{Shortened, Switch};
+use crate::read::{Shortened, Switch, Toggle};
 
 impl Lowering<'_> {
     pub(super) fn upstreams(&mut self, file: &File) -> Vec<Upstream> {
@@ -50,6 +50,7 @@ impl Lowering<'_> {
                 idle: upstream.pool().idle().0 as usize,
                 idle_timeout: upstream.pool().idle_timeout().0,
             },
+            breaker: upstream.breaker.get().and_then(Toggle::on).map(|breaker| self.breaker(breaker)),
             hold: upstream.hold().0,
             queue,
             host: self.host_field(upstream),
@@ -139,6 +140,8 @@ impl Lowering<'_> {
             consecutive_failures: table.failures().0 as u32,
             connect_failures: table.connect_failures().0 as u32,
             failure_share,
+            slow: table.slow.get().map(|slow| slow.0),
+            slow_share: table.slow_share().0,
             minimum_volume: table.minimum_requests().0 as u32,
             ejection: table.ejection().0,
             connect_ejection: table.connect_ejection().0,
@@ -151,14 +154,48 @@ impl Lowering<'_> {
             let help = "raise ejection_max";
             self.error(span, "an ejection would last longer than ejection_max".to_owned(), help);
         }
+        self.slow_share(table.slow.is_absent(), table.slow_share.span(), "outlier");
         match outlier {
             Some(_) => settings,
             None => outlier::Settings {
                 consecutive_failures: 0,
                 connect_failures: 0,
                 failure_share: f64::INFINITY,
+                slow: None,
                 ..settings
             },
+        }
+    }
+
+    fn breaker(&mut self, breaker: &file::Breaker) -> Breaker {
+        let (open, open_max) = (breaker.open().0, breaker.open_max().0);
+        if open > open_max {
+            let span = breaker.open_max.span().or(breaker.open.span());
+            let message = "the breaker would stay open longer than open_max".to_owned();
+            self.error(span, message, "raise open_max, or lower open");
+        }
+        self.slow_share(breaker.slow.is_absent(), breaker.slow_share.span(), "breaker");
+        let range = |s: &Spanned<crate::value::Statuses>| s.get_ref().first..=s.get_ref().last;
+        Breaker {
+            settings: breaker::Settings {
+                error_share: breaker.error_share().on().map_or(f64::INFINITY, |share| share.0),
+                slow: breaker.slow.get().map(|slow| slow.0),
+                slow_share: breaker.slow_share().0,
+                minimum_requests: breaker.minimum_requests().0 as u32,
+                open,
+                open_max,
+                jitter_share: breaker.jitter().0,
+                probes: breaker.probes().0 as u32,
+            },
+            statuses: breaker.status().0.iter().map(range).collect(),
+        }
+    }
+
+    /// A share of slow answers means nothing where no answer is slow.
+    fn slow_share(&mut self, is_any: bool, share: Option<Range<usize>>, table: &str) {
+        if let Some(span) = share.filter(|_| is_any) {
+            let help = "add slow = \"2s\": the time from which on an answer is slow";
+            self.error(span, format!("{table}.slow_share needs {table}.slow"), help);
         }
     }
 

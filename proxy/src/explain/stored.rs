@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cache::freshness::{self, Use};
@@ -34,6 +35,8 @@ struct Found {
     url_len: usize,
     /// `None` without a running process.
     peek: Option<Peek>,
+    /// What is in `peek` was found on disk and not in memory.
+    is_on_disk: bool,
 }
 
 impl Of<'_> {
@@ -81,11 +84,14 @@ impl Of<'_> {
         }
         let now = shared.unix_ms();
         match &peek.entry {
-            Some(entry) => stored(entry, peek.hits, now, say),
+            Some(entry) => stored(entry, (!found.is_on_disk).then_some(peek.hits), now, say),
             None => say("cache", "nothing is stored for it".to_owned()),
         }
         let ask = Ask::read(&exchange.head, &exchange.input, rules)?;
         say("cache", outcome(peek, &ask, rules, now));
+        if found.is_on_disk {
+            say("cache", "it is read into memory first, which a large body is not".to_owned());
+        }
         Ok(())
     }
 
@@ -147,9 +153,25 @@ impl Of<'_> {
         let seed = self.shared.map_or_else(|| cache::key::Seed::new(0), |shared| shared.cache.seed().clone());
         let mut bytes = Vec::new();
         let key = Key::write(&mut bytes, &cached::url(exchange), &ask, rules, &seed);
-        let peek = self.shared.map(|shared| shared.cache.peek(&key, &ask, shared.unix_ms()));
+        let mut peek = self.shared.map(|shared| shared.cache.peek(&key, &ask, shared.unix_ms()));
+        let mut is_on_disk = false;
+        if let (Some(peek), Some(shared)) = (&mut peek, self.shared)
+            && peek.entry.is_none()
+            && peek.outcome == Foreseen::Fill
+            && let Some(entry) = shared.disk.get().and_then(|disk| disk.peek(&key, &ask, &shared.cache))
+        {
+            is_on_disk = true;
+            peek.outcome = match freshness::decide(&entry.terms(), &ask, shared.unix_ms()) {
+                Use::Fresh => Foreseen::Hit,
+                Use::StaleWanted => Foreseen::Stale { refresh: false },
+                Use::StaleWhileRevalidate => Foreseen::Stale { refresh: true },
+                Use::Validate(_) => Foreseen::Fill,
+                Use::Pass(why) => Foreseen::Pass(why),
+            };
+            peek.entry = Some(Arc::new(entry));
+        }
         let url_len = key.url().len();
-        Ok(Found { proto, key: bytes, url_len, peek })
+        Ok(Found { proto, key: bytes, url_len, peek, is_on_disk })
     }
 }
 
@@ -183,10 +205,11 @@ fn key_in_words(found: &Found, rules: &Rules) -> String {
 }
 
 /// What is stored.
-fn stored(entry: &Entry, hits: u32, now: UnixMs, say: &mut impl FnMut(&'static str, String)) {
+fn stored(entry: &Entry, hits: Option<u32>, now: UnixMs, say: &mut impl FnMut(&'static str, String)) {
     let terms = entry.terms();
     let (status, bytes, age) = (entry.status(), entry.body().len_bytes(), time(entry.age_ms(now)));
-    let mut text = format!("stored: {status}, {bytes} bytes, {age} old, ");
+    let place = if hits.is_some() { "stored" } else { "stored on disk" };
+    let mut text = format!("{place}: {status}, {bytes} bytes, {age} old, ");
     // Writing to a String does not fail.
     let _ = match terms.fresh_until_ms.checked_sub(now).filter(|left| *left > 0) {
         Some(left) => write!(text, "fresh for {} until {}", time(left), date(terms.fresh_until_ms)),
@@ -195,7 +218,10 @@ fn stored(entry: &Entry, hits: u32, now: UnixMs, say: &mut impl FnMut(&'static s
     if !terms.never_stale && terms.stale_until_ms > terms.fresh_until_ms && terms.stale_until_ms > now {
         let _ = write!(text, ", given out stale until {}", date(terms.stale_until_ms));
     }
-    let _ = write!(text, ", hit {hits} times, {} tags", entry.tags().count());
+    if let Some(hits) = hits {
+        let _ = write!(text, ", hit {hits} times");
+    }
+    let _ = write!(text, ", {} tags", entry.tags().count());
     say("cache", text);
     if let Some(spec) = entry.vary() {
         let mut text = "variant by Vary:".to_owned();

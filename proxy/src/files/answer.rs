@@ -180,6 +180,7 @@ fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl Fn
         field(&mut out, b"X-Request-Id", &exchange.request_id);
     }
     limits::fields(&mut out, at.live, exchange);
+    out.extend_from_slice(&exchange.lines);
     let varies = Varies::of(at.route, exchange, false);
     if varies.any() {
         varies.write(&mut out, std::iter::empty);

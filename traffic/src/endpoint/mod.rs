@@ -51,6 +51,8 @@ pub struct Endpoint {
     connect_failures: AtomicU32,
     /// All requests left, failed ones right.
     window: Window,
+    /// Slow answers left.
+    slow: Window,
     ewma: PeakEwma,
     standing: Mutex<Standing>,
 }
@@ -76,6 +78,7 @@ impl Endpoint {
             failures: AtomicU32::new(0),
             connect_failures: AtomicU32::new(0),
             window: Window::default(),
+            slow: Window::default(),
             ewma: PeakEwma::default(),
             standing: Mutex::default(),
         })
@@ -251,6 +254,14 @@ impl Endpoint {
         self.transition(now, |standing| standing.succeed(began, now)).or(returned)
     }
 
+    /// Counts a slow answer, which has been counted as a success before; says whether there are too many of them.
+    pub(crate) fn is_slow(&self, now: Moment, settings: &outlier::Settings) -> bool {
+        self.slow.add(now, 1, 0);
+        let requests = self.window.counts(now).left;
+        requests >= u64::from(settings.minimum_volume.max(1))
+            && self.slow.counts(now).left as f64 >= requests as f64 * settings.slow_share
+    }
+
     /// Counts a failure; says why it should be ejected, if it should. Wants [`Endpoint::settle`] before.
     pub(crate) fn fail(
         &self,
@@ -301,6 +312,7 @@ impl Endpoint {
         self.failures.store(0, Relaxed);
         self.connect_failures.store(0, Relaxed);
         self.window.clear();
+        self.slow.clear();
         self.transition(now, |standing| Some(standing.eject(why, failure, now, settings)))
     }
 

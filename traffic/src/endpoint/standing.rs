@@ -87,6 +87,8 @@ pub enum Ejection {
     ConnectFailures,
     /// Too large a share of failures over the last ten seconds.
     FailureRate,
+    /// Too large a share of slow answers over the last ten seconds.
+    SlowShare,
     /// It failed again before it answered anything after its last return.
     Relapsed,
     /// Its probes failed.
@@ -97,10 +99,11 @@ pub enum Ejection {
 
 impl Ejection {
     /// One of each variant; nested reasons are given once.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ConsecutiveFailures,
         Self::ConnectFailures,
         Self::FailureRate,
+        Self::SlowShare,
         Self::Relapsed,
         Self::ProbeFailed(ProbeFailure::Connect),
         Self::Drained,
@@ -112,6 +115,7 @@ impl Ejection {
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::ConnectFailures => "connect_failures",
             Self::FailureRate => "failure_rate",
+            Self::SlowShare => "slow_share",
             Self::Relapsed => "relapsed",
             Self::ProbeFailed(_) => "probe_failed",
             Self::Drained => "drained",
@@ -125,6 +129,7 @@ impl fmt::Display for Ejection {
             Self::ConsecutiveFailures => f.write_str("too many failures in a row"),
             Self::ConnectFailures => f.write_str("connections cannot be opened"),
             Self::FailureRate => f.write_str("too large a share of failures"),
+            Self::SlowShare => f.write_str("too large a share of slow answers"),
             Self::Relapsed => f.write_str("failed again right after its return"),
             Self::ProbeFailed(why) => why.fmt(f),
             Self::Drained => f.write_str("drained by the operator"),

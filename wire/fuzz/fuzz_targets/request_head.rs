@@ -32,6 +32,10 @@ fuzz_target!(|data: &[u8]| {
         (second.framing, second.keep_alive, second.expect_continue, second.form, second.host_differs),
         (head.framing, head.keep_alive, head.expect_continue, head.form, head.host_differs),
     );
+    let (mut bytes_left, mut head_left, mut out) = (bytes.to_vec(), head.clone(), Vec::new());
+    head_left.headers.take_cookie(&mut bytes_left, b"a", &mut out);
+    assert!(!head_left.headers.take_cookie(&mut bytes_left, b"a", &mut out), "all of them were taken");
+
     assert_eq!(second.authority.of(&again), head.authority.of(bytes));
     assert_eq!(second.path.of(&again), head.path.of(bytes));
 });
