@@ -138,7 +138,7 @@ fn variants_are_told_apart_on_disk_and_one_that_is_out_of_date_tells_only_the_na
 fn the_bound_is_kept_and_what_is_oldest_goes() {
     let mut stage = Stage::new(1 << 20);
     for number in 0..1000 {
-        stage.world.fill(&format!("/{number}"), &[], FRESH, &[7; 20_000]).unwrap();
+        stage.world.fill(&format!("/{number}"), &[], FRESH, &vec![7; 20_000]).unwrap();
         stage.flush();
         let usage = stage.usage();
         let files: usize = stage.writer.files.disk.values().map(Vec::len).sum();
@@ -173,7 +173,7 @@ fn the_index_takes_no_more_memory_than_its_share() {
 fn what_comes_faster_than_it_is_written_is_dropped_and_counted() {
     let stage = Stage::new(1 << 20);
     for number in 0..200 {
-        stage.world.fill(&format!("/{number}"), &[], FRESH, &[1; 20_000]).unwrap();
+        stage.world.fill(&format!("/{number}"), &[], FRESH, &vec![1; 20_000]).unwrap();
     }
     let usage = stage.usage();
     assert!(usage.waiting_bytes <= (1 << 20) / 16, "{usage:?}");
@@ -198,8 +198,8 @@ fn what_is_of_no_use_or_too_large_is_not_written() {
 #[test]
 fn a_large_body_goes_to_disk_at_once_and_leaves_the_memory() {
     let mut stage = Stage::new(4 << 20);
-    stage.world.fill("/small", &[], FRESH, &[1; 60_000]).unwrap();
-    stage.world.fill("/large", &[], FRESH, &[2; 200_000]).unwrap();
+    stage.world.fill("/small", &[], FRESH, &vec![1; 60_000]).unwrap();
+    stage.world.fill("/large", &[], FRESH, &vec![2; 200_000]).unwrap();
     stage.settle();
     let (entry, _) = stage.writer.files.kept.pop().expect("the large one is written");
     assert_eq!(stage.usage().written_total, 1);
@@ -211,7 +211,7 @@ fn a_large_body_goes_to_disk_at_once_and_leaves_the_memory() {
     drop((entry, stage.writer.files.kept.drain(..)));
     assert!(stage.world.usage().used_bytes + 199_000 < before);
     let Found::Hit(entry) = stage.world.look("/large", &[]) else { panic!("it is still there") };
-    assert!(entry.body().place().is_some_and(|place| place.is::<Far>()));
+    assert!(entry.body().place().is_some_and(<dyn std::any::Any>::is::<Far>));
     assert_eq!(stage.world.store.forget_where(|entry| entry.body().place().is_some()), 1);
     assert!(!stage.world.is_hit("/large") && stage.world.is_hit("/small"));
 }

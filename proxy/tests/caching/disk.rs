@@ -45,8 +45,8 @@ fn settle(scene: &Scene) {
 
 /// A body that is told from others at every place.
 fn body(name: &str, len: usize) -> String {
-    let mut text: String =
-        (0..=len / (name.len() + 8)).map(|number| format!("{name} {number:06}\n")).collect();
+    let lines = (0..=len / (name.len() + 8)).map(|number| format!("{name} {number:06}\n"));
+    let mut text = lines.collect::<Vec<_>>().concat();
     text.truncate(len);
     text
 }
@@ -237,7 +237,9 @@ fn what_does_not_add_up_is_fetched_anew() {
             let mut bytes = fs::read(&file).unwrap();
             let is_right = |at: &usize| bytes[*at..].starts_with(b"right");
             let places: Vec<usize> = (0..bytes.len()).filter(is_right).collect();
-            places.into_iter().for_each(|at| bytes[at..at + 5].copy_from_slice(b"wrong"));
+            for at in places {
+                bytes[at..at + 5].copy_from_slice(b"wrong");
+            }
             fs::write(&file, bytes).unwrap();
             for (target, len) in [("/large", 400_000), ("/small", 5_000)] {
                 assert!(scene.client().get(target).await.text() == body("right", len), "{target}");
