@@ -1,9 +1,11 @@
 //! A process that ends when its guard does, pinned to one core.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -99,10 +101,16 @@ pub(crate) fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-/// A port of the loopback address that nobody listens on.
+/// A port of the loopback address that nobody listens on, and that was not given to anybody before.
 pub(crate) fn free_port() -> Result<u16, Problem> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).problem("find a free port")?;
-    Ok(listener.local_addr().problem("find a free port")?.port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).problem("find a free port")?;
+        let port = listener.local_addr().problem("find a free port")?.port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return Ok(port);
+        }
+    }
 }
 
 #[cfg(test)]
