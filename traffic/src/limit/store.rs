@@ -37,6 +37,9 @@ const PLACES: usize = 8;
 /// Words of a set.
 const SET_WORDS: usize = 2 * PLACES;
 
+/// One part in so many of the memory is left for what overflows: one MiB of 64, which is what some sixty limits take.
+const OVERFLOW_PART: u64 = 64;
+
 /// Bits of a tag that say whose it is: of which limit, and whether it counts requests or bytes.
 const ID_BITS: u32 = 16;
 
@@ -193,11 +196,12 @@ impl Limit {
 }
 
 impl Store {
-    /// A store that takes so much memory; without any, every key begins where the overflow says. `seed` has to be
+    /// A store that takes so much memory, of which a part is left for buckets that have to leave; without any, every key begins where the overflow says. `seed` has to be
     /// unknown to those who choose keys.
     pub fn new(memory_bytes: u64, seed: u64) -> Self {
         let set_bytes = (SET_WORDS * size_of::<u64>()) as u64;
-        let sets = (memory_bytes / SHARDS as u64 / set_bytes).max(1) as usize;
+        let beside = (SHARDS * size_of::<Shard>()) as u64 + memory_bytes / OVERFLOW_PART;
+        let sets = (memory_bytes.saturating_sub(beside) / SHARDS as u64 / set_bytes).max(1) as usize;
         Self {
             shards: (0..SHARDS).map(|_| Shard(Mutex::new(Sets::new(sets)))).collect(),
             sets,
