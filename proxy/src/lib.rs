@@ -47,6 +47,7 @@ mod queue;
 mod request_key;
 pub mod respond;
 pub mod room;
+mod sending;
 pub mod server;
 mod sticky;
 pub mod stream;

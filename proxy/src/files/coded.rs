@@ -17,7 +17,6 @@ use tokio::task::yield_now;
 use wire::{Field, Method, encode};
 
 use super::At;
-use super::deliver::{TURN_BYTES, gone};
 use super::find::Found;
 use super::item::{Body, Item, START};
 use super::shelf::Wanted;
@@ -28,6 +27,7 @@ use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::outbound::field;
 use crate::pipeline::Stop;
+use crate::sending::{TURN_BYTES, gone};
 
 /// Bytes that are read and coded at once.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -139,6 +139,32 @@ fn a_restart_finds_what_was_there_by_the_same_rules() {
 }
 
 #[test]
+fn a_body_on_disk_that_its_pace_keeps_back_is_not_cut_off() {
+    let folder = folder();
+    let paced = "[server]\ntimeouts.write = \"1s\"\nlimit = [{ bandwidth = \"200 KiB/s\" }]\nallow = [\"192.0.2.0/24\"]";
+    let config = format!("{paced}\n{}", config("8 MiB", folder.path(), "true"));
+    let text = body("paced", 200_000);
+    let answered = answer(&[FRESH], &text);
+    scene(config).origin(ORIGIN, app(move |_, _| answered.clone())).run(async |scene| {
+        scene.client_from("192.0.2.1").get("/").await;
+        sink(scene);
+        // Asked for by somebody who need not wait, so that it lies ready.
+        assert!(status(&scene.client_from("192.0.2.1").get("/").await).ends_with("; detail=disk"));
+        let begun = scene.elapsed();
+        let mut clients: Vec<_> = (0..10).map(|_| scene.client()).collect();
+        for client in &mut clients {
+            client.send(get(&[])).await;
+        }
+        for client in &mut clients {
+            let response = client.response().await;
+            assert!(response.is_whole && response.text() == text, "{} bytes", response.body.len());
+        }
+        assert!(scene.elapsed().saturating_sub(begun) > Duration::from_secs(8));
+        assert_eq!(scene.requests().len(), 1);
+    });
+}
+
+#[test]
 fn a_large_body_is_sent_from_its_file_whole_and_in_parts() {
     let folder = folder();
     let text = body("large", 700_000);
