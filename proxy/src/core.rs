@@ -324,23 +324,24 @@ struct Date {
 
 impl Date {
     fn at(now: SystemTime) -> Self {
-        Self { second: second(now), line: format!("Date: {}\r\n", httpdate::fmt_http_date(now)) }
+        Self { second: unix_s(now), line: format!("Date: {}\r\n", httpdate::fmt_http_date(now)) }
     }
 
     /// Formats the line anew once per second.
     fn set(&mut self, now: SystemTime) {
-        if self.second != second(now) {
+        if self.second != unix_s(now) {
             *self = Self::at(now);
         }
     }
 }
 
-fn second(time: SystemTime) -> u64 {
+/// Seconds since 1970; none before.
+pub(crate) fn unix_s(time: SystemTime) -> u64 {
     unix_ms(time) / 1000
 }
 
 /// Milliseconds since 1970; none before.
-fn unix_ms(time: SystemTime) -> UnixMs {
+pub(crate) fn unix_ms(time: SystemTime) -> UnixMs {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

@@ -18,15 +18,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use cache::disk::{Fault, Ledger, Usage, Writer};
 use cache::{Ask, Entry, Key, Purge, Store, UnixMs, store::Tier, vary};
+use tokio::task::spawn_blocking;
 
+use crate::core::unix_ms;
 use folder::Folder;
 pub use load::answer;
 pub use place::Lying;
-use tokio::task::spawn_blocking;
 
 /// Loads that are under way at once. Past it the origin is asked.
 const MOST_LOADS: usize = 64;
@@ -151,7 +152,7 @@ impl Disk {
         store.each_entry(|entry| {
             let roomy = self.inner.wait(left(), |ledger| ledger.takes(entry));
             roomy
-                && self.inner.change(|ledger| ledger.keep(entry, unix_ms()))
+                && self.inner.change(|ledger| ledger.keep(entry, unix_ms(SystemTime::now())))
                     != Err(cache::disk::Dropped::Failing)
         });
         if !self.settle(left()) {
@@ -222,7 +223,7 @@ impl Tier for Below {
 
     fn keep(&self, entry: &Arc<Entry>) {
         // What is dropped is counted.
-        let _ = self.0.change(|ledger| ledger.keep(entry, unix_ms()));
+        let _ = self.0.change(|ledger| ledger.keep(entry, unix_ms(SystemTime::now())));
     }
 
     fn replace(&self, hash: u64) {
@@ -238,7 +239,7 @@ impl Tier for Below {
 fn write(inner: &Inner, mut writer: Writer<Folder>, store: &Store) {
     let mut steps = 0_u32;
     loop {
-        if writer.step(unix_ms()) {
+        if writer.step(unix_ms(SystemTime::now())) {
             steps += 1;
             inner.done.notify_all();
             if steps.is_multiple_of(RECKON_EVERY) {
@@ -255,7 +256,7 @@ fn write(inner: &Inner, mut writer: Writer<Folder>, store: &Store) {
         if inner.is_ending.load(Ordering::Relaxed) {
             return;
         }
-        let now = unix_ms();
+        let now = unix_ms(SystemTime::now());
         if ledger.has_work(now) {
             continue;
         }
@@ -271,11 +272,6 @@ fn write(inner: &Inner, mut writer: Writer<Folder>, store: &Store) {
 fn reckon(inner: &Inner, store: &Store) {
     let bytes = inner.lock().memory_bytes();
     store.account_below(bytes);
-}
-
-/// The wall's clock, in milliseconds since 1970: what entries' terms are compared with.
-fn unix_ms() -> UnixMs {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 impl fmt::Display for Error {

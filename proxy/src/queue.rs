@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use config::PrioritySource;
 use signals::request::{Stage, Who};
-use traffic::Refusal;
-use traffic::balance::hash_key;
 use traffic::queue::{Joining, Priority, Ticket, Unserved, Waited};
 use traffic::upstream::{Ask, Lease, NoEndpoint};
+use traffic::{Moment, Refusal};
 use wire::Framing;
 
 use crate::client::Client;
@@ -40,19 +39,30 @@ pub async fn acquire(
     let picked = if has_knocked {
         Err(NoEndpoint::AllTried)
     } else {
-        let ask = Ask {
-            now,
-            key: to.upstream.balance_key(Source { live: to.live, exchange, peer: client.peer.ip }),
-            sticky: sticky::sent(&to.upstream.plan, exchange),
-            tried: exchange.tried.as_slice(),
-            priority: priority(to.route, exchange),
-        };
+        let ask = ask(to, source(to, client, exchange), now);
         to.upstream.traffic.admit(&ask, &mut to.core.rng.borrow_mut())
     };
     match picked {
         Ok(lease) => Ok(lease),
         // Few wait, and the others' connections need not have room for it.
         Err(why) => Box::pin(wait(to, client, exchange, last, why)).await,
+    }
+}
+
+/// Where the keys of a request are read from.
+fn source<'a>(to: To<'a>, client: &Client, exchange: &'a Exchange) -> Source<'a> {
+    Source { live: to.live, exchange, peer: client.peer.ip }
+}
+
+/// What a pick has to know about a request.
+fn ask<'a>(to: To<'a>, source: Source<'a>, now: Moment) -> Ask<'a> {
+    let exchange = source.exchange;
+    Ask {
+        now,
+        key: to.upstream.balance_key(source),
+        sticky: sticky::sent(&to.upstream.plan, exchange),
+        tried: exchange.tried.as_slice(),
+        priority: priority(to.route, exchange),
     }
 }
 
@@ -113,21 +123,12 @@ async fn wait(
 }
 
 fn join(to: To<'_>, client: &Client, exchange: &Exchange) -> Result<Ticket, Unserved> {
-    let source = Source { live: to.live, exchange, peer: client.peer.ip };
-    let ask = Ask {
-        now: to.core.now(),
-        key: to.upstream.balance_key(source),
-        sticky: sticky::sent(&to.upstream.plan, exchange),
-        tried: exchange.tried.as_slice(),
-        priority: priority(to.route, exchange),
-    };
-    let fair_key = to.upstream.plan.queue.fair_by.as_ref().map_or(0, |key| {
-        hash_key(&request_key::read(source, key).unwrap_or_else(|| request_key::client(source)))
-    });
+    let source = source(to, client, exchange);
+    let fair_by = to.upstream.plan.queue.fair_by.as_ref();
     to.upstream.traffic.join(&Joining {
-        ask,
+        ask: ask(to, source, to.core.now()),
         begun: exchange.facts.begun.unwrap_or_default(),
-        fair_key,
+        fair_key: fair_by.map_or(0, |key| request_key::hash(source, key)),
         is_retry: exchange.facts.tries > 0,
     })
 }

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use config::RequestKey;
+use traffic::balance::hash_key;
 use traffic::client;
 use traffic::route::Params;
 use wire::Field;
@@ -69,9 +70,18 @@ pub fn read<'a>(of: Source<'a>, key: &'a RequestKey) -> Option<Value<'a>> {
     part.filter(|part| !part.is_empty()).map(Value::Part)
 }
 
+/// A number that stands for this key of the request; for its client, where it has none.
+pub fn hash(of: Source<'_>, key: &RequestKey) -> u64 {
+    hash_key(&read(of, key).unwrap_or_else(|| client(of)))
+}
+
 /// The client's address, as limits count it.
-pub fn client(of: Source<'_>) -> Value<'static> {
-    let ip = of.exchange.asker.map_or(of.peer, |asker| asker.ip);
+fn client(of: Source<'_>) -> Value<'static> {
+    address(of.exchange.asker.map_or(of.peer, |asker| asker.ip))
+}
+
+/// A client's address, as limits count it.
+pub fn address(ip: IpAddr) -> Value<'static> {
     let mut bytes = [0; ADDRESS_BYTES];
     match client::group(ip) {
         IpAddr::V4(ip) => {

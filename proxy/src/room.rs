@@ -5,20 +5,20 @@
 mod keep;
 mod page;
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use config::Action;
 use traffic::Refusal;
 use traffic::client::Proto;
 use traffic::room::{self, Answer, Key, Token, Turn, Visit};
 
-use crate::core::Core;
+use crate::core::{Core, unix_ms};
 use crate::exchange::{Asker, Exchange};
 use crate::live::Live;
 use crate::outbound::field;
+use crate::request_key;
 use keep::Kept;
 pub use page::{POLICY, members, write as page};
 
@@ -44,7 +44,7 @@ impl Room {
     /// The room of a plan: the one of this name that there is already, or one that goes on where the last process left
     /// it, or a new one.
     pub fn build(plan: config::Room, state: Option<&Path>, before: Option<&Self>) -> Self {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let now_ms = unix_ms(SystemTime::now());
         let (line, kept) = if let Some(before) = before {
             (Arc::clone(&before.line), Arc::clone(&before.kept))
         } else {
@@ -128,11 +128,7 @@ fn is_open(live: &Live, route: &config::Route) -> bool {
 
 /// The client that a cookie is bound to, as limits know it: its address, of IPv6 the network.
 fn client(asker: Option<Asker>) -> u64 {
-    match asker.map(|asker| asker.ip) {
-        Some(IpAddr::V4(ip)) => room::hash(&ip.octets()),
-        Some(IpAddr::V6(ip)) => room::hash(&ip.octets()[..8]),
-        None => room::hash(b""),
-    }
+    asker.map_or_else(|| room::hash(b""), |asker| room::hash(&request_key::address(asker.ip)))
 }
 
 fn set_cookie(exchange: &mut Exchange, room: &Room, token: Token, age: Duration) {

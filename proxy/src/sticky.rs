@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use config::StickyCookie;
-use traffic::balance::hash_key;
 use traffic::upstream::Lease;
 
 use crate::exchange::Exchange;
@@ -30,7 +29,6 @@ pub fn cookie(upstream: &config::Upstream, lease: &Lease) -> Option<Vec<u8>> {
 impl Upstream {
     /// Hash of what the upstream balances by. A request that lacks it is balanced by its client.
     pub fn balance_key(&self, of: Source<'_>) -> Option<u64> {
-        let key = self.plan.balance_key.as_ref()?;
-        Some(hash_key(&request_key::read(of, key).unwrap_or_else(|| request_key::client(of))))
+        self.plan.balance_key.as_ref().map(|key| request_key::hash(of, key))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use config::Jwt;
 use jsonwebtoken::{Validation, decode};
@@ -15,6 +15,7 @@ use quick_cache::unsync::Cache;
 use serde_json::{Map, Value};
 use wire::Field;
 
+use crate::core::unix_s;
 use crate::exchange::Exchange;
 use crate::live::Live;
 use crate::request_key::cookie_value;
@@ -77,7 +78,7 @@ pub fn claim(live: &Live, exchange: &Exchange, name: &str) -> Option<Rc<[u8]>> {
     if token.len() > TOKEN_BYTES {
         return None;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = unix_s(SystemTime::now());
     KNOWN.with_borrow_mut(|known| {
         if known.live_id != live.id {
             *known = Known { live_id: live.id, ..Known::new() };
