@@ -72,6 +72,15 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
     for candidate in live.table.explain(&query) {
         say("route", format!("{}: {}", described(&live.plan, candidate.route.index()), candidate.verdict));
     }
+    if selected.is_ok() {
+        parameters(live, exchange, &query, &mut say);
+    }
+    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    exchange.facts.route_index = selected.ok().map(|id| id.0 as usize);
+    if let Err(refusal) = limits::explain(live, exchange, client, now, &mut say) {
+        say("limit", refused(refusal));
+        return steps;
+    }
     let id = match selected {
         Ok(id) => id,
         Err(refusal) => {
@@ -79,14 +88,7 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
             return steps;
         }
     };
-    parameters(live, exchange, &query, &mut say);
-    exchange.facts.route_index = Some(id.0 as usize);
     let (route, _) = live.route(id);
-    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    if let Err(refusal) = limits::explain(live, exchange, id.0 as usize, client, now, &mut say) {
-        say("limit", refused(refusal));
-        return steps;
-    }
     guards(route, &mut say);
     if let Err(refusal) = guard(route, exchange) {
         say("guard", refused(refusal));

@@ -62,7 +62,7 @@ pub struct Nearest {
 /// Memory for keys: that of before a reload, or as much as the plan says, once there is a limit.
 pub fn store(plan: &Plan, before: Option<&Live>) -> Arc<Store> {
     let has_limits = !plan.server.limit.is_empty() || plan.routes.iter().any(|route| !route.limit.is_empty());
-    let kept = before.filter(|before| !has_limits || before.has_limits());
+    let kept = before.filter(|before| !has_limits || before.all_limits().next().is_some());
     kept.map_or_else(
         || {
             let memory_bytes = if has_limits { plan.server.limits.limit_memory_bytes } else { 0 };
@@ -74,7 +74,7 @@ pub fn store(plan: &Plan, before: Option<&Live>) -> Arc<Store> {
 
 /// Limits that are in force already, by their route and name.
 pub fn known(before: Option<&Live>) -> BTreeMap<(&str, &str), &Limit> {
-    let limits = before.into_iter().flat_map(|live| &live.routes).flat_map(|route| &route.limits);
+    let limits = before.into_iter().flat_map(Live::all_limits);
     limits.map(|limit| ((&*limit.route, limit.plan.name.as_str()), limit)).collect()
 }
 
@@ -132,7 +132,8 @@ fn number(text: &[u8]) -> Option<u64> {
     is_number.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-/// Lets a request pass, or says why not; what it holds meanwhile is given back with its exchange.
+/// Lets a request pass, or says why not; what it holds meanwhile is given back with its exchange. Those that no route takes
+/// are counted as well, or guessing names would cost nothing.
 ///
 /// # Errors
 /// It is refused: by its address, or by a limit.
@@ -142,18 +143,18 @@ pub fn pass(
     live: &Rc<Arc<Live>>,
     client: &mut Client,
     exchange: &mut Exchange,
-    route: usize,
 ) -> Result<(), Refusal> {
+    let route = exchange.facts.route_index;
     let ip = exchange.asker.map_or(client.peer.ip, |asker| asker.ip);
-    let (server, own) = (&live.plan.server.access, &live.plan.routes[route].access);
-    if server.denies(ip) || own.denies(ip) {
+    let (server, own) = (&live.plan.server.access, own_access(live, route));
+    if server.denies(ip) || own.is_some_and(|own| own.denies(ip)) {
         return Err(Refusal::AddressDenied);
     }
-    let limits = &live.routes[route].limits[..];
+    let limits = live.limits_of(route);
     if let Stream::Paced(paced) = &mut client.stream {
         paced.clear();
     }
-    if limits.is_empty() || server.allows(ip) || own.allows(ip) {
+    if limits.is_empty() || server.allows(ip) || own.is_some_and(|own| own.allows(ip)) {
         return Ok(());
     }
     let mut flights = std::mem::take(&mut exchange.flights);
@@ -183,6 +184,11 @@ pub fn pass(
         }
     }
     Ok(())
+}
+
+/// Whom a route lets in and whom not, besides the server.
+fn own_access(live: &Live, route: Option<usize>) -> Option<&config::Access> {
+    route.map(|route| &live.plan.routes[route].access)
 }
 
 /// A request that limits are asked about.
@@ -314,16 +320,14 @@ impl Asked<'_> {
 
 /// Name of the limit that refused a request, or nothing.
 pub fn name<'a>(live: &'a Live, exchange: &Exchange) -> &'a str {
-    let limited = exchange.facts.limited.zip(exchange.facts.route_index);
-    limited.map_or("", |(limited, route)| &live.routes[route].limits[usize::from(limited.at)].plan.name)
+    let limits = live.limits_of(exchange.facts.route_index);
+    exchange.facts.limited.map_or("", |limited| &limits[usize::from(limited.at)].plan.name)
 }
 
 /// RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), where they are switched on.
 pub fn fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange) {
-    let (Some(Nearest { at, left }), Some(route)) = (exchange.nearest, exchange.facts.route_index) else {
-        return;
-    };
-    let plan = &live.routes[route].limits[usize::from(at)].plan;
+    let Some(Nearest { at, left }) = exchange.nearest else { return };
+    let plan = &live.limits_of(exchange.facts.route_index)[usize::from(at)].plan;
     let Some(rule) = plan.settings.rule else { return };
     let mut member = |name: &[u8], parameters: [(&[u8], u64); 2]| {
         out.extend_from_slice(name);
@@ -349,18 +353,18 @@ pub fn seconds(time: Duration) -> u64 {
 pub fn explain(
     live: &Live,
     exchange: &Exchange,
-    route: usize,
     client: std::net::IpAddr,
     now: Moment,
     say: &mut impl FnMut(&'static str, String),
 ) -> Result<(), Refusal> {
-    let (server, own) = (&live.plan.server.access, &live.plan.routes[route].access);
-    if server.denies(client) || own.denies(client) {
+    let route = exchange.facts.route_index;
+    let (server, own) = (&live.plan.server.access, own_access(live, route));
+    if server.denies(client) || own.is_some_and(|own| own.denies(client)) {
         say("limit", format!("{client} is in a network that is refused"));
         return Err(Refusal::AddressDenied);
     }
-    let limits = &live.routes[route].limits;
-    if !limits.is_empty() && (server.allows(client) || own.allows(client)) {
+    let limits = live.limits_of(route);
+    if !limits.is_empty() && (server.allows(client) || own.is_some_and(|own| own.allows(client))) {
         say("limit", format!("{client} is in a network that no limit counts"));
         return Ok(());
     }
@@ -419,8 +423,7 @@ pub fn explain(
 /// The keys that limits refuse most, the first one first.
 pub fn limited(live: &Live, most: usize) -> Vec<LimitedKey> {
     let keys = live.limits.top.lock().unwrap_or_else(PoisonError::into_inner).list(most);
-    let all = || live.routes.iter().flat_map(|route| &route.limits);
-    let known = |number| all().find(|limit| limit.buckets.number() == number);
+    let known = |number| live.all_limits().find(|limit| limit.buckets.number() == number);
     keys.iter()
         .filter_map(|top| {
             let limit = known(top.limit)?;

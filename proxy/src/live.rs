@@ -37,6 +37,8 @@ pub struct Live {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What limits know of their keys.
     pub limits: Arc<Store>,
+    /// The server's limits, which also count what no route takes.
+    server_limits: Vec<Limit>,
     /// By the plan's index of waiting rooms.
     pub rooms: Vec<Room>,
 }
@@ -95,13 +97,13 @@ impl Live {
         let table = Table::build(plan.routes.iter().map(|route| route.rule.clone()).collect())?;
         let store = limits::store(&plan, before);
         let known = limits::known(before);
-        let of_server = limits::build(None, &plan.server.limit, &store, signals, &known);
+        let server_limits = limits::build(None, &plan.server.limit, &store, signals, &known);
         let routes = plan
             .routes
             .iter()
             .map(|route| {
                 let mut limits = limits::build(Some(&route.name), &route.limit, &store, signals, &known);
-                limits.extend_from_slice(&of_server);
+                limits.extend_from_slice(&server_limits);
                 Route { slot: signals.route(&route.name), pages: Pages::new(&route.error_pages), limits }
             })
             .collect();
@@ -125,7 +127,7 @@ impl Live {
             })
             .collect();
         let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Self { id, plan, table, routes, upstreams, rooms, limits: store })
+        Ok(Self { id, plan, table, routes, upstreams, rooms, limits: store, server_limits })
     }
 
     /// Plan and parts of a route.
@@ -133,9 +135,14 @@ impl Live {
         (&self.plan.routes[id.0 as usize], &self.routes[id.0 as usize])
     }
 
-    /// Whether any request is counted.
-    pub fn has_limits(&self) -> bool {
-        self.routes.iter().any(|route| !route.limits.is_empty())
+    /// The limits of a request: those of its route, or of the server if no route takes it.
+    pub fn limits_of(&self, route: Option<usize>) -> &[Limit] {
+        route.map_or(&self.server_limits, |route| &self.routes[route].limits)
+    }
+
+    /// All limits, those of the server again and again.
+    pub fn all_limits(&self) -> impl Iterator<Item = &Limit> {
+        self.routes.iter().flat_map(|route| &route.limits).chain(&self.server_limits)
     }
 
     /// The upstream of this name.

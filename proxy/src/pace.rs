@@ -26,7 +26,7 @@ pub struct Paced {
     core: Rc<Core>,
     #[allow(clippy::redundant_allocation)] // As the core holds it.
     live: Rc<Arc<Live>>,
-    route: usize,
+    route: Option<usize>,
     /// Limits of the route that pace, by their place, and the request's key in each.
     limits: Vec<(usize, Key)>,
     sleep: Pin<Box<Sleep>>,
@@ -41,7 +41,7 @@ impl Paced {
             stream,
             core: Rc::clone(core),
             live: Rc::clone(live),
-            route: 0,
+            route: None,
             limits: Vec::new(),
             sleep: Box::pin(sleep(Duration::ZERO)),
             is_waiting: false,
@@ -50,7 +50,7 @@ impl Paced {
 
     /// One limit more that paces the request.
     #[allow(clippy::redundant_allocation)]
-    pub fn add(&mut self, live: &Rc<Arc<Live>>, route: usize, limit: usize, key: Key) {
+    pub fn add(&mut self, live: &Rc<Arc<Live>>, route: Option<usize>, limit: usize, key: Key) {
         self.live = Rc::clone(live);
         self.route = route;
         self.limits.push((limit, key));
@@ -159,7 +159,7 @@ impl Paced {
     }
 
     fn buckets(&self, limit: usize) -> &traffic::limit::Limit {
-        self.live.routes[self.route].limits[limit].buckets()
+        self.live.limits_of(self.route)[limit].buckets()
     }
 }
 

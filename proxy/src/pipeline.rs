@@ -47,13 +47,19 @@ pub async fn serve(
     exchange.facts.begun = Some(core.now());
     identify(live, client, exchange);
     outbound::identify(core, live, exchange);
-    let id = select(live, exchange).map_err(Stop::Refused)?;
+    let id = match select(live, exchange) {
+        Ok(id) => id,
+        Err(why) => {
+            limits::pass(core, live, client, exchange).map_err(Stop::Refused)?;
+            return Err(Stop::Refused(why));
+        }
+    };
     let (route, parts) = live.route(id);
     exchange.facts.route = Some(parts.slot);
     exchange.facts.route_index = Some(id.0 as usize);
 
     // 2. Do the route's guards let it pass?
-    limits::pass(core, live, client, exchange, id.0 as usize).map_err(Stop::Refused)?;
+    limits::pass(core, live, client, exchange).map_err(Stop::Refused)?;
     guard(route, exchange).map_err(Stop::Refused)?;
     if purge::is_asked(route, exchange).map_err(Stop::Refused)? {
         return purge::serve(core, live, client, exchange, route).await;

@@ -221,7 +221,14 @@ impl Stream {
 
     /// Lets a limit of the route pace the bytes of this request.
     #[allow(clippy::redundant_allocation)] // As the core holds it.
-    pub fn pace(&mut self, core: &Rc<Core>, live: &Rc<Arc<Live>>, route: usize, limit: usize, key: Key) {
+    pub fn pace(
+        &mut self,
+        core: &Rc<Core>,
+        live: &Rc<Arc<Live>>,
+        route: Option<usize>,
+        limit: usize,
+        key: Key,
+    ) {
         if !matches!(self, Self::Paced(_)) {
             let stream = std::mem::replace(self, Self::Fresh(None));
             *self = Self::Paced(Box::new(Paced::new(stream, core, live)));

@@ -321,6 +321,26 @@ fn the_servers_limits_hold_for_all_routes_together() {
 }
 
 #[test]
+fn what_no_route_takes_is_counted_and_denied_as_well() {
+    let config = app(
+        "deny = [\"198.51.100.0/24\"]\nlimit = [{ name = \"all\", rate = \"3/m\" }]\nrate_limit_headers = true",
+        "path = \"/a\"\nmethod = \"GET\"",
+    );
+    play(&config, async |scene| {
+        let post = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+        let requests = [&get("/wp-login.php", ""), post, &get("/a", ""), &get("/.env", ""), &get("/a", "")];
+        assert_eq!(statuses(&mut scene.client(), &requests).await, [404, 405, 200, 429, 429]);
+        assert_eq!(scene.requests().len(), 1);
+        let refused = scene.client().get("/.git/config").await;
+        assert_eq!((refused.status(), code(&refused).as_str()), (429, "rate_limited"));
+        assert_eq!(refused.header("ratelimit").map(|line| line.starts_with("\"all\";r=0")), Some(true));
+        let keys = limits::limited(&scene.shared.live(), 10);
+        assert_eq!(keys.iter().map(|key| (&*key.limit, key.refused)).collect::<Vec<_>>(), [("all", 3)]);
+        assert_eq!(scene.client_from("198.51.100.7").get("/.env").await.status(), 403);
+    });
+}
+
+#[test]
 fn networks_that_are_allowed_are_never_limited_and_denied_ones_get_403() {
     let config = app(
         "allow = [\"192.0.2.0/25\"]\ndeny = [\"198.51.100.0/24\"]",

@@ -46,7 +46,7 @@ table! {
         security_headers: Toggle<SecurityHeaders> => absent("none"),
         /// Whose pages may read the answers, for routes that do not say so themselves.
         cors: Toggle<Cors> => absent("the app's own fields"),
-        /// How much a client, or whatever else counts, may take of all routes together.
+        /// How much a client, or whatever else counts, may take of all routes together; what no route takes counts as well.
         limit: List<Limit> => absent("no limit"),
         /// Networks of clients that no limit counts.
         allow: List<Network> => absent("nobody is exempt"),
