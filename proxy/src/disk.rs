@@ -128,7 +128,7 @@ impl Disk {
     }
 
     /// What is there for a request, without any effect but that of looking. Blocks.
-    pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, store: &Store) -> Option<Entry> {
+    pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, store: &Store) -> Option<Arc<Entry>> {
         let first = self.inner.read(key.bytes, key.hash)?;
         let Some(spec) = first.vary() else { return Some(first) };
         let hash = vary::hash(spec, ask, key.hash, store.seed());
@@ -206,7 +206,7 @@ struct Below(Arc<Inner>);
 
 impl Tier for Below {
     /// Reads on a thread of the core's runtime that may block. What is one too many is not looked for.
-    fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Entry>) + Send>) {
+    fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Arc<Entry>>) + Send>) {
         if self.0.loads.fetch_add(1, Ordering::Relaxed) >= MOST_LOADS {
             self.0.loads.fetch_sub(1, Ordering::Relaxed);
             self.0.count(Fault::Slow);

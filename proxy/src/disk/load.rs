@@ -63,7 +63,7 @@ fn is_of_use(entry: &Entry, now: UnixMs) -> bool {
 }
 
 impl Disk {
-    async fn load(&self, key: &[u8], hash: u64) -> Option<Entry> {
+    async fn load(&self, key: &[u8], hash: u64) -> Option<Arc<Entry>> {
         let (send, receive) = oneshot::channel();
         // Whoever does not wait any more need not be told.
         Below(Arc::clone(&self.inner)).load(key, hash, Box::new(move |found| drop(send.send(found))));
@@ -91,7 +91,7 @@ impl From<std::io::Error> for Unread {
 
 impl Inner {
     /// Reads what is found under a hash. What does not add up, and what was purged, is forgotten and never given out.
-    pub(super) fn read(&self, key: &[u8], hash: u64) -> Option<Entry> {
+    pub(super) fn read(&self, key: &[u8], hash: u64) -> Option<Arc<Entry>> {
         let lies = self.lock().find(hash)?;
         let segment = self.segments.get(lies.at.segment)?;
         let entry = match self.read_record(lies, &segment) {
@@ -129,7 +129,7 @@ impl Inner {
         Some(entry)
     }
 
-    fn read_record(&self, lies: Lies, segment: &Arc<Segment>) -> Result<Entry, Unread> {
+    fn read_record(&self, lies: Lies, segment: &Arc<Segment>) -> Result<Arc<Entry>, Unread> {
         let start = lies.at.offset_bytes();
         let mut bytes = vec![0; lies.bytes.min(FIRST_BYTES) as usize];
         segment.file.read_exact_at(&mut bytes, start)?;

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cache::freshness::{self, Use};
@@ -168,7 +167,7 @@ impl Of<'_> {
                 Use::Validate(_) => Foreseen::Fill,
                 Use::Pass(why) => Foreseen::Pass(why),
             };
-            peek.entry = Some(Arc::new(entry));
+            peek.entry = Some(entry);
         }
         let url_len = key.url().len();
         Ok(Found { proto, key: bytes, url_len, peek, is_on_disk })
