@@ -10,9 +10,11 @@ use super::{Around, Entry};
 /// Bytes of the reference counts in front of what an [`Arc`] shares.
 pub(super) const COUNTS_BYTES: usize = 2 * size_of::<usize>();
 
+// An `Around` lies in whole numbers of eight bytes.
+const _: () = assert!(align_of::<Around>() == 8 && size_of::<Around>().is_multiple_of(8));
+
 /// An entry with these bytes as its text, one after the other.
 pub(super) fn whole<'a>(around: Around, text: impl Iterator<Item = &'a [u8]> + Clone) -> Arc<Entry> {
-    const { assert!(align_of::<Around>() == align_of::<u64>() && size_of::<Around>() % align_of::<u64>() == 0) };
     let len = text.clone().map(<[u8]>::len).sum::<usize>();
     let mut memory = Arc::<[u64]>::new_uninit_slice((size_of::<Around>() + len).div_ceil(size_of::<u64>()));
     let place = Arc::get_mut(&mut memory).expect("nobody else has it yet");
@@ -31,7 +33,8 @@ pub(super) fn whole<'a>(around: Around, text: impl Iterator<Item = &'a [u8]> + C
         };
     }
     assert_eq!(left, 0, "a text has the length that it was counted with");
-    let start = Arc::into_raw(memory).cast::<u8>();
+    let start = Arc::into_raw(memory).cast::<u64>();
+    // What a slice has behind its address is what an `Entry` has: the number of elements at its end, which are bytes here.
     // SAFETY: an `Entry` (`repr(C)`) is an `Around` and, without a gap, `len` bytes, which is what was written. It has the
     // alignment of `u64`, and rounded up to that the size of the slice that the memory was made for, so that it is freed
     // as it was allocated.
