@@ -156,7 +156,7 @@ impl Of<'_> {
         let mut is_on_disk = false;
         if let (Some(peek), Some(shared)) = (&mut peek, self.shared)
             && peek.entry.is_none()
-            && peek.outcome == Foreseen::Fill
+            && matches!(peek.outcome, Foreseen::Fill | Foreseen::NotHere)
             && let Some(entry) = shared.disk.get().and_then(|disk| disk.peek(&key, &ask, &shared.cache))
         {
             is_on_disk = true;
@@ -164,7 +164,7 @@ impl Of<'_> {
                 Use::Fresh => Foreseen::Hit,
                 Use::StaleWanted => Foreseen::Stale { refresh: false },
                 Use::StaleWhileRevalidate => Foreseen::Stale { refresh: true },
-                Use::Validate(_) => Foreseen::Fill,
+                Use::Validate(_) => peek.outcome,
                 Use::Pass(why) => Foreseen::Pass(why),
             };
             peek.entry = Some(entry);
