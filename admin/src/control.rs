@@ -7,7 +7,7 @@ use core::pin::Pin;
 use serde::{Deserialize, Serialize};
 use signals::{Observed, Reload};
 
-use crate::stored::{EntryStatus, PurgeOrder};
+use crate::stored::{Entries, PurgeOrder};
 
 /// What the process can be asked and told. Calls come from the admin listener's tasks and must not block for long;
 /// only [`Control::reload`] may take its time.
@@ -41,14 +41,14 @@ pub trait Control: Observed + Send + Sync + 'static {
     /// What is wrong with the order, for people.
     fn purge(&self, order: &PurgeOrder) -> Result<u64, String>;
 
-    /// Entries of the cache, those whose URL begins with `prefix`, at most so many.
+    /// Entries of the cache, those whose URL begins with `prefix`, at most so many: those in memory first. Blocks.
     ///
     /// # Errors
     /// What is wrong with the prefix, for people.
-    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Vec<EntryStatus>, String>;
+    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Entries, String>;
 
-    /// The entries that were hit most, the first one first.
-    fn top(&self, most: usize) -> Vec<EntryStatus>;
+    /// The entries that were hit most, the first one first; behind them those on disk, whose hits nobody knows. Blocks.
+    fn top(&self, most: usize) -> Entries;
 }
 
 /// Why the process takes no traffic.

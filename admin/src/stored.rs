@@ -61,7 +61,7 @@ pub struct Entries {
     pub entries: Vec<EntryStatus>,
     /// There may be more than were asked for.
     pub is_cut: bool,
-    /// Entries on disk, which are not listed unless they are in memory as well.
+    /// Entries that can be found on disk, those that are in memory as well included.
     #[serde(default)]
     pub on_disk: u64,
 }
@@ -87,6 +87,9 @@ pub struct EntryStatus {
     pub fresh_ms: i64,
     /// How many tags it has.
     pub tags: u64,
+    /// It is on disk and not in memory. How often it was given out is not known then.
+    #[serde(default)]
+    pub on_disk: bool,
 }
 
 /// What the cache holds and has done. Sums are since the process began.

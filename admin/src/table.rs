@@ -130,7 +130,11 @@ pub fn entries(entries: &Entries, width: usize) -> String {
         let variant = entry.variant.iter().flat_map(|part| ["  ", part]).collect::<String>();
         table.row(vec![
             Cell::left(&entry.status.to_string()),
-            Cell::right(count(entry.hits.into())),
+            if entry.on_disk {
+                Cell::right("disk".to_owned())
+            } else {
+                Cell::right(count(entry.hits.into()))
+            },
             Cell::right(count(entry.body_bytes)),
             Cell::right(uptime(entry.age_ms)),
             Cell::right(fresh),
@@ -144,8 +148,8 @@ pub fn entries(entries: &Entries, width: usize) -> String {
         let _ = writeln!(out, "and perhaps more: --limit says how many are shown");
     }
     if entries.on_disk > 0 {
-        let what = "tidegate cache explain URL says what is there of one";
-        let _ = writeln!(out, "this is in memory; on disk are {} entries: {what}", count(entries.on_disk));
+        let what = "\"disk\" in place of hits marks what is not in memory as well";
+        let _ = writeln!(out, "on disk are {} entries: {what}", count(entries.on_disk));
     }
     out
 }
@@ -699,15 +703,19 @@ example.com/        12.1     34,567   12    0  850 µs  12 ms       -          -
             age_ms: 65_000,
             fresh_ms,
             tags: 0,
+            on_disk: false,
         };
-        let list =
-            vec![entry("http://a/\u{1b}[2J", 5_000, &[]), entry("http://a/x", -1, &["accept-encoding=gzip"])];
+        let below = EntryStatus { hits: 0, on_disk: true, ..entry("http://a/y", 5_000, &[]) };
+        let stale = entry("http://a/x", -1, &["accept-encoding=gzip"]);
+        let list = vec![entry("http://a/\u{1b}[2J", 5_000, &[]), stale, below];
         let expected = "\
 STATUS  HITS  BYTES    AGE  FRESH FOR  URL
 200       12  1,234  1m 5s         5s  http://a/?[2J
 200       12  1,234  1m 5s      stale  http://a/x  accept-encoding=gzip
+200     disk  1,234  1m 5s         5s  http://a/y
+on disk are 2 entries: \"disk\" in place of hits marks what is not in memory as well
 ";
-        assert_eq!(entries(&Entries { entries: list, is_cut: false, on_disk: 0 }, 0), expected);
+        assert_eq!(entries(&Entries { entries: list, is_cut: false, on_disk: 2 }, 0), expected);
     }
 
     #[test]

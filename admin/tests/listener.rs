@@ -43,7 +43,13 @@ fn entry(number: usize) -> EntryStatus {
         age_ms: 1_000,
         fresh_ms: -5,
         tags: 1,
+        on_disk: false,
     }
+}
+
+fn some(entries: impl Iterator<Item = EntryStatus>, most: usize) -> Entries {
+    let entries: Vec<_> = entries.take(most).collect();
+    Entries { is_cut: entries.len() == most, entries, on_disk: 0 }
 }
 
 impl Observed for Scene {
@@ -104,13 +110,13 @@ impl Control for Scene {
         Ok(3)
     }
 
-    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Vec<EntryStatus>, String> {
+    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Entries, String> {
         let all = (0..STORED).map(entry);
-        Ok(all.filter(|entry| entry.url.starts_with(prefix.unwrap_or(""))).take(most).collect())
+        Ok(some(all.filter(|entry| entry.url.starts_with(prefix.unwrap_or(""))), most))
     }
 
-    fn top(&self, most: usize) -> Vec<EntryStatus> {
-        (0..STORED).rev().map(entry).take(most).collect()
+    fn top(&self, most: usize) -> Entries {
+        some((0..STORED).rev().map(entry), most)
     }
 
     fn not_ready(&self) -> Vec<NotReady> {

@@ -1,9 +1,15 @@
-//! What entries take beyond key, head and body, and how long they take to find and to send away, by their number: measured from outside, as the
-//! memory of the process, beside what the store says.
+//! What entries take beyond key, head and body, and how long they take to find and to send away, by their number:
+//! measured from outside, as the memory of the process, beside what the store says.
+//!
+//! A hit among many waits for the memory, whatever the store does. How long it has to is told by a plain map of numbers
+//! to shared pieces, as many and as large: that one looks at its table, at the piece and at nothing else. What a hit
+//! takes longer than a plain look-up, both among few and among many, is what the store adds.
 //!
 //! `cargo run --release -p tidegate-cache --example entries -- 1000000`
 
+use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use cache::freshness::Times;
@@ -23,7 +29,9 @@ fn main() {
     if number(3, 0) == 1 {
         return measure(most, body_bytes);
     }
-    println!("entries | by the store | by the system | fill | hit | fill that evicts");
+    println!(
+        "entries | by the store | by the system | fill | hit | plain map | hit / plain map | fill that evicts"
+    );
     let mut entries = most.min(1000);
     loop {
         // Each in a process of its own, since memory that one has freed would be found by the next.
@@ -50,6 +58,7 @@ fn measure(entries: usize, body_bytes: usize) {
     assert_eq!(usage.entries, entries as u64);
     let rounds = entries.max(200_000);
     let hit_ns = timed(rounds, |at| assert!(asker.is_hit(scattered(at, entries))));
+    let plain_ns = plain(entries, own / entries, rounds);
     // From here on one leaves for each that comes.
     store.set_memory(usage.used_bytes);
     let evicting_ns = timed(200_000, |at| {
@@ -58,10 +67,23 @@ fn measure(entries: usize, body_bytes: usize) {
     assert!(store.usage().evictions_total > 150_000.min(entries as u64 / 2));
     let each = |bytes: f64| bytes / entries as f64;
     println!(
-        "{entries} | {:.0} | {:.0} | {fill_ns:.0} ns | {hit_ns:.0} ns | {evicting_ns:.0} ns",
+        "{entries} | {:.0} | {:.0} | {fill_ns:.0} ns | {hit_ns:.0} ns | {plain_ns:.0} ns | {:.2} | {evicting_ns:.0} ns",
         each(usage.used_bytes as f64 - own as f64),
         each((resident - before) as f64 - own as f64),
+        hit_ns / plain_ns,
     );
+}
+
+/// How long it takes to find a piece in a plain map and to share it.
+fn plain(entries: usize, bytes: usize, rounds: usize) -> f64 {
+    let piece = vec![1; bytes];
+    let map: HashMap<u64, Arc<[u8]>> = (0..entries).map(|at| (at as u64, Arc::from(&*piece))).collect();
+    let mut last = 0;
+    timed(rounds, |at| {
+        // Which one is next is known when the last one is there: no two are waited for at once, as behind a mutex.
+        let found = map.get(&(scattered(at + last, entries) as u64)).map(Arc::clone);
+        last = black_box(found).map_or(0, |piece| usize::from(piece[0]) - 1);
+    })
 }
 
 fn timed(count: usize, mut what: impl FnMut(usize)) -> f64 {

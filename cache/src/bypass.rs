@@ -178,7 +178,7 @@ impl Bypass {
             Self::NoLifetime => "nothing says how long: send Cache-Control: max-age, or set ttl on the route",
             Self::Expired => "the response was stale when it came, and has no validator",
             Self::Partial => "partial responses are passed on and not kept",
-            Self::TooLarge => "the body is larger than cache.max_body",
+            Self::TooLarge => "the body is larger than max_body, or than a quarter of cache.memory",
             Self::Truncated => "the body ended too early",
             Self::Malformed => "the response's head is ambiguous",
             Self::Purged => "it was purged while it was being fetched",

@@ -1,8 +1,10 @@
 //! A stored response, shared by reference between cores.
 //!
 //! A million of them are kept, so what surrounds key, head and body is packed: one text for all that is bytes, a small
-//! body included, moments as lapses of four bytes, validators as places in the head. [`Entry::terms`] unpacks without
+//! body included, and one allocation for both, moments as lapses of four bytes, validators as places in the head. [`Entry::terms`] unpacks without
 //! allocating.
+
+mod whole;
 
 use core::any::Any;
 use core::fmt;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 
 use wire::Span;
 
+use self::whole::{COUNTS_BYTES, whole};
 use crate::store::Budget;
 use crate::{Ask, Key, Storable, Terms, UnixMs, vary};
 
@@ -18,13 +21,18 @@ use crate::{Ask, Key, Storable, Terms, UnixMs, vary};
 ///
 /// What the store has let in is accounted until the last reference is gone, so that memory that a slow client holds
 /// on to is not given away twice.
+///
+/// It is one piece of memory, what is looked at for a hit in front: who finds it among millions waits for the memory
+/// once, and not for one piece after the other.
+#[repr(C)]
 pub struct Entry {
+    around: Around,
     /// Key, head, spec of the variant, hashes of the tags, and a body of at most [`NEAR_BYTES`].
-    text: Box<[u8]>,
-    /// Any other body.
-    far: Option<Arc<Body>>,
-    /// Who accounts for it, once it is in a store.
-    budget: Option<Arc<Budget>>,
+    text: [u8],
+}
+
+/// What is in front of the text.
+struct Around {
     born_ms: UnixMs,
     /// How long after `born_ms` it is fresh. Atomic for soft purges.
     fresh: AtomicU32,
@@ -36,6 +44,7 @@ pub struct Entry {
     key_len: u32,
     url_len: u32,
     head_len: u32,
+    text_len: u32,
     changed_s: u32,
     etag_start: u16,
     changed_start: u16,
@@ -45,9 +54,13 @@ pub struct Entry {
     changed_len: u8,
     tags: u8,
     flags: AtomicU8,
+    /// Any other body.
+    far: Option<Arc<Body>>,
+    /// Who accounts for it, once it is in a store.
+    budget: Option<Arc<Budget>>,
 }
 
-/// Longest body that lies behind its head: so a small entry takes two allocations and not four, and those that are as
+/// Longest body that lies behind its head: so a small entry takes one allocation and not three, and those that are as
 /// large as this take little more for each byte.
 pub const NEAR_BYTES: u64 = 16 * 1024;
 
@@ -117,20 +130,13 @@ pub trait Place: Any + Send + Sync + fmt::Debug {
 
 impl Entry {
     /// Makes an entry. Nobody accounts for it before it is in a store.
-    pub fn new(parts: Parts<'_>) -> Self {
+    #[allow(clippy::new_ret_no_self)] // It has no size of its own.
+    pub fn new(parts: Parts<'_>) -> Arc<Self> {
         let Parts { key, url_len, status, head, body, storable, stored_ms } = parts;
         let Storable { terms, vary, tags } = storable;
         let spec = vary.as_deref().unwrap_or_default();
         let is_near = body.place().is_none() && body.len_bytes() <= NEAR_BYTES;
         let near_len = if is_near { body.len_bytes() as usize } else { 0 };
-        let mut text = Vec::with_capacity(key.len() + head.len() + spec.len() + tags.len() * 8 + near_len);
-        text.extend_from_slice(key);
-        text.extend_from_slice(head);
-        text.extend_from_slice(spec);
-        tags.iter().for_each(|tag| text.extend_from_slice(&tag.to_le_bytes()));
-        if is_near {
-            body.pieces().iter().for_each(|piece| text.extend_from_slice(piece));
-        }
         let is_short = |span: Span| u16::try_from(span.start() as usize + span.len()).is_ok();
         let etag = terms.etag.filter(|etag| is_short(*etag)).unwrap_or_default();
         let (changed_s, changed) = terms
@@ -140,10 +146,7 @@ impl Entry {
             })
             .unwrap_or_default();
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        Self {
-            text: text.into_boxed_slice(),
-            far: (!is_near).then(|| Arc::new(body)),
-            budget: None,
+        let around = Around {
             born_ms: terms.born_ms,
             fresh: AtomicU32::new(pack(terms.fresh_until_ms.saturating_sub(terms.born_ms))),
             stale: pack(terms.stale_until_ms.saturating_sub(terms.fresh_until_ms)),
@@ -152,6 +155,7 @@ impl Entry {
             key_len: key.len() as u32,
             url_len,
             head_len: head.len() as u32,
+            text_len: (key.len() + head.len() + spec.len() + tags.len() * 8 + near_len) as u32,
             changed_s: changed_s as u32,
             etag_start: etag.start() as u16,
             changed_start: changed.start() as u16,
@@ -167,16 +171,22 @@ impl Entry {
                     | flag(terms.never_stale, NEVER_STALE)
                     | flag(terms.public, PUBLIC),
             ),
-        }
+            far: (!is_near).then(|| Arc::new(body.clone())),
+            budget: None,
+        };
+        let tags: Vec<u8> = tags.iter().flat_map(|tag| tag.to_le_bytes()).collect();
+        let near = if is_near { body.pieces() } else { &[] };
+        let front = [key, head, spec, &tags].into_iter();
+        whole(around, front.chain(near.iter().map(|piece| &**piece)))
     }
 
     /// The same response with its body coded anew: other bytes, which mean the same.
-    pub(crate) fn with_body(&self, body: Body) -> Self {
+    pub(crate) fn with_body(&self, body: Body) -> Arc<Self> {
         let vary = self.vary().map(Box::from);
         Self::new(Parts {
             key: self.key(),
-            url_len: self.url_len,
-            status: self.status,
+            url_len: self.around.url_len,
+            status: self.status(),
             head: self.head(),
             body,
             storable: &Storable { terms: self.terms(), vary, tags: self.tags().collect() },
@@ -187,83 +197,87 @@ impl Entry {
     /// Its key's bytes, for listing and comparing.
     #[inline]
     pub fn key(&self) -> &[u8] {
-        &self.text[..self.key_len as usize]
+        &self.text[..self.around.key_len as usize]
     }
 
     /// The URL: what its key begins with.
     pub fn url(&self) -> &[u8] {
-        &self.text[..self.url_len as usize]
+        &self.text[..self.around.url_len as usize]
     }
 
     /// The status.
     #[inline]
     pub const fn status(&self) -> u16 {
-        self.status
+        self.around.status
     }
 
     /// The prebuilt head: status line and stored fields, each ending in CR LF, without the empty line that ends it;
     /// without Age, Connection, Content-Length, Transfer-Encoding, and whatever else differs by client.
     #[inline]
     pub fn head(&self) -> &[u8] {
-        &self.text[self.key_len as usize..][..self.head_len as usize]
+        &self.text[self.around.key_len as usize..][..self.around.head_len as usize]
     }
 
     /// The body.
     #[inline]
     pub fn body(&self) -> Stored<'_> {
-        match &self.far {
+        match &self.around.far {
             Some(body) => Stored::Far(body),
-            None => Stored::Near(&self.text[self.tags_start() + usize::from(self.tags) * 8..]),
+            None => Stored::Near(&self.text[self.tags_start() + usize::from(self.around.tags) * 8..]),
         }
     }
 
     /// When and for whom it may be served.
     #[inline]
     pub fn terms(&self) -> Terms {
-        let flags = self.flags.load(Relaxed);
-        let fresh_until_ms = self.born_ms.saturating_add(unpack(self.fresh.load(Relaxed)));
+        let flags = self.around.flags.load(Relaxed);
+        let fresh_until_ms = self.around.born_ms.saturating_add(unpack(self.around.fresh.load(Relaxed)));
         let until = |lapse| fresh_until_ms.saturating_add(unpack(lapse));
         let span = |start: u16, len: u16| Span::new(start.into(), u32::from(start) + u32::from(len));
         Terms {
-            born_ms: self.born_ms,
+            born_ms: self.around.born_ms,
             fresh_until_ms,
-            stale_until_ms: until(self.stale),
-            error_until_ms: until(self.error),
+            stale_until_ms: until(self.around.stale),
+            error_until_ms: until(self.around.error),
             always_validate: flags & ALWAYS_VALIDATE != 0,
             never_stale: flags & NEVER_STALE != 0,
             public: flags & PUBLIC != 0,
-            etag: (self.etag_len > 0).then(|| span(self.etag_start, self.etag_len)),
-            last_modified: (self.changed_len > 0)
-                .then(|| (self.changed_s.into(), span(self.changed_start, self.changed_len.into()))),
+            etag: (self.around.etag_len > 0).then(|| span(self.around.etag_start, self.around.etag_len)),
+            last_modified: (self.around.changed_len > 0).then(|| {
+                (
+                    self.around.changed_s.into(),
+                    span(self.around.changed_start, self.around.changed_len.into()),
+                )
+            }),
         }
     }
 
     /// What it varies on, made by [`crate::vary`].
     #[inline]
     pub fn vary(&self) -> Option<&[u8]> {
-        let start = (self.key_len + self.head_len) as usize;
-        (self.vary_len > 0).then(|| &self.text[start..][..self.vary_len.into()])
+        let start = (self.around.key_len + self.around.head_len) as usize;
+        (self.around.vary_len > 0).then(|| &self.text[start..][..self.around.vary_len.into()])
     }
 
     /// Hashes of its tags, in order.
     pub fn tags(&self) -> impl Iterator<Item = u64> {
-        let (tags, _) = self.text[self.tags_start()..][..usize::from(self.tags) * 8].as_chunks();
+        let (tags, _) = self.text[self.tags_start()..][..usize::from(self.around.tags) * 8].as_chunks();
         tags.iter().map(|tag| u64::from_le_bytes(*tag))
     }
 
     fn tags_start(&self) -> usize {
-        (self.key_len + self.head_len) as usize + usize::from(self.vary_len)
+        (self.around.key_len + self.around.head_len) as usize + usize::from(self.around.vary_len)
     }
 
     /// When it was stored.
     pub const fn stored_ms(&self) -> UnixMs {
-        self.born_ms.saturating_add(unpack(self.stored))
+        self.around.born_ms.saturating_add(unpack(self.around.stored))
     }
 
     /// How old it is.
     #[inline]
     pub const fn age_ms(&self, now: UnixMs) -> u64 {
-        now.saturating_sub(self.born_ms)
+        now.saturating_sub(self.around.born_ms)
     }
 
     /// Bytes that it is accounted with: key, head, body and everything around them but its place in the store.
@@ -274,7 +288,7 @@ impl Entry {
     /// Whether it answers this key (two keys may share a hash).
     #[inline]
     pub fn is_for(&self, key: &Key<'_>) -> bool {
-        self.url_len == key.url_len && self.key() == key.bytes
+        self.around.url_len == key.url_len && self.key() == key.bytes
     }
 
     /// Whether it is the variant that a request gets.
@@ -285,12 +299,11 @@ impl Entry {
 
     /// Bytes without what another entry may share of the body.
     pub(crate) fn own_bytes(&self) -> u64 {
-        let around_far = if self.far.is_some() { allocated(size_of::<Body>() + 16) } else { 0 };
-        allocated(size_of::<Self>() + 16) + allocated(self.text.len()) + around_far
+        self.around.own_bytes()
     }
 
     fn far_bytes(&self) -> u64 {
-        self.far.as_ref().map_or(0, |body| body.allocated_bytes())
+        self.around.far_bytes()
     }
 
     /// Bytes of memory that are the body's.
@@ -302,44 +315,66 @@ impl Entry {
     }
 
     /// From now on `budget` has reserved [`Entry::cost_bytes`], or only [`Entry::own_bytes`] if the body is another
-    /// entry's to account for.
-    pub(crate) fn account(&mut self, budget: &Arc<Budget>, with_body: bool) {
-        self.budget = Some(Arc::clone(budget));
-        if with_body {
-            *self.flags.get_mut() |= HAS_BODY;
+    /// entry's to account for. Of what others have already it makes a copy.
+    pub(crate) fn accounted(mut self: Arc<Self>, budget: &Arc<Budget>, with_body: bool) -> Arc<Self> {
+        if Arc::get_mut(&mut self).is_none() {
+            self = self.with_body(self.body().to_body());
         }
+        let own = Arc::get_mut(&mut self).expect("a copy is nobody else's");
+        own.around.budget = Some(Arc::clone(budget));
+        if with_body {
+            *own.around.flags.get_mut() |= HAS_BODY;
+        }
+        self
     }
 
     /// Leaves the body to be accounted for by another entry that shares it. Whether it was this one's.
     pub(crate) fn leave_body(&self) -> bool {
-        self.flags.fetch_and(!HAS_BODY, Relaxed) & HAS_BODY != 0
+        self.around.leave_body()
     }
 
     /// Gives back what is reserved for it, because whoever holds it from now on accounts for it otherwise.
     pub(crate) fn leave(&self) {
-        if let Some(budget) = &self.budget
-            && self.flags.fetch_or(LEFT, Relaxed) & LEFT == 0
-        {
-            budget.release(self.accounted_bytes());
-        }
-    }
-
-    fn accounted_bytes(&self) -> u64 {
-        self.own_bytes() + if self.leave_body() { self.far_bytes() } else { 0 }
+        self.around.leave();
     }
 
     /// Makes it as stale as the one that it takes the place of.
     pub(crate) fn expire_as(&self, old: &Self) {
-        self.fresh.fetch_min(old.fresh.load(Relaxed), Relaxed);
+        self.around.fresh.fetch_min(old.around.fresh.load(Relaxed), Relaxed);
     }
 
     /// Makes it stale, if it is not already: a soft purge.
     pub(crate) fn expire(&self, now: UnixMs) {
-        self.fresh.fetch_min(pack(now.saturating_sub(self.born_ms)), Relaxed);
+        self.around.fresh.fetch_min(pack(now.saturating_sub(self.around.born_ms)), Relaxed);
     }
 }
 
-impl Drop for Entry {
+impl Around {
+    fn own_bytes(&self) -> u64 {
+        let around_far = if self.far.is_some() { allocated(size_of::<Body>() + COUNTS_BYTES) } else { 0 };
+        allocated((COUNTS_BYTES + size_of::<Self>() + self.text_len as usize).next_multiple_of(8))
+            + around_far
+    }
+
+    fn far_bytes(&self) -> u64 {
+        self.far.as_ref().map_or(0, |body| body.allocated_bytes())
+    }
+
+    fn leave_body(&self) -> bool {
+        self.flags.fetch_and(!HAS_BODY, Relaxed) & HAS_BODY != 0
+    }
+
+    fn leave(&self) {
+        if let Some(budget) = &self.budget
+            && self.flags.fetch_or(LEFT, Relaxed) & LEFT == 0
+        {
+            let body_bytes = if self.leave_body() { self.far_bytes() } else { 0 };
+            budget.release(self.own_bytes() + body_bytes);
+        }
+    }
+}
+
+impl Drop for Around {
     fn drop(&mut self) {
         self.leave();
     }
@@ -349,7 +384,7 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("key", &String::from_utf8_lossy(self.key()))
-            .field("status", &self.status)
+            .field("status", &self.status())
             .field("len_bytes", &self.body().len_bytes())
             .field("terms", &self.terms())
             .finish_non_exhaustive()

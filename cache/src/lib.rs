@@ -11,8 +11,6 @@
 //!  response head ──► storable::judge ──► Storable or Bypass ──► Filling ──► Entry
 //! ```
 
-#![forbid(unsafe_code)]
-
 pub mod ask;
 pub mod bypass;
 pub mod coding;

@@ -274,12 +274,11 @@ impl Store {
     /// False: the entry is not there any more, or there is no room.
     pub fn replace_body(&self, old: &Arc<Entry>, body: Body) -> bool {
         let (key_hash, url_hash) = (self.shared.seed.hash(old.key()), self.shared.seed.hash(old.url()));
-        let mut entry = old.with_body(body);
+        let entry = old.with_body(body);
         if !self.make_room(url_hash, entry.cost_bytes()) {
             return false;
         }
-        entry.account(&self.shared.budget, true);
-        let entry = Arc::new(entry);
+        let entry = entry.accounted(&self.shared.budget, true);
         self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, Some(&entry), leaving))
     }
 
@@ -567,7 +566,7 @@ impl Store {
         &self,
         hash: u64,
         filling: &Arc<Filling>,
-        mut entry: Entry,
+        entry: Arc<Entry>,
         reserved: u64,
     ) -> Result<(Arc<Entry>, bool), Bypass> {
         let cost = entry.cost_bytes();
@@ -575,18 +574,17 @@ impl Store {
             return Err(Bypass::NoRoom);
         }
         self.shared.budget.release(reserved.saturating_sub(cost));
-        entry.account(&self.shared.budget, true);
-        let entry = Arc::new(entry);
+        let entry = entry.accounted(&self.shared.budget, true);
         let kept = self.keep(hash, filling, &entry, From::Origin);
         Ok((entry, kept))
     }
 
     /// Stores what a lower tier had, if there is room.
-    fn keep_loaded(&self, hash: u64, filling: &Arc<Filling>, mut entry: Entry) -> Arc<Entry> {
+    fn keep_loaded(&self, hash: u64, filling: &Arc<Filling>, mut entry: Arc<Entry>) -> Arc<Entry> {
         let cost = entry.cost_bytes();
         let roomy = cost <= self.largest_bytes() && self.make_room(filling.url_hash, cost);
         if roomy {
-            entry.account(&self.shared.budget, true);
+            entry = entry.accounted(&self.shared.budget, true);
         }
         self.keep_if(roomy, hash, filling, entry, From::Below)
     }
@@ -596,7 +594,7 @@ impl Store {
         &self,
         hash: u64,
         filling: &Arc<Filling>,
-        mut entry: Entry,
+        mut entry: Arc<Entry>,
         old: &Arc<Entry>,
     ) -> Arc<Entry> {
         // The old one is held by the filling and by its place. If somebody else has it, who may keep it for longer
@@ -606,7 +604,7 @@ impl Store {
         let roomy = self.make_room(filling.url_hash, cost);
         if roomy {
             let takes_body = is_in_use || old.leave_body();
-            entry.account(&self.shared.budget, takes_body);
+            entry = entry.accounted(&self.shared.budget, takes_body);
         }
         self.keep_if(roomy, hash, filling, entry, From::Origin)
     }
@@ -616,10 +614,9 @@ impl Store {
         roomy: bool,
         hash: u64,
         filling: &Arc<Filling>,
-        entry: Entry,
+        entry: Arc<Entry>,
         from: From,
     ) -> Arc<Entry> {
-        let entry = Arc::new(entry);
         if roomy {
             self.keep(hash, filling, &entry, from);
         } else {
@@ -697,11 +694,10 @@ impl Store {
 
     /// Puts another entry in the place of `old`, if that is still there: the same response, whose body lies elsewhere now.
     /// `None` takes it out.
-    pub fn swap(&self, old: &Arc<Entry>, new: Option<Entry>) -> bool {
-        let new = new.map(|mut entry| {
+    pub fn swap(&self, old: &Arc<Entry>, new: Option<Arc<Entry>>) -> bool {
+        let new = new.map(|entry| {
             self.shared.budget.force(entry.cost_bytes());
-            entry.account(&self.shared.budget, true);
-            Arc::new(entry)
+            entry.accounted(&self.shared.budget, true)
         });
         let (key_hash, url_hash) = (self.shared.seed.hash(old.key()), self.shared.seed.hash(old.url()));
         self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, new.as_ref(), leaving))

@@ -27,6 +27,7 @@ use crate::breaker::{self, forward};
 use crate::client::Client;
 use crate::core::Core;
 use crate::deliver::{self, Said};
+use crate::disk;
 use crate::exchange::Exchange;
 use crate::fill::{self, Told};
 use crate::forward::To;
@@ -53,7 +54,17 @@ pub async fn serve(
             Step::Deliver(entry) => {
                 return deliver::entry(to, cache, client, exchange, &entry, Said::Hit).await;
             }
-            Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
+            Step::NotHere => {
+                let below = Box::pin(disk::given_alone(to.core, exchange, &cache.rules)).await;
+                let Some(entry) = below else { return Err(Stop::Refused(Refusal::NotCached)) };
+                let terms = || Some(entry.terms());
+                if deliver::origin_decides(exchange, &cache.rules, entry.status(), entry.head(), terms) {
+                    why = Bypass::Condition;
+                    break;
+                }
+                exchange.facts.cached = Some(Cached::Hit);
+                return deliver::entry(to, cache, client, exchange, &entry, Said::Found).await;
+            }
             Step::Pass(bypass) => {
                 why = bypass;
                 break;
@@ -83,7 +94,8 @@ enum Step<'a> {
     Read(Part<'a>),
     /// The request is forwarded as if there were no cache.
     Pass(Bypass),
-    Refuse(Refusal),
+    /// It wants only what is stored, and that is not in memory.
+    NotHere,
 }
 
 /// Reads the request, asks the store, and sends a fill on its way if that is called for.
@@ -111,7 +123,7 @@ fn look<'a>(to: To<'_>, cache: &'a RouteCache, client: &Client, exchange: &mut E
             });
         }
         Found::Pass(why) => return Step::Pass(why),
-        Found::NotHere => return Step::Refuse(Refusal::NotCached),
+        Found::NotHere => return Step::NotHere,
     };
     if deliver::origin_decides(exchange, &cache.rules, entry.status(), entry.head(), || Some(entry.terms())) {
         return Step::Pass(Bypass::Condition);

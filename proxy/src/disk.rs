@@ -16,7 +16,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 
 use crate::core::unix_ms;
 use folder::Folder;
-pub use load::answer;
+pub use load::{answer, given_alone};
 pub use place::Lying;
 
 /// Loads that are under way at once. Past it the origin is asked.
@@ -34,6 +34,9 @@ const MOST_LOADS: usize = 64;
 
 /// Steps of the writer between two reckonings of the memory that the index takes.
 const RECKON_EVERY: u32 = 256;
+
+/// Entries whose heads are read for a list, at most.
+const MOST_LISTED: usize = 10_000;
 
 /// The tier on disk. Dropping it ends its thread, without what waits to be written.
 pub struct Disk {
@@ -53,6 +56,8 @@ struct Inner {
     /// Somebody may be interested in what the writer has done.
     done: Condvar,
     loads: AtomicUsize,
+    /// Closed while whoever reads has to wait: [`Disk::stall`].
+    gate: RwLock<()>,
     /// Held as long as the folder is ours.
     _lock: folder::Lock,
 }
@@ -98,6 +103,7 @@ impl Disk {
             wake: Condvar::new(),
             done: Condvar::new(),
             loads: AtomicUsize::new(0),
+            gate: RwLock::new(()),
             _lock: lock,
         });
         let folder = Folder::new(settings.path.clone(), Arc::clone(&inner), store.clone());
@@ -128,11 +134,33 @@ impl Disk {
     }
 
     /// What is there for a request, without any effect but that of looking. Blocks.
-    pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, store: &Store) -> Option<Entry> {
+    pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, store: &Store) -> Option<Arc<Entry>> {
         let first = self.inner.read(key.bytes, key.hash)?;
         let Some(spec) = first.vary() else { return Some(first) };
         let hash = vary::hash(spec, ask, key.hash, store.seed());
         self.inner.read(key.bytes, hash).filter(|entry| entry.fits(ask))
+    }
+
+    /// Entries whose URL begins with one of these, those written last first, at most so many, with what is around their
+    /// bodies. Whether there may be more. Blocks.
+    pub fn list(&self, prefixes: &[Vec<u8>], most: usize) -> (Vec<Arc<Entry>>, bool) {
+        let newest = self.inner.lock().newest(MOST_LISTED);
+        let is_cut = newest.len() == MOST_LISTED;
+        let is_meant = |entry: &Arc<Entry>| prefixes.iter().any(|prefix| entry.url().starts_with(prefix));
+        let mut entries = newest.into_iter().filter_map(|(_, lies)| self.inner.read_front(lies));
+        let found: Vec<_> = entries.by_ref().filter(is_meant).take(most).collect();
+        let is_cut = is_cut || found.len() == most;
+        (found, is_cut)
+    }
+
+    /// Holds up whatever is read for as long as the guard lives, as a disk that does not answer does.
+    pub fn stall(&self) -> impl Drop + '_ {
+        self.inner.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads that are under way.
+    pub fn loads(&self) -> usize {
+        self.inner.loads.load(Ordering::Relaxed)
     }
 
     /// Waits until everything that was handed over is written, or dropped. Whether that came about.
@@ -206,7 +234,7 @@ struct Below(Arc<Inner>);
 
 impl Tier for Below {
     /// Reads on a thread of the core's runtime that may block. What is one too many is not looked for.
-    fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Entry>) + Send>) {
+    fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Arc<Entry>>) + Send>) {
         if self.0.loads.fetch_add(1, Ordering::Relaxed) >= MOST_LOADS {
             self.0.loads.fetch_sub(1, Ordering::Relaxed);
             self.0.count(Fault::Slow);

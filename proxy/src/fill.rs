@@ -268,7 +268,8 @@ impl Sink {
             wire::Framing::Length(length) => Some(length),
             wire::Framing::Chunked | wire::Framing::Close => None,
         };
-        let head = Head { status: response.status, bytes: stored.into_boxed_slice(), body_bytes, storable };
+        // Copied and not shrunk: what shrinking cuts off is too small for an entry, and lies between them for ever.
+        let head = Head { status: response.status, bytes: Box::from(&*stored), body_bytes, storable };
         self.writer = Some(ticket.begin(head, now));
         Ok(len)
     }

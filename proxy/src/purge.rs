@@ -5,9 +5,11 @@
 //! which whoever purges does not know. Both go.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache::{Purge, Rules, UnixMs, key};
+use tokio::task::spawn_blocking;
 use traffic::Refusal;
 use traffic::client::Proto;
 
@@ -50,11 +52,7 @@ pub enum What<'a> {
 pub fn purge(shared: &Shared, what: What<'_>, soft: bool) -> Result<u64, String> {
     let (store, now) = (&shared.cache, shared.unix_ms());
     let purged = purge_all(shared, store, what, soft, now)?;
-    if let Some(disk) = shared.disk.get()
-        && !disk.wait_for_notes(NOTED)
-    {
-        tracing::warn!("what was purged is not given out any more, but the disk is slow to take note of it");
-    }
+    wait_for_notes(shared);
     Ok(purged)
 }
 
@@ -121,10 +119,29 @@ pub async fn serve(
     let now = core.unix_ms();
     let purged: u64 =
         urls(live, exchange).iter().map(|url| core.shared.cache.purge(Purge::Url(url), soft, now)).sum();
+    wait_for_disk(core).await;
     let mut body = String::new();
     // Writing to a String does not fail.
     let _ = writeln!(body, "{{\"purged\":{purged},\"soft\":{soft}}}");
     respond::fixed(core, live, client, exchange, route, 200, &body, "application/json").await
+}
+
+/// Waits until the disk has taken note of what was purged: whoever is told that it is gone may rely on it.
+async fn wait_for_disk(core: &Core) {
+    if core.shared.disk.get().is_none_or(|disk| disk.wait_for_notes(Duration::ZERO)) {
+        return;
+    }
+    let shared = Arc::clone(&core.shared);
+    // A thread that panicked has said so already.
+    let _ = spawn_blocking(move || wait_for_notes(&shared)).await;
+}
+
+fn wait_for_notes(shared: &Shared) {
+    if let Some(disk) = shared.disk.get()
+        && !disk.wait_for_notes(NOTED)
+    {
+        tracing::warn!("what was purged is not given out any more, but the disk is slow to take note of it");
+    }
 }
 
 /// The request that somebody who asks for `url` would send, as far as host and path.

@@ -1,11 +1,12 @@
 //! What may be done with the running process: reload, drain, look. The admin listener and the
 //! signals of the system both come through here.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{
-    Drain, DrainRefused, EntryStatus, Explanation, NotReady, PurgeOrder, PurgeWhat, Question, Reloaded,
-    Reloading,
+    Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder, PurgeWhat, Question,
+    Reloaded, Reloading,
 };
 use cache::UnixMs;
 use cache::store::Listed;
@@ -248,21 +249,44 @@ impl admin::Control for Control {
         purge::purge(&self.shared, what, order.soft)
     }
 
-    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Vec<EntryStatus>, String> {
+    fn stored(&self, prefix: Option<&str>, most: usize) -> Result<Entries, String> {
         let prefixes = match prefix {
             Some(prefix) => purge::prefixes(&self.shared, prefix)?,
             None => vec![Vec::new()],
         };
-        let now = self.shared.unix_ms();
-        let listed = prefixes.iter().flat_map(|prefix| self.shared.cache.list(prefix, most));
-        let mut entries: Vec<EntryStatus> = listed.take(most).map(|listed| entry(&listed, now)).collect();
-        entries.sort_by(|one, other| (&one.url, &one.variant).cmp(&(&other.url, &other.variant)));
-        Ok(entries)
+        let listed = prefixes.iter().flat_map(|prefix| self.shared.cache.list(prefix, most)).take(most);
+        let mut found = self.with_those_on_disk(&listed.collect::<Vec<_>>(), &prefixes, most);
+        found.entries.sort_by(|one, other| (&one.url, &one.variant).cmp(&(&other.url, &other.variant)));
+        Ok(found)
     }
 
-    fn top(&self, most: usize) -> Vec<EntryStatus> {
+    fn top(&self, most: usize) -> Entries {
+        self.with_those_on_disk(&self.shared.cache.top(most), &[Vec::new()], most)
+    }
+}
+
+impl Control {
+    /// Entries in memory, and as far as there is room for them in the list those that are only on disk.
+    fn with_those_on_disk(&self, listed: &[Listed], prefixes: &[Vec<u8>], most: usize) -> Entries {
         let now = self.shared.unix_ms();
-        self.shared.cache.top(most).iter().map(|listed| entry(listed, now)).collect()
+        let mut entries: Vec<EntryStatus> = listed.iter().map(|listed| entry(listed, now)).collect();
+        let mut is_cut = entries.len() == most;
+        let Some(disk) = self.shared.disk.get() else { return Entries { entries, is_cut, on_disk: 0 } };
+        if !is_cut {
+            // All that is in memory is listed, so that what is there as well is left out here.
+            let known: HashSet<_> = listed.iter().map(|one| (one.entry.key(), one.entry.vary())).collect();
+            let (below, may_be_more) = disk.list(prefixes, most);
+            let below = below.into_iter().filter(|entry| !known.contains(&(entry.key(), entry.vary())));
+            let below = below.map(|below| Listed { entry: below, hits: 0 });
+            entries.extend(below.map(|listed| EntryStatus {
+                on_disk: true,
+                cost_bytes: 0,
+                ..entry(&listed, now)
+            }));
+            is_cut = may_be_more || entries.len() > most;
+            entries.truncate(most);
+        }
+        Entries { entries, is_cut, on_disk: disk.usage().entries }
     }
 }
 
@@ -287,6 +311,7 @@ fn entry(listed: &Listed, now: UnixMs) -> EntryStatus {
         age_ms: entry.age_ms(now),
         fresh_ms: fresh_ms(entry.terms().fresh_until_ms, now),
         tags: entry.tags().count() as u64,
+        on_disk: false,
     }
 }
 

@@ -11,7 +11,7 @@ use axum::routing::get;
 use tokio::task::spawn_blocking;
 
 use super::{Desk, Shared, is_torn, json, text};
-use crate::stored::{CacheStatus, Entries, PurgeOrder, PurgeWhat, Purged};
+use crate::stored::{CacheStatus, PurgeOrder, PurgeWhat, Purged};
 
 /// Entries in a list, unless it is said, and at most.
 const LISTED: Bounds = Bounds { usual: 100, most: 10_000 };
@@ -40,12 +40,7 @@ async fn list(State(desk): Shared, pairs: Pairs) -> Response {
         Ok(asked) => asked,
         Err(what) => return text(StatusCode::BAD_REQUEST, &what),
     };
-    let listed = spawn_blocking(move || {
-        let on_disk = desk.control.cache().disk.entries;
-        let entries = desk.control.stored(prefix.as_deref(), limit);
-        entries.map(|entries| Entries { is_cut: entries.len() == limit, entries, on_disk })
-    });
-    match listed.await {
+    match spawn_blocking(move || desk.control.stored(prefix.as_deref(), limit)).await {
         Ok(Ok(entries)) => json(StatusCode::OK, &entries),
         Ok(Err(what)) => text(StatusCode::BAD_REQUEST, &what),
         Err(_) => broken(),
@@ -57,11 +52,7 @@ async fn top(State(desk): Shared, pairs: Pairs) -> Response {
         Ok((_, limit)) => limit,
         Err(what) => return text(StatusCode::BAD_REQUEST, &what),
     };
-    let top = spawn_blocking(move || {
-        let (entries, on_disk) = (desk.control.top(limit), desk.control.cache().disk.entries);
-        Entries { is_cut: entries.len() == limit, entries, on_disk }
-    });
-    match top.await {
+    match spawn_blocking(move || desk.control.top(limit)).await {
         Ok(entries) => json(StatusCode::OK, &entries),
         Err(_) => broken(),
     }

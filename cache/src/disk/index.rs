@@ -18,6 +18,9 @@ const CROWDED_SHARE: u64 = 16;
 /// Purges that hold for what is loaded. Past it, what stands before the oldest one is gone.
 const MOST_STANDING: usize = 1024;
 
+/// Records that are looked at for a list.
+const MOST_LOOKED: usize = 100_000;
+
 /// Set in [`Slot::units`] of the hash of a key that varies: the record is the one that was kept last, and tells names.
 const NAMES: u32 = 1 << 31;
 
@@ -121,6 +124,17 @@ impl Index {
     /// The same, if it is an entry.
     pub fn find_entry(&self, hash: u64) -> Option<&Slot> {
         self.find(hash).filter(|slot| slot.is_entry())
+    }
+
+    /// The entries, those written last first. Looks at no more than [`MOST_LOOKED`] records, overtaken ones included.
+    pub fn newest(&self) -> impl Iterator<Item = (u64, &Slot)> {
+        let written = self.segments.iter().rev().flat_map(|segment| {
+            let at = |unit| Position { segment: segment.number, unit };
+            segment.written.iter().rev().map(move |one| (one.hash, at(one.unit)))
+        });
+        written.take(MOST_LOOKED).filter_map(|(hash, at)| {
+            self.find_entry(hash).filter(|slot| slot.at == at).map(|slot| (hash, slot))
+        })
     }
 
     fn is_above_floor(&self, at: Position) -> bool {

@@ -56,6 +56,8 @@ pub struct Ledger {
     current: Option<Waiting>,
     voids: Vec<Position>,
     purges: VecDeque<Standing>,
+    /// The writer has a note in hand, which is not written yet.
+    is_noting: bool,
     /// The disk has failed: nothing is written before this moment.
     paused_until_ms: UnixMs,
     usage: Usage,
@@ -118,6 +120,7 @@ impl Ledger {
             current: None,
             voids: Vec::new(),
             purges: VecDeque::new(),
+            is_noting: false,
             paused_until_ms: 0,
             usage: Usage::default(),
         }
@@ -216,6 +219,12 @@ impl Ledger {
         taken
     }
 
+    /// Where entries lie and under which hash, those written last first: at most so many.
+    pub fn newest(&self, most: usize) -> Vec<(u64, Lies)> {
+        let newest = self.index.newest().take(most);
+        newest.map(|(hash, slot)| (hash, Lies { at: slot.at, bytes: slot.bytes() })).collect()
+    }
+
     /// What is kept under this hash is out of date.
     pub fn replace(&mut self, hash: u64) {
         self.overtake(|one, _| one.hashes.own == hash);
@@ -266,9 +275,11 @@ impl Ledger {
         self.is_noted() && self.waiting.is_empty() && self.current.is_none()
     }
 
-    /// Whether all that was purged is purged on disk as well.
+    /// Whether all that was purged is purged on disk as well, so that no crash brings it back. What was purged while it
+    /// was being written is not, before it is taken out again.
     pub fn is_noted(&self) -> bool {
-        self.voids.is_empty() && self.purges.is_empty()
+        let is_overtaken = self.current.as_ref().is_some_and(|one| one.entry.is_none());
+        self.voids.is_empty() && self.purges.is_empty() && !self.is_noting && !is_overtaken
     }
 
     /// Whether there is room for an entry to wait.
@@ -340,10 +351,12 @@ impl Ledger {
             return Some(Task::Remove(number));
         }
         if !self.voids.is_empty() {
+            self.is_noting = true;
             let from = self.voids.len().saturating_sub(MOST_POSITIONS);
             return Some(Task::Note(Note::Void(self.voids.split_off(from))));
         }
         if let Some(standing) = self.purges.pop_front() {
+            self.is_noting = true;
             return Some(Task::Note(Note::Purge(standing)));
         }
         while let Some(waiting) = self.waiting.pop_front() {
@@ -453,8 +466,14 @@ impl Ledger {
         }
     }
 
+    /// A note is written.
+    pub fn noted(&mut self) {
+        self.is_noting = false;
+    }
+
     /// A note could not be written.
     pub fn return_note(&mut self, note: Note) {
+        self.is_noting = false;
         match note {
             Note::Void(mut positions) => self.voids.append(&mut positions),
             Note::Purge(standing) => self.purges.push_front(standing),

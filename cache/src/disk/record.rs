@@ -7,6 +7,8 @@
 //!              │ segment u32 │ unit u32 │ sum of the head u32
 //! ```
 
+use std::sync::Arc;
+
 use wire::Span;
 
 use super::Sum;
@@ -332,7 +334,7 @@ impl<'a> Text<'a> {
     }
 
     /// The entry with this text.
-    pub fn entry(&self, body: Body) -> Entry {
+    pub fn entry(&self, body: Body) -> Arc<Entry> {
         let (tags, _) = self.tags.as_chunks();
         let storable = Storable {
             terms: self.terms,

@@ -120,7 +120,10 @@ impl<F: Files> Writer<F> {
             Err(_) => Err(Failure::Write),
         };
         match written {
-            Ok(()) => self.files.noted(),
+            Ok(()) => {
+                self.files.noted();
+                self.lock().noted();
+            }
             Err(failure) => {
                 self.lock().return_note(note);
                 // What was purged must not come back for want of room to say so.

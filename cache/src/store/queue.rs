@@ -10,22 +10,23 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Slots of one allocation: the slab grows by so many, so that little of it is unused.
 const CHUNK: usize = 64;
 
-/// What a shard knows of an entry.
+/// What a shard knows of an entry. What a hit looks at and counts comes first, so that it is beside each other.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Slot {
     /// `None`: it is free, and `next` is the next free one.
     pub entry: Option<Arc<Entry>>,
     pub hash: u64,
-    prev: u32,
-    next: u32,
-    /// Its neighbours among the entries of one URL, if their hash is not the URL's own.
-    pub kin_prev: u32,
-    pub kin_next: u32,
     pub hits: u32,
     /// Hits since it entered its queue, at most [`Slot::MOST`].
     pub freq: u8,
     pub in_main: bool,
     pub has_kin: bool,
+    prev: u32,
+    next: u32,
+    /// Its neighbours among the entries of one URL, if their hash is not the URL's own.
+    pub kin_prev: u32,
+    pub kin_next: u32,
 }
 
 impl Slot {

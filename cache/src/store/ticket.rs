@@ -123,7 +123,7 @@ impl Ticket {
                 self.store.refuse(self.hash, &self.filling, (why, stored.status()), now);
                 let vary = stored.vary().map(Box::from);
                 let old = Storable { terms: stored.terms(), vary, tags: stored.tags().collect() };
-                let entry = Arc::new(Entry::new(parts(&old)));
+                let entry = Entry::new(parts(&old));
                 self.filling.update(|state, wakers| {
                     state.send_away(why);
                     state.end(
@@ -154,7 +154,7 @@ impl Ticket {
     ///
     /// # Errors
     /// Gives the ticket back when the entry is for another key: then the tier has mixed something up.
-    pub fn answer(mut self, entry: Entry) -> Result<Arc<Entry>, Self> {
+    pub fn answer(mut self, entry: Arc<Entry>) -> Result<Arc<Entry>, Self> {
         if *entry.key() != *self.filling.key {
             return Err(self);
         }

@@ -19,7 +19,7 @@ pub trait Tier: Send + Sync {
     ///
     /// The body of what is found may lie [elsewhere](crate::Body::Elsewhere). A tier answers `None` to what it cannot
     /// vouch for, such as a torn or corrupt record.
-    fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Entry>) + Send>);
+    fn load(&self, key: &[u8], hash: u64, done: Box<dyn FnOnce(Option<Arc<Entry>>) + Send>);
 
     /// Keeps an entry, or does not: it may be full, slow or broken, and nobody waits for it. What it had for the same key
     /// and variant is out of date in any case.

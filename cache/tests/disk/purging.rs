@@ -1,6 +1,7 @@
 //! What was purged does not come back: not from disk, not after a restart.
 
 use tidegate_cache::Purge;
+use tidegate_cache::disk::Task;
 
 use crate::stage::*;
 use crate::support::*;
@@ -103,6 +104,34 @@ fn what_waits_to_be_written_is_purged_as_well() {
         assert_eq!(left(&stage), rest, "{what:?}");
         assert_eq!(left(&stage.restart(|_| {})), rest, "{what:?}");
     }
+}
+
+#[test]
+fn a_purge_is_noted_when_it_is_written_and_not_when_the_writer_takes_it() {
+    for what in [Purge::Url(b"http://a/a/1"), Purge::Prefix(b"http://a/b/"), Purge::Tag(b"2")] {
+        let mut stage = four();
+        stage.world.store.purge(what, false, NOW);
+        let Some(Task::Note(note)) = stage.ledger().next(NOW) else { panic!("there is a note to write") };
+        assert!(!stage.ledger().is_noted(), "{what:?}: a process killed now would bring it back");
+        stage.ledger().return_note(note);
+        assert!(!stage.ledger().is_noted(), "{what:?}");
+        stage.settle();
+        assert!(stage.ledger().is_noted(), "{what:?}");
+    }
+}
+
+#[test]
+fn what_is_purged_while_it_is_written_is_noted_when_it_is_taken_out_again() {
+    let mut stage = four();
+    let entry = stage.world.fill("/x", &[], FRESH, b"x").unwrap();
+    stage.ledger().keep(&entry, NOW).unwrap();
+    assert!(matches!(stage.ledger().next(NOW), Some(Task::Keep(_))));
+    assert!(stage.ledger().is_noted());
+    stage.world.store.purge(Purge::Url(b"http://a/x"), false, NOW);
+    assert!(!stage.ledger().is_noted(), "its record may be whole on disk already");
+    stage.ledger().drop_current(None);
+    stage.settle();
+    assert!(stage.ledger().is_noted());
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Files for Folder {
 struct Below(Arc<Mutex<Ledger>>);
 
 impl Tier for Below {
-    fn load(&self, _key: &[u8], _hash: u64, _done: Box<dyn FnOnce(Option<Entry>) + Send>) {
+    fn load(&self, _key: &[u8], _hash: u64, _done: Box<dyn FnOnce(Option<Arc<Entry>>) + Send>) {
         unreachable!("the stage reads by itself")
     }
 
@@ -180,7 +180,7 @@ impl Stage {
     }
 
     /// What is on disk for a path, if it may be given out.
-    pub fn load(&self, path: &str, fields: &[&str]) -> Option<Entry> {
+    pub fn load(&self, path: &str, fields: &[&str]) -> Option<Arc<Entry>> {
         self.world.asking(path, fields, |key, ask| {
             let first = self.read(key.bytes, key.hash)?;
             let Some(spec) = first.vary() else { return Some(first) };
@@ -189,10 +189,10 @@ impl Stage {
         })
     }
 
-    fn read(&self, key: &[u8], hash: u64) -> Option<Entry> {
+    fn read(&self, key: &[u8], hash: u64) -> Option<Arc<Entry>> {
         let mut ledger = self.ledger();
         let lies = ledger.find(hash)?;
-        let read = || -> Result<Entry, Corrupt> {
+        let read = || -> Result<Arc<Entry>, Corrupt> {
             let file = self.writer.files.disk.get(&lies.at.segment).ok_or(Corrupt::Missing)?;
             let start = lies.at.offset_bytes() as usize;
             let bytes = file.get(start..start + lies.bytes as usize).ok_or(Corrupt::Torn)?;

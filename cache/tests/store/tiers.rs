@@ -23,7 +23,7 @@ impl Place for OnShelf {
     }
 }
 
-fn copy(entry: &Entry, body: Body) -> Entry {
+fn copy(entry: &Entry, body: Body) -> Arc<Entry> {
     let vary = entry.vary().map(Box::from);
     let storable = Storable { terms: entry.terms(), vary, tags: entry.tags().collect() };
     Entry::new(Parts {
@@ -38,13 +38,13 @@ fn copy(entry: &Entry, body: Body) -> Entry {
 }
 
 impl Tier for Shelf {
-    fn load(&self, key: &[u8], _hash: u64, done: Box<dyn FnOnce(Option<Entry>) + Send>) {
+    fn load(&self, key: &[u8], _hash: u64, done: Box<dyn FnOnce(Option<Arc<Entry>>) + Send>) {
         let found = self.0.lock().unwrap().iter().rev().find(|entry| entry.key() == key).cloned();
         done(found.map(|entry| copy(&entry, Body::Elsewhere(Arc::new(OnShelf(Arc::clone(&entry)))))));
     }
 
     fn keep(&self, entry: &Arc<Entry>) {
-        self.0.lock().unwrap().push(Arc::new(copy(entry, entry.body().to_body())));
+        self.0.lock().unwrap().push(copy(entry, entry.body().to_body()));
     }
 
     fn replace(&self, _hash: u64) {}

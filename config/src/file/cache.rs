@@ -11,15 +11,17 @@ table! {
     /// The store that all routes share, and what holds for everything in it. Routes use it that say `cache`.
     pub struct Cache {
         /// Memory for everything that is kept, overheads included; `"0"` switches the cache off. What was used least
-        /// goes first.
+        /// goes first. Holes that the system's allocator leaves between small entries come on top: a tenth, about.
         memory: Size => default("256 MiB"),
         /// Parts that the store is divided into, each with a lock of its own: a power of two, or `"auto"` for four per
         /// thread where two of the largest bodies fit into each. A change takes effect at the next start.
         shards: Shards => default("auto"),
         /// A second tier on disk: what leaves the memory goes there, large bodies lie there from the start, and a restart
-        /// finds it again.
+        /// finds it again. A purge is answered when it is noted there; what a POST or another unsafe request makes stale
+        /// is noted a moment later, and a process killed within that moment may find it again.
         disk: Disk => absent("memory alone"),
-        /// Largest body that is kept, unless the route says otherwise.
+        /// Largest body that is kept, unless the route says otherwise. One larger than a quarter of `memory` never is,
+        /// neither in memory nor on disk.
         max_body: Size => default("32 MiB"),
         /// How long it is remembered that an answer could not be kept, so that requests for it do not wait for one
         /// another in vain.

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cache::freshness::{self, Use};
@@ -157,7 +156,7 @@ impl Of<'_> {
         let mut is_on_disk = false;
         if let (Some(peek), Some(shared)) = (&mut peek, self.shared)
             && peek.entry.is_none()
-            && peek.outcome == Foreseen::Fill
+            && matches!(peek.outcome, Foreseen::Fill | Foreseen::NotHere)
             && let Some(entry) = shared.disk.get().and_then(|disk| disk.peek(&key, &ask, &shared.cache))
         {
             is_on_disk = true;
@@ -165,10 +164,10 @@ impl Of<'_> {
                 Use::Fresh => Foreseen::Hit,
                 Use::StaleWanted => Foreseen::Stale { refresh: false },
                 Use::StaleWhileRevalidate => Foreseen::Stale { refresh: true },
-                Use::Validate(_) => Foreseen::Fill,
+                Use::Validate(_) => peek.outcome,
                 Use::Pass(why) => Foreseen::Pass(why),
             };
-            peek.entry = Some(Arc::new(entry));
+            peek.entry = Some(entry);
         }
         let url_len = key.url().len();
         Ok(Found { proto, key: bytes, url_len, peek, is_on_disk })

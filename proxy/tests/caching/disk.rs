@@ -9,6 +9,7 @@ use cache::disk::Fault;
 use cache::store::Purge;
 use tempfile::TempDir;
 use testkit::{Scene, scene};
+use tidegate_proxy::disk::Disk;
 
 use crate::support::{ORIGIN, answer, app, cached, get, not_modified, request, status};
 
@@ -241,6 +242,133 @@ fn what_was_purged_or_changed_is_not_found_on_disk() {
             assert_eq!(scene.client().get(target).await.text(), text, "{target}");
         }
     });
+}
+
+#[test]
+fn only_if_cached_is_answered_from_disk_and_without_a_word_to_the_origin() {
+    let folder = folder();
+    let only = &["Cache-Control: only-if-cached"];
+    let fields = |path: &str| if path == "/stale" { "Cache-Control: max-age=1" } else { FRESH };
+    scene(config("8 MiB", folder.path(), "true"))
+        .origin(ORIGIN, app(move |_, request| answer(&[fields(&path(request)), "ETag: \"v1\""], "kept")))
+        .run(async |scene| {
+            for target in ["/", "/stale"] {
+                scene.client().get(target).await;
+            }
+            sink(scene);
+            scene.seconds(2).await;
+            for _ in 0..2 {
+                let found = scene.client().ask(&get(only)).await;
+                assert_eq!((found.status(), found.text()), (200, "kept"));
+                assert!(status(&found).ends_with("detail=disk"), "{}", status(&found));
+            }
+            let head = scene.client().ask(&request("HEAD / HTTP/1.1", only)).await;
+            assert_eq!((head.status(), head.header("content-length")), (200, Some("4")));
+            let changed = scene.client().ask(&get(&[only[0], "If-None-Match: \"v1\""])).await;
+            assert_eq!(changed.status(), 304);
+            for target in ["/stale", "/none"] {
+                let none = scene.client().ask(&request(&format!("GET {target} HTTP/1.1"), only)).await;
+                assert_eq!(none.status(), 504, "{target}");
+            }
+            assert_eq!(scene.requests().len(), 2, "the origin is not asked");
+        });
+}
+
+#[test]
+fn purge_is_answered_when_the_disk_has_taken_note() {
+    let folder = folder();
+    let how = "{ purge = [\"203.0.113.0/24\"] }";
+    let killed = self::folder();
+    scene(config("8 MiB", folder.path(), how)).origin(ORIGIN, app(|_, _| answer(&[FRESH], "old"))).run(
+        async |scene| {
+            for target in ["/", "/other"] {
+                scene.client().get(target).await;
+            }
+            sink(scene);
+            let purged = scene.client().ask(&request("PURGE / HTTP/1.1", &[])).await;
+            assert_eq!(purged.status(), 200, "{}", purged.text());
+            // The process is killed at this moment: what it has written is what the next one finds.
+            for file in fs::read_dir(folder.path()).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), killed.path().join(file.file_name())).unwrap();
+            }
+        },
+    );
+    scene(config("8 MiB", killed.path(), how)).origin(ORIGIN, app(|_, _| answer(&[FRESH], "new"))).run(
+        async |scene| {
+            assert_eq!(scene.client().get("/").await.text(), "new");
+            assert_eq!(scene.client().get("/other").await.text(), "old");
+        },
+    );
+}
+
+/// Waits until so many reads are under way.
+async fn reading(disk: &Disk, loads: usize) {
+    while disk.loads() < loads {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_waited_for_two_seconds_and_then_the_origin_is_asked() {
+    let folder = folder();
+    scene(config("8 MiB", folder.path(), "true"))
+        .origin(ORIGIN, app(|number, _| answer(&[FRESH], &number.to_string())))
+        .run(async |scene| {
+            scene.client().get("/").await;
+            sink(scene);
+            let disk = scene.shared.disk.get().unwrap();
+            let mut client = scene.client();
+            let stall = disk.stall();
+            client.send(get(&[])).await;
+            reading(disk, 1).await;
+            tokio::time::advance(Duration::from_millis(1_900)).await;
+            reading(disk, 1).await;
+            assert_eq!(scene.requests().len(), 1, "the disk has time left");
+            tokio::time::advance(Duration::from_millis(200)).await;
+            assert_eq!(client.response().await.text(), "2");
+            let faults = scene.shared.cache_usage().disk.faults_total;
+            assert_eq!(faults[Fault::Slow.index()], 1);
+            // What comes too late changes nothing.
+            drop(stall);
+            while disk.loads() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let now = client.get("/").await;
+            assert_eq!((now.text(), scene.requests().len()), ("2", 2));
+        });
+}
+
+#[test]
+fn a_slow_disk_is_asked_for_64_at_once_and_the_origin_for_the_rest() {
+    let folder = folder();
+    scene(config("8 MiB", folder.path(), "true"))
+        .origin(ORIGIN, app(|_, request| answer(&[FRESH], &path(request))))
+        .run(async |scene| {
+            for number in 0..=64 {
+                scene.client().get(&format!("/{number}")).await;
+            }
+            sink(scene);
+            let disk = scene.shared.disk.get().unwrap();
+            let stall = disk.stall();
+            let mut clients: Vec<_> = (0..64).map(|_| scene.client()).collect();
+            for (number, client) in clients.iter_mut().enumerate() {
+                client.send(request(&format!("GET /{number} HTTP/1.1"), &[])).await;
+            }
+            reading(disk, 64).await;
+            let one_too_many = scene.client().get("/64").await;
+            assert_eq!(one_too_many.text(), "/64");
+            assert!(status(&one_too_many).contains("fwd=uri-miss"), "{}", status(&one_too_many));
+            assert_eq!((scene.requests().len(), disk.loads()), (66, 64));
+            drop(stall);
+            for (number, client) in clients.iter_mut().enumerate() {
+                let found = client.response().await;
+                assert_eq!(found.text(), format!("/{number}"));
+                assert!(status(&found).ends_with("detail=disk"), "{}", status(&found));
+            }
+            assert_eq!(scene.requests().len(), 66);
+            assert_eq!(scene.shared.cache_usage().disk.faults_total[Fault::Slow.index()], 1);
+        });
 }
 
 #[test]

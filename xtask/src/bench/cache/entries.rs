@@ -44,7 +44,6 @@ pub(super) struct Hits {
 
 /// Fills every peer with so many entries over so many connections.
 pub(super) fn measure(field: &Field<'_>, connections: u32, entries: u32) -> Result<Vec<Kept>, Problem> {
-    let own_bytes = own_bytes(field, entries)?;
     let mut all = Vec::new();
     for &peer in &field.plan.peers {
         let running = field.start(peer)?;
@@ -52,6 +51,7 @@ pub(super) fn measure(field: &Field<'_>, connections: u32, entries: u32) -> Resu
         // Each of the few once, then hits of them, as many as there will be of all.
         filled.ask(FEW, |request| request)?;
         let few = filled.ask(entries, |request| scattered(request, entries) % FEW)?;
+        let own_bytes = own_bytes(field.origin, running.port, entries)?;
         let before = memory(&running)?;
         filled.ask(entries - FEW, |request| FEW + request)?;
         let memory_bytes = memory(&running)?;
@@ -133,13 +133,22 @@ fn greatest_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { greatest_divisor(b, a % b) }
 }
 
-/// The bytes of an entry that any cache has to keep, on average: its URL, and head and body as the origin sends them.
-fn own_bytes(field: &Field<'_>, entries: u32) -> Result<f64, Problem> {
-    let mut client = correctness::Client::connect(field.origin)?;
+/// The bytes of an entry that any cache has to keep, on average: its URL, head and body as the origin sends them, and what
+/// a cache has to add to the head where the origin has not sent it, if it does so.
+fn own_bytes(origin: u16, peer: u16, entries: u32) -> Result<f64, Problem> {
     let request = format!("GET {} HTTP/1.1\r\nHost: bench\r\n\r\n", target(0));
-    let answer = client.ask(request.as_bytes())?;
+    let ask = |port| correctness::Client::connect(port)?.ask(request.as_bytes());
+    let (answer, hit) = (ask(origin)?, ask(peer)?);
+    let added = added_bytes(&answer.head, &hit.head);
     let urls: usize = (0..entries).map(|entry| "http://bench".len() + target(entry).len()).sum();
-    Ok((answer.head.len() + answer.body.len()) as f64 + urls as f64 / f64::from(entries))
+    Ok((answer.head.len() + added + answer.body.len()) as f64 + urls as f64 / f64::from(entries))
+}
+
+/// Bytes of the lines that a cache must add to a head, Date (RFC 9110 section 6.6.1) and Via (section 7.6.3), and has added.
+fn added_bytes(sent: &str, hit: &str) -> usize {
+    let names = ["date:", "via:"].into_iter().filter(|name| !sent.lines().any(|line| line.starts_with(name)));
+    let lines = names.filter_map(|name| hit.lines().find(|line| line.starts_with(name)));
+    lines.map(|line| line.len() + 2).sum()
 }
 
 fn memory(running: &Running) -> Result<u64, Problem> {
@@ -168,6 +177,14 @@ mod tests {
             numbers.sort_unstable();
             assert_eq!(numbers, (0..count).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn what_a_cache_must_add_counts_where_it_did_and_the_origin_had_not() {
+        let sent = "http/1.1 200 ok\r\nserver: a\r\n\r\n";
+        let hit = "http/1.1 200 ok\r\nserver: a\r\nvia: 1.1 b\r\nage: 7\r\ndate: x\r\n\r\n";
+        assert_eq!(added_bytes(sent, hit), "via: 1.1 b\r\n".len() + "date: x\r\n".len());
+        assert_eq!((added_bytes(hit, hit), added_bytes(sent, sent)), (0, 0));
     }
 
     #[test]
