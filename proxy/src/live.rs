@@ -18,6 +18,7 @@ use traffic::route::{RouteId, Table};
 use crate::limits::{self, Limit};
 use crate::respond::Pages;
 use crate::room::Room;
+use crate::surge::Surge;
 
 /// How many were built in this process.
 static BUILT: AtomicU64 = AtomicU64::new(0);
@@ -37,8 +38,12 @@ pub struct Live {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What limits know of their keys.
     pub limits: Arc<Store>,
+    /// How often clients connect, where that is limited.
+    pub connection_rate: Option<Arc<traffic::limit::Limit>>,
     /// By the plan's index of waiting rooms.
     pub rooms: Vec<Room>,
+    /// What is on, if the plan is that of a surge.
+    pub surge: Option<Surge>,
 }
 
 /// What a route needs besides its plan.
@@ -94,6 +99,7 @@ impl Live {
     ) -> Result<Self, traffic::route::Conflict> {
         let table = Table::build(plan.routes.iter().map(|route| route.rule.clone()).collect())?;
         let store = limits::store(&plan, before);
+        let connection_rate = limits::of_connections(&plan, &store, before);
         let known = limits::known(before);
         let of_server = limits::build(None, &plan.server.limit, &store, signals, &known);
         let routes = plan
@@ -125,7 +131,7 @@ impl Live {
             })
             .collect();
         let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Self { id, plan, table, routes, upstreams, rooms, limits: store })
+        Ok(Self { id, plan, table, routes, upstreams, rooms, limits: store, connection_rate, surge: None })
     }
 
     /// Plan and parts of a route.
@@ -133,9 +139,9 @@ impl Live {
         (&self.plan.routes[id.0 as usize], &self.routes[id.0 as usize])
     }
 
-    /// Whether any request is counted.
+    /// Whether any request or connection is counted.
     pub fn has_limits(&self) -> bool {
-        self.routes.iter().any(|route| !route.limits.is_empty())
+        self.connection_rate.is_some() || self.routes.iter().any(|route| !route.limits.is_empty())
     }
 
     /// The upstream of this name.
