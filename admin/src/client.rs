@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 
+use crate::control::SurgeOrder;
 use crate::status::Status;
 use crate::stored::{PurgeOrder, PurgeWhat};
 
@@ -152,6 +153,19 @@ pub fn explain_path(method: &str, url: &str, headers: &[String], client: Option<
     if let Some(client) = client {
         path.push_str("&client=");
         path.push_str(&encoded(&client.to_string()));
+    }
+    path
+}
+
+/// Path and query of an order about surges.
+pub fn surge_path(order: &SurgeOrder) -> String {
+    let SurgeOrder::On { profile, lasts } = order else { return "/surge/off".to_owned() };
+    let mut path = "/surge/on".to_owned();
+    let profile = profile.as_ref().map(|name| format!("profile={}", encoded(name)));
+    let lasts = lasts.map(|lasts| format!("for_s={}", lasts.as_secs()));
+    for (pair, before) in profile.into_iter().chain(lasts).zip(['?', '&']) {
+        path.push(before);
+        path.push_str(&pair);
     }
     path
 }

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write as _};
 use core::net::IpAddr;
 use core::pin::Pin;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use signals::{Observed, Reload};
@@ -34,8 +35,14 @@ pub trait Control: Observed + Send + Sync + 'static {
     /// What is wrong with the question, for people.
     fn explain(&self, question: &Question) -> Result<Explanation, String>;
 
-    /// Takes entries out of the cache, or makes them stale; how many they were. May take its time, as may the next two:
-    /// they are called where that holds nothing up.
+    /// Switches a surge on or off; what has happened, for people. May take its time, as may the next three: they are
+    /// called where that holds nothing up.
+    ///
+    /// # Errors
+    /// What is wrong with the order, for people.
+    fn surge(&self, order: &SurgeOrder) -> Result<String, String>;
+
+    /// Takes entries out of the cache, or makes them stale; how many they were.
     ///
     /// # Errors
     /// What is wrong with the order, for people.
@@ -136,6 +143,20 @@ impl DrainRefused {
             }
         }
     }
+}
+
+/// What is to become of surges.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SurgeOrder {
+    /// One is on.
+    On {
+        /// Which; the only one that there is, if it is not said.
+        profile: Option<String>,
+        /// It ends by itself after so long.
+        lasts: Option<Duration>,
+    },
+    /// None is on.
+    Off,
 }
 
 /// A request that nobody sent, to be explained.

@@ -1,6 +1,7 @@
 //! The endpoints of the admin listener: each takes the question apart, asks, and puts the answer into words.
 
 mod stored;
+mod surge;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -34,6 +35,8 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
     let orders = Router::new()
         .route("/reload", post(reload))
         .route("/cache/purge", post(stored::purge))
+        .route("/surge/on", post(surge::on))
+        .route("/surge/off", post(surge::off))
         .route("/drain/{upstream}/{endpoint}", post(drain))
         .route("/undrain/{upstream}/{endpoint}", post(undrain))
         .route_layer(from_fn(guarded));
@@ -43,6 +46,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/ready", get(ready))
         .route("/status", get(status))
         .route("/explain", get(explain))
+        .route("/surge", get(surge::status))
         .merge(stored::router())
         .merge(orders)
         .fallback(nothing_here)
@@ -167,8 +171,8 @@ fn set_drain(desk: &Desk, names: &(String, String), is_on: bool) -> Response {
 async fn nothing_here() -> Response {
     text(
         StatusCode::NOT_FOUND,
-        "nothing is served here; there are /metrics, /health, /ready, /status, /explain, \
-         /cache, /cache/list, /cache/top, and to post to: /reload, /cache/purge, /drain/{upstream}/{endpoint}, /undrain/{upstream}/{endpoint}",
+        "nothing is served here; there are /metrics, /health, /ready, /status, /explain, /surge, \
+         /cache, /cache/list, /cache/top, and to post to: /reload, /cache/purge, /surge/on, /surge/off, /drain/{upstream}/{endpoint}, /undrain/{upstream}/{endpoint}",
     )
 }
 

@@ -11,6 +11,9 @@
 //!   GET  /cache/top?limit=                 entries that were hit most
 //!   POST /cache/purge?url=|prefix=|tag=|all=true&soft=true
 //!   POST /reload                           200, or 422 with what is wrong with the file
+//!   GET  /surge                            surges that can be switched on, as JSON or in words
+//!   POST /surge/on?profile=&for_s=         one is on, for so long; without a name the only one
+//!   POST /surge/off                        none is on
 //!   POST /drain/{upstream}/{endpoint}      no new requests for the endpoint
 //!   POST /undrain/{upstream}/{endpoint}    new requests again
 //! ```
@@ -29,10 +32,12 @@ pub mod status;
 pub mod stored;
 pub mod table;
 
-pub use control::{Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step};
+pub use control::{
+    Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step, SurgeOrder,
+};
 pub use server::serve;
 pub use status::{
     ConnectionStatus, EndpointStatus, HitStatus, LimitStatus, LimitedStatus, LimitsStatus, QueueStatus,
-    RouteStatus, Status, UpstreamStatus,
+    RouteStatus, Status, SurgeStatus, UpstreamStatus,
 };
 pub use stored::{CacheStatus, Entries, EntryStatus, PurgeOrder, PurgeWhat, Purged};

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use signals::{
     BreakerReading, EndpointTotals, Latency, NONE, OTHER, QueueReading, RoomReading, RouteTotals, Signals,
-    Totals,
+    SurgeReading, Totals,
 };
 
 use crate::control::Control;
@@ -42,6 +42,9 @@ pub struct Status {
     /// Waiting rooms.
     #[serde(default)]
     pub rooms: Vec<RoomStatus>,
+    /// Surges that can be switched on.
+    #[serde(default)]
+    pub surges: Vec<SurgeStatus>,
     /// By route, in the order in which they were first configured.
     pub routes: Vec<RouteStatus>,
     /// By upstream, in the same order.
@@ -63,6 +66,40 @@ pub struct RoomStatus {
     pub admitted: u64,
     /// Cookies that were worth nothing.
     pub refused_cookies: u64,
+}
+
+/// A surge profile.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SurgeStatus {
+    /// Its name.
+    pub profile: String,
+    /// What it tightens, in words.
+    pub tightens: String,
+    /// For how long it has been on, in milliseconds; none while it is off.
+    pub on_ms: Option<u64>,
+    /// How long it stays on, in milliseconds; none where it does not end by itself.
+    pub left_ms: Option<u64>,
+}
+
+impl From<SurgeReading<'_>> for SurgeStatus {
+    fn from(reading: SurgeReading<'_>) -> Self {
+        let ms = |time: Duration| time.as_millis() as u64;
+        Self {
+            profile: reading.profile.to_owned(),
+            tightens: reading.tightens.to_owned(),
+            on_ms: reading.on.map(ms),
+            left_ms: reading.left.map(ms),
+        }
+    }
+}
+
+impl SurgeStatus {
+    /// Every one that there is.
+    pub(crate) fn read(control: &dyn Control) -> Vec<Self> {
+        let mut surges = Vec::new();
+        control.surges(&mut |reading| surges.push(reading.into()));
+        surges
+    }
 }
 
 impl From<RoomReading<'_>> for RoomStatus {
@@ -320,6 +357,7 @@ impl Status {
             cache: control.cache().into(),
             limits: limits(&totals, control),
             rooms,
+            surges: SurgeStatus::read(control),
             upstreams: upstreams(&totals, control, since),
             routes,
         }

@@ -1,11 +1,15 @@
 //! The readable table that `tidegate status` prints.
 
+mod surge;
+
 use core::fmt::Write as _;
 
 use crate::status::{
     BreakerStatus, EndpointStatus, HitStatus, LimitsStatus, QueueStatus, RouteStatus, Status, UpstreamStatus,
 };
 use crate::stored::{CacheStatus, Entries};
+
+pub use surge::surges;
 
 /// Routes shown, those with most requests per second first; the rest is counted.
 const ROUTES: usize = 20;
@@ -48,6 +52,9 @@ fn summary(out: &mut String, status: &Status, paint: Paint) {
     }
     let _ = writeln!(out, ", {} requests, {} per second", count(status.requests), rate(status.per_second));
     stored(out, &status.cache);
+    for surge in status.surges.iter().filter(|surge| surge.on_ms.is_some()) {
+        let _ = writeln!(out, "{}", paint.colour(&surge::line(surge), Colour::Yellow));
+    }
     for room in &status.rooms {
         let (waiting, inside) = (count(room.waiting), count(room.inside));
         let _ = write!(out, "waiting room {}: {waiting} in line", plain(&room.name));
@@ -547,6 +554,7 @@ mod tests {
             cache: CacheStatus::default(),
             limits: LimitsStatus::default(),
             rooms: Vec::new(),
+            surges: Vec::new(),
             routes: vec![
                 idle,
                 route("example.com/api/*", 500.2, 1_200_000),

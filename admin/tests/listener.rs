@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use signals::{
-    EndpointReading, Finished, LimitedKey, Observed, QueueReading, Reload, Signals, Stage, Times, Who,
+    EndpointReading, Finished, LimitedKey, Observed, QueueReading, Reload, Signals, Stage, SurgeReading,
+    Times, Who,
 };
 use tidegate_admin::client::{self, AskError};
 use tidegate_admin::{
     CacheStatus, Control, Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder,
-    PurgeWhat, Purged, Question, Reloaded, Reloading, Step, serve,
+    PurgeWhat, Purged, Question, Reloaded, Reloading, Step, SurgeOrder, serve,
 };
 use tokio::sync::oneshot;
 
@@ -53,6 +54,13 @@ fn some(entries: impl Iterator<Item = EntryStatus>, most: usize) -> Entries {
 }
 
 impl Observed for Scene {
+    fn surges(&self, each: &mut dyn FnMut(SurgeReading<'_>)) {
+        let off = SurgeReading { profile: "night", tightens: "limits times 0.5", on: None, left: None };
+        each(off);
+        let on = Some(Duration::from_mins(5));
+        each(SurgeReading { profile: "sale", on, left: Some(Duration::from_mins(25)), ..off });
+    }
+
     fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
         each(QueueReading {
             upstream: "app",
@@ -102,6 +110,15 @@ impl Observed for Scene {
 }
 
 impl Control for Scene {
+    fn surge(&self, order: &SurgeOrder) -> Result<String, String> {
+        match order {
+            SurgeOrder::On { profile: Some(name), .. } if name != "sale" => {
+                Err(format!("no surge is called {name:?}"))
+            }
+            order => Ok(format!("{order:?}")),
+        }
+    }
+
     fn purge(&self, order: &PurgeOrder) -> Result<u64, String> {
         if order.what == PurgeWhat::Url("nonsense".to_owned()) {
             return Err("nonsense is no url".to_owned());
@@ -300,6 +317,40 @@ fn the_status_joins_counts_and_states() {
     assert_eq!((second.address.as_str(), second.requests, second.ewma_ms), (SOCKET, 0, None));
     let table = tidegate_admin::table::status(&status, 80, false);
     assert!(table.contains("\n127.0.0.1:3001 "), "{table}");
+}
+
+#[test]
+fn surges_are_ordered_and_shown() {
+    let running = Running::start();
+    for (profile, lasts, path) in [
+        (None, None, "/surge/on"),
+        (Some("sale"), None, "/surge/on?profile=sale"),
+        (None, Some(90), "/surge/on?for_s=90"),
+        (Some("sale"), Some(90), "/surge/on?profile=sale&for_s=90"),
+    ] {
+        let order =
+            SurgeOrder::On { profile: profile.map(str::to_owned), lasts: lasts.map(Duration::from_secs) };
+        assert_eq!(client::surge_path(&order), path);
+        assert_eq!(running.post(path).body.trim(), format!("{order:?}"));
+    }
+    assert_eq!(running.post(&client::surge_path(&SurgeOrder::Off)).body.trim(), "Off");
+    for (query, what) in [
+        ("?profile=sael", "no surge is called \"sael\""),
+        ("?for_s=0", "no number of seconds"),
+        ("?for_s=1m", "no number of seconds"),
+        ("?name=sale", "is not known"),
+    ] {
+        let answer = running.post(&format!("/surge/on{query}"));
+        assert!(answer.status == 400 && answer.body.contains(what), "{query}: {answer:?}");
+    }
+    let told = client::get_text(&running.address(), "/surge", TIME).unwrap();
+    assert_eq!(
+        told.body,
+        "surge night: off; limits times 0.5\nsurge sale: on for 5m 0s, 25m 0s left; limits times 0.5\n"
+    );
+    let status = client::status(&running.address(), TIME).unwrap();
+    let table = tidegate_admin::table::status(&status, 80, false);
+    assert!(table.contains("\nsurge sale: on for") && !table.contains("surge night"), "{table}");
 }
 
 #[test]

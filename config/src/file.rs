@@ -10,6 +10,7 @@ mod queue;
 mod room;
 mod route;
 mod server;
+mod surge;
 mod upstream;
 
 pub use browser::*;
@@ -21,6 +22,7 @@ pub use queue::*;
 pub use room::*;
 pub use route::*;
 pub use server::*;
+pub use surge::*;
 pub use upstream::*;
 
 use crate::plan::ListenAddress;
@@ -45,6 +47,8 @@ table! {
         /// What requests match, and what is done then. The most specific route wins; the order of the file
         /// decides nothing.
         route: List<Route> => needed,
+        /// Profiles that tighten what is in force while one of them is switched on with `tidegate surge on`.
+        surge: Named<Surge> => absent("there is nothing to switch on"),
     }
 
     /// Where connections arrive.

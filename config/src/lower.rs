@@ -14,6 +14,7 @@ mod queue;
 mod room;
 mod route;
 mod server;
+mod surge;
 mod upstream;
 
 pub(crate) use action::ERROR_PAGE_BYTES;
@@ -67,7 +68,10 @@ pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<D
     let upstreams = lowering.upstreams(file);
     let rooms = lowering.rooms(file, server.state.is_some());
     let routes = lowering.routes(file, &upstreams, &rooms, &server, &shared);
-    (Plan { server, cache: shared.store, listeners, upstreams, rooms, routes }, lowering.diagnostics)
+    let (cache, surges) = (shared.store, Vec::new());
+    let mut plan = Plan { server, cache, listeners, upstreams, rooms, routes, surges, shed: None };
+    plan.surges = lowering.surges(file, &plan);
+    (plan, lowering.diagnostics)
 }
 
 /// The plan without a file: one listener, one upstream, one route for everything, all else by default.

@@ -9,6 +9,7 @@ mod key;
 mod limit;
 mod queue;
 mod store;
+mod surge;
 
 pub use browser::*;
 pub use content::*;
@@ -16,12 +17,15 @@ pub use key::*;
 pub use limit::*;
 pub use queue::*;
 pub use store::*;
+pub use surge::*;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use traffic::limit::Rule;
+use traffic::queue::Priority;
 use traffic::{breaker, client, health, retry, room, route};
 
 /// Everything that Tidegate runs on.
@@ -39,6 +43,10 @@ pub struct Plan {
     pub rooms: Vec<Room>,
     /// What requests match, in the order of the file (which decides nothing).
     pub routes: Vec<Route>,
+    /// Profiles that can be switched on; see [`Plan::under`].
+    pub surges: Vec<Surge>,
+    /// Requests of this priority and of lower ones get no slot; `None` while no surge sheds any.
+    pub shed: Option<Priority>,
 }
 
 /// Process-wide settings.
@@ -91,6 +99,8 @@ pub struct Limits {
     pub connections: usize,
     /// Client connections held at once by one client (IPv6: by one /64); 0 is no limit.
     pub connections_per_client: usize,
+    /// New client connections of one client by time (IPv6: of one /64); `None` is no limit.
+    pub connection_rate: Option<Rule>,
     /// Requests that one connection may carry before it is closed; 0 is no limit.
     pub requests_per_connection: u64,
     /// Memory for what limits know of their keys. The process keeps what it began with.
@@ -232,6 +242,8 @@ pub struct Room {
     pub name: String,
     /// How it lets people in.
     pub settings: room::Settings,
+    /// People wait there while a surge is on, and come in at once otherwise.
+    pub is_for_surges: bool,
     /// What cookies are signed with; `None` is one at random.
     pub secret: Option<String>,
     /// Page for those who wait, with `{{placeholders}}`; `None` is Tidegate's own.
@@ -240,11 +252,12 @@ pub struct Room {
 
 impl core::fmt::Debug for Room {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { name, settings, secret, page } = self;
+        let Self { name, settings, is_for_surges, secret, page } = self;
         let secret = secret.as_ref().map(|secret| room::hash(secret.as_bytes()));
         f.debug_struct("Room")
             .field("name", name)
             .field("settings", settings)
+            .field("is_for_surges", is_for_surges)
             .field("secret", &secret)
             .field("page", page)
             .finish()
@@ -346,6 +359,8 @@ pub struct Route {
     pub priority: PrioritySource,
     /// Waiting room in front, by its index; `None` is none.
     pub room: Option<usize>,
+    /// The same while a surge is on, where there is none otherwise.
+    pub surge_room: Option<usize>,
     /// What answers when nothing at the upstream can, already merged with the upstream's; `None` is a refusal.
     pub fallback: Option<Arc<Fallback>>,
     /// Pages that replace Tidegate's own error bodies.

@@ -370,6 +370,34 @@ fn waiting_rooms_have_to_make_sense() {
     ));
 }
 
+#[test]
+fn a_surge_has_to_tighten_something() {
+    let surge = |route: &str, surge: &str| told(&format!("{LISTENER}{UPSTREAM}{ROUTE}{route}\n{surge}\n"));
+    insta::assert_snapshot!(surge("", "[surge.sale]"));
+    insta::assert_snapshot!(surge(
+        "",
+        "[surge.sale]\nlimit = 0.5\nqueue = { limits = 5 }\nshed = \"lo\"\nlimits = \"150%\""
+    ));
+    insta::assert_snapshot!(surge("", "[surge.\"a b\"]\nlimits = 0.5\nwaiting_rooms = 0.5\nshed = \"low\""));
+    insta::assert_snapshot!(surge(
+        "limit = [{ rate = \"1/s\" }]\nwaiting_room = { secret = \"0123456789abcdef\" }",
+        "[surge.sale]\nlimits = 1.0\nwaiting_rooms = 0\nqueue = { limit = 1000, timeout = \"10s\" }\nconnection_burst = 5"
+    ));
+    insta::assert_snapshot!(told(&format!(
+        "[server.limits]\nconnection_rate = \"50/s\"\n{LISTENER}{UPSTREAM}{ROUTE}[surge.sale]\nconnection_rate = \"50/s\"\n\
+         [surge.night]\nconnection_rate = \"10/s\"\nconnection_burst = 100\n[surge.good]\nconnection_rate = \"10/s\"\n"
+    )));
+    let room = "waiting_room = { when = \"surge\", secret = \"0123456789abcdef\" }";
+    insta::assert_snapshot!(surge(room, ""));
+    assert!(surge(room, "[surge.sale]").is_empty(), "it closes the room");
+}
+
+#[test]
+fn how_often_clients_connect_has_to_make_sense() {
+    insta::assert_snapshot!(server("limits = { connection_burst = 5 }"));
+    insta::assert_snapshot!(server("limits = { connection_rate = \"1/d\", connection_burst = 1000 }"));
+}
+
 /// What is told about a limit of the route.
 fn limit(text: &str) -> Diagnostics {
     told(&format!("{LISTENER}{UPSTREAM}{ROUTE}path = \"/items/{{id}}\"\nlimit = [{text}]\n"))

@@ -29,6 +29,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("server.limits.body", "", r#""1 MiB""#),
     ("server.limits.connections", "", "100"),
     ("server.limits.connections_per_client", "", "10"),
+    ("server.limits.connection_rate", "", r#""9/s""#),
+    ("server.limits.connection_burst", "limits.connection_rate = \"9/s\"", "8"),
     ("server.limits.requests_per_connection", "", "1000"),
     ("server.limits.limit_memory", "", r#""1 MiB""#),
     ("server.rate_limit_headers", "", "true"),
@@ -137,6 +139,13 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstream.NAME.queue.server_timing", "", "true"),
     ("upstream.NAME.hold", "", r#""1s""#),
     ("upstream.NAME.host", "", r#""app.internal""#),
+    ("surge.NAME.limits", "shed = \"normal\"", "0.5"),
+    ("surge.NAME.connection_rate", "shed = \"normal\"", r#""9/s""#),
+    ("surge.NAME.connection_burst", "connection_rate = \"9/s\"", "8"),
+    ("surge.NAME.queue.limit", "shed = \"normal\"", "10"),
+    ("surge.NAME.queue.timeout", "shed = \"normal\"", r#""1s""#),
+    ("surge.NAME.waiting_rooms", "shed = \"normal\"", "0.5"),
+    ("surge.NAME.shed", "queue.limit = 1", r#""normal""#),
     ("route.name", "", r#""all""#),
     ("route.host", "", r#"["example.org", "*.example.org"]"#),
     ("route.path", "", r#""/api/*""#),
@@ -169,6 +178,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("route.waiting_room.name", "waiting_room.ttl = \"6m\"", r#""sale""#),
     ("route.waiting_room.rate", "waiting_room.ttl = \"6m\"", r#""600/m""#),
     ("route.waiting_room.capacity", "waiting_room.ttl = \"6m\"", "1000"),
+    ("route.waiting_room.when", "waiting_room.rate = \"1/s\"", r#""surge""#),
     ("route.waiting_room.ttl", "waiting_room.rate = \"1/s\"", r#""10m""#),
     ("route.waiting_room.hold", "waiting_room.rate = \"1/s\"", r#""5m""#),
     ("route.waiting_room.bind", "waiting_room.rate = \"1/s\"", r#""off""#),
@@ -313,9 +323,16 @@ fn plan(section: &str, lines: &str) -> Plan {
     };
     let acts = ["redirect.", "respond.", "files."].iter().any(|key| lines.contains(key));
     let cached = if section == "cache" { "upstream = \"app\"\ncache = true" } else { "upstream = \"app\"" };
+    let limited = if section == "surge" { "\nlimit = [{ rate = \"9/s\" }]\nwaiting_room = true" } else { "" };
+    let cached = &format!("{cached}{limited}");
+    let surge = match section {
+        "surge" => format!("[surge.sale]\n{lines}"),
+        "route" if lines.contains("waiting_room") => "[surge.sale]\nqueue.limit = 1".to_owned(),
+        _ => String::new(),
+    };
     let trusted = if lines.contains("proxy_protocol") { "trusted_proxies = [\"10.0.0.0/8\"]" } else { "" };
     let text = format!(
-        "[server]\n{}\n[cache]\n{}\n[[listener]]\n{}\n[upstream.app]\n{}\n[upstream.other]\nendpoints = [\":1\"]\n[[route]]\n{}\n",
+        "[server]\n{}\n[cache]\n{}\n[[listener]]\n{}\n[upstream.app]\n{}\n[upstream.other]\nendpoints = [\":1\"]\n[[route]]\n{}\n{surge}\n",
         within("server", "-", trusted),
         within("cache", "-", ""),
         within("listener", "address", "address = \":8080\""),

@@ -9,6 +9,8 @@ use tidegate_config::{
     Action, Algorithm, EndpointAddress, HeaderEdit, HostField, ListenAddress, Loaded, Plan, RequestKey,
     Rewrite, parse, parse_endpoint, parse_listen,
 };
+use traffic::limit::Rule;
+use traffic::queue::Priority;
 
 const SMALLEST: &str = r#"
 [[listener]]
@@ -487,4 +489,64 @@ fn cors_is_lines_ready_to_send() {
     let everybody = with("", "upstream = \"app\"\ncors = { origins = \"*\" }");
     let everybody = everybody.routes[0].cors.as_ref().unwrap();
     assert_eq!((everybody.allow_origin(b"null"), text(&everybody.lines)), (Some(&b"*"[..]), ""));
+}
+
+#[test]
+fn a_surge_tightens_what_it_names_and_loosens_nothing() {
+    let plan = plan(
+        r#"
+[server]
+limit = [{ by = "global", concurrency = 5, rate = "100/s" }]
+limits.connection_rate = "50/s"
+[[listener]]
+address = ":8080"
+[upstream.app]
+endpoints = [":3000"]
+queue = { limit = 100, timeout = "3s", target = "2s" }
+[upstream.small]
+endpoints = [":3001"]
+queue = { limit = 10, timeout = "500ms" }
+[upstream.free]
+endpoints = [":3002"]
+queue = "off"
+[[route]]
+upstream = "app"
+limit = [{ rate = "3/m", burst = 1 }, { name = "slow", bandwidth = "1 MiB/s" }]
+fallback = { upstream = "small" }
+waiting_room = { name = "club", rate = "50/s", secret = "0123456789abcdef" }
+[[route]]
+path = "/sale/*"
+upstream = "free"
+priority = "low"
+waiting_room = { name = "sale", rate = "8/s", when = "surge", secret = "0123456789abcdef" }
+[surge.sale]
+limits = "50%"
+connection_rate = "10/s"
+queue = { limit = 50, timeout = "1s" }
+waiting_rooms = 0.1
+shed = "low"
+"#,
+    );
+    let surge = plan.surge("sale").unwrap();
+    let under = plan.under(surge);
+    let second = Duration::from_secs(1);
+    let settings = &under.server.limit[0].settings;
+    assert_eq!((settings.rule, settings.concurrency), (Rule::new(50, second, 50), 2));
+    assert_eq!(under.routes[0].limit[0].settings.rule, Rule::new(3, Duration::from_mins(2), 1));
+    assert_eq!(under.routes[0].limit[1], plan.routes[0].limit[1], "bandwidths stay");
+    assert_eq!(under.server.limits.connection_rate, Rule::new(10, second, 10));
+    let queues = under.upstreams.iter().map(|upstream| &upstream.traffic.queue);
+    let queues: Vec<_> = queues.map(|queue| (queue.limit, queue.timeout, queue.target)).collect();
+    let (half, target) = (Duration::from_millis(500), Duration::from_millis(100));
+    assert_eq!(queues[..2], [(50, second, second), (10, half, target)]);
+    assert_eq!(under.upstreams[2].traffic.queue, plan.upstreams[2].traffic.queue);
+    assert_eq!(under.rooms.iter().map(|room| room.settings.rate).collect::<Vec<_>>(), [5.0, 8.0]);
+    assert_eq!(plan.routes.iter().map(|route| route.room).collect::<Vec<_>>(), [Some(0), None]);
+    assert_eq!(under.routes.iter().map(|route| route.room).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    assert_eq!((plan.shed, under.shed), (None, Some(Priority::Low)));
+    assert_eq!(
+        plan.tightens(surge),
+        "limits times 0.5, a client connects 10 times at once and again within 1s, at most 50 wait for a slot, \
+         nobody waits longer than 1s for a slot, waiting rooms times 0.1, low priority is refused, people wait in sale"
+    );
 }

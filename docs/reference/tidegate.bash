@@ -52,6 +52,9 @@ _tidegate() {
             tidegate,status)
                 cmd="tidegate__subcmd__status"
                 ;;
+            tidegate,surge)
+                cmd="tidegate__subcmd__surge"
+                ;;
             tidegate__subcmd__cache,explain)
                 cmd="tidegate__subcmd__cache__subcmd__explain"
                 ;;
@@ -124,6 +127,9 @@ _tidegate() {
             tidegate__subcmd__help,status)
                 cmd="tidegate__subcmd__help__subcmd__status"
                 ;;
+            tidegate__subcmd__help,surge)
+                cmd="tidegate__subcmd__help__subcmd__surge"
+                ;;
             tidegate__subcmd__help__subcmd__cache,explain)
                 cmd="tidegate__subcmd__help__subcmd__cache__subcmd__explain"
                 ;;
@@ -145,6 +151,15 @@ _tidegate() {
             tidegate__subcmd__help__subcmd__load,merge)
                 cmd="tidegate__subcmd__help__subcmd__load__subcmd__merge"
                 ;;
+            tidegate__subcmd__help__subcmd__surge,off)
+                cmd="tidegate__subcmd__help__subcmd__surge__subcmd__off"
+                ;;
+            tidegate__subcmd__help__subcmd__surge,on)
+                cmd="tidegate__subcmd__help__subcmd__surge__subcmd__on"
+                ;;
+            tidegate__subcmd__help__subcmd__surge,status)
+                cmd="tidegate__subcmd__help__subcmd__surge__subcmd__status"
+                ;;
             tidegate__subcmd__load,compare)
                 cmd="tidegate__subcmd__load__subcmd__compare"
                 ;;
@@ -163,6 +178,30 @@ _tidegate() {
             tidegate__subcmd__load__subcmd__help,merge)
                 cmd="tidegate__subcmd__load__subcmd__help__subcmd__merge"
                 ;;
+            tidegate__subcmd__surge,help)
+                cmd="tidegate__subcmd__surge__subcmd__help"
+                ;;
+            tidegate__subcmd__surge,off)
+                cmd="tidegate__subcmd__surge__subcmd__off"
+                ;;
+            tidegate__subcmd__surge,on)
+                cmd="tidegate__subcmd__surge__subcmd__on"
+                ;;
+            tidegate__subcmd__surge,status)
+                cmd="tidegate__subcmd__surge__subcmd__status"
+                ;;
+            tidegate__subcmd__surge__subcmd__help,help)
+                cmd="tidegate__subcmd__surge__subcmd__help__subcmd__help"
+                ;;
+            tidegate__subcmd__surge__subcmd__help,off)
+                cmd="tidegate__subcmd__surge__subcmd__help__subcmd__off"
+                ;;
+            tidegate__subcmd__surge__subcmd__help,on)
+                cmd="tidegate__subcmd__surge__subcmd__help__subcmd__on"
+                ;;
+            tidegate__subcmd__surge__subcmd__help,status)
+                cmd="tidegate__subcmd__surge__subcmd__help__subcmd__status"
+                ;;
             *)
                 ;;
         esac
@@ -170,7 +209,7 @@ _tidegate() {
 
     case "${cmd}" in
         tidegate)
-            opts="-h -V --help --version run check explain reload status drain load cache completions man docs help"
+            opts="-h -V --help --version run check explain reload status drain surge load cache completions man docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -540,7 +579,7 @@ _tidegate() {
             return 0
             ;;
         tidegate__subcmd__help)
-            opts="run check explain reload status drain load cache completions man docs help"
+            opts="run check explain reload status drain surge load cache completions man docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -808,6 +847,62 @@ _tidegate() {
         tidegate__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__help__subcmd__surge)
+            opts="on off status"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__help__subcmd__surge__subcmd__off)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__help__subcmd__surge__subcmd__on)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__help__subcmd__surge__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1090,6 +1185,148 @@ _tidegate() {
         tidegate__subcmd__status)
             opts="-h --json --admin --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge)
+            opts="-h --help on off status help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__help)
+            opts="on off status help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__help__subcmd__off)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__help__subcmd__on)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__off)
+            opts="-h --admin --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__on)
+            opts="-h --for --admin --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        tidegate__subcmd__surge__subcmd__status)
+            opts="-h --admin --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

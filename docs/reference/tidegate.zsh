@@ -85,6 +85,79 @@ _arguments "${_arguments_options[@]}" : \
 ':endpoint -- Which\: UPSTREAM/ENDPOINT, as status shows them:_default' \
 && ret=0
 ;;
+(surge)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_tidegate__subcmd__surge_commands" \
+"*::: :->surge" \
+&& ret=0
+
+    case $state in
+    (surge)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-surge-command-$line[1]:"
+        case $line[1] in
+            (on)
+_arguments "${_arguments_options[@]}" : \
+'--for=[It ends by itself after so long\: 30m, 1h30m]:TIME:_default' \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::name -- Which\: NAME of \[surge.NAME\]; may be left out where there is only one:_default' \
+&& ret=0
+;;
+(off)
+_arguments "${_arguments_options[@]}" : \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--admin=[Admin listener of the running Tidegate]:ADDRESS:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__surge__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-surge-help-command-$line[1]:"
+        case $line[1] in
+            (on)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(off)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (load)
 _arguments "${_arguments_options[@]}" : \
 '--rate=[Requests per second, whatever the target does, such as 1000/s \[default\: 100/s\]]:RATE:_default' \
@@ -347,6 +420,34 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(surge)
+_arguments "${_arguments_options[@]}" : \
+":: :_tidegate__subcmd__help__subcmd__surge_commands" \
+"*::: :->surge" \
+&& ret=0
+
+    case $state in
+    (surge)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:tidegate-help-surge-command-$line[1]:"
+        case $line[1] in
+            (on)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(off)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (load)
 _arguments "${_arguments_options[@]}" : \
 ":: :_tidegate__subcmd__help__subcmd__load_commands" \
@@ -441,6 +542,7 @@ _tidegate_commands() {
 'reload:Have a running Tidegate read its configuration again' \
 'status:Show what a running Tidegate is doing' \
 'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
+'surge:Tighten limits, queues and waiting rooms of a running Tidegate while more comes than it should' \
 'load:Load a web app, and say whether it holds\: open-loop load with honest latencies' \
 'cache:Look into the cache of a running Tidegate, take things out, fill it' \
 'completions:Print the completions of a shell' \
@@ -563,6 +665,7 @@ _tidegate__subcmd__help_commands() {
 'reload:Have a running Tidegate read its configuration again' \
 'status:Show what a running Tidegate is doing' \
 'drain:Take an endpoint out of the traffic\: what it works on is finished, nothing new is sent' \
+'surge:Tighten limits, queues and waiting rooms of a running Tidegate while more comes than it should' \
 'load:Load a web app, and say whether it holds\: open-loop load with honest latencies' \
 'cache:Look into the cache of a running Tidegate, take things out, fill it' \
 'completions:Print the completions of a shell' \
@@ -676,6 +779,30 @@ _tidegate__subcmd__help__subcmd__status_commands() {
     local commands; commands=()
     _describe -t commands 'tidegate help status commands' commands "$@"
 }
+(( $+functions[_tidegate__subcmd__help__subcmd__surge_commands] )) ||
+_tidegate__subcmd__help__subcmd__surge_commands() {
+    local commands; commands=(
+'on:Switch one on, in place of any other' \
+'off:Switch off what is on' \
+'status:Say which there are, what they tighten, and which is on for how long' \
+    )
+    _describe -t commands 'tidegate help surge commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__surge__subcmd__off_commands] )) ||
+_tidegate__subcmd__help__subcmd__surge__subcmd__off_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help surge off commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__surge__subcmd__on_commands] )) ||
+_tidegate__subcmd__help__subcmd__surge__subcmd__on_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help surge on commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__help__subcmd__surge__subcmd__status_commands] )) ||
+_tidegate__subcmd__help__subcmd__surge__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate help surge status commands' commands "$@"
+}
 (( $+functions[_tidegate__subcmd__load_commands] )) ||
 _tidegate__subcmd__load_commands() {
     local commands; commands=(
@@ -738,6 +865,61 @@ _tidegate__subcmd__run_commands() {
 _tidegate__subcmd__status_commands() {
     local commands; commands=()
     _describe -t commands 'tidegate status commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge_commands] )) ||
+_tidegate__subcmd__surge_commands() {
+    local commands; commands=(
+'on:Switch one on, in place of any other' \
+'off:Switch off what is on' \
+'status:Say which there are, what they tighten, and which is on for how long' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate surge commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__help_commands] )) ||
+_tidegate__subcmd__surge__subcmd__help_commands() {
+    local commands; commands=(
+'on:Switch one on, in place of any other' \
+'off:Switch off what is on' \
+'status:Say which there are, what they tighten, and which is on for how long' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'tidegate surge help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__help__subcmd__help_commands] )) ||
+_tidegate__subcmd__surge__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge help help commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__help__subcmd__off_commands] )) ||
+_tidegate__subcmd__surge__subcmd__help__subcmd__off_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge help off commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__help__subcmd__on_commands] )) ||
+_tidegate__subcmd__surge__subcmd__help__subcmd__on_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge help on commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__help__subcmd__status_commands] )) ||
+_tidegate__subcmd__surge__subcmd__help__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge help status commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__off_commands] )) ||
+_tidegate__subcmd__surge__subcmd__off_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge off commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__on_commands] )) ||
+_tidegate__subcmd__surge__subcmd__on_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge on commands' commands "$@"
+}
+(( $+functions[_tidegate__subcmd__surge__subcmd__status_commands] )) ||
+_tidegate__subcmd__surge__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'tidegate surge status commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_tidegate" ]; then

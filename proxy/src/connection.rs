@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use signals::request::{Finished, Stage, Who};
 use traffic::Refusal;
@@ -11,6 +12,7 @@ use wire::{Field, Version};
 use crate::client::{Arrival, Client};
 use crate::core::{Core, Peer};
 use crate::exchange::Exchange;
+use crate::limits;
 use crate::live::Live;
 use crate::pipeline::{self, Stop};
 use crate::preamble;
@@ -32,13 +34,13 @@ pub struct Rules {
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: Peer, rules: Rules) {
     let mut client = Client::new(&core, stream, peer);
     let Some(mut place) = Place::take(&core) else {
-        return turn_away(&core, client, Refusal::TooManyConnections).await;
+        return turn_away(&core, client, Refusal::TooManyConnections, None).await;
     };
     if rules.proxy_protocol && !preamble::take(&core, &mut client).await {
         return;
     }
-    if !place.count(client.peer) {
-        return turn_away(&core, client, Refusal::TooManyClientConnections).await;
+    if let Err((refusal, wait)) = place.count(client.peer) {
+        return turn_away(&core, client, refusal, wait).await;
     }
     loop {
         let (mut exchange, refusal) = match client.next_head(&core).await {
@@ -111,6 +113,7 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::OriginRefused
         | Refusal::TooManyConnections
         | Refusal::TooManyClientConnections
+        | Refusal::ConnectionRateLimited
         | Refusal::Draining
         | Refusal::NotCached
         | Refusal::PurgeForbidden
@@ -128,6 +131,7 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
         | Refusal::QueueTimeout
         | Refusal::QueueShed
         | Refusal::QueueDisplaced
+        | Refusal::SurgeShed
         | Refusal::BreakerOpen => (Who::Tidegate, Stage::Connect),
         Refusal::ConnectFailed | Refusal::ConnectTimeout => (Who::Endpoint, Stage::Connect),
         Refusal::ResponseTimeout
@@ -163,7 +167,7 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
         sent_bytes: facts.sent_bytes,
         times: facts.times,
         cached: facts.cached,
-        limit: crate::limits::name(live, exchange),
+        limit: limits::name(live, exchange),
         client: exchange.asker.map(|asker| asker.ip),
         method: if parsed { exchange.head.method_name.of(input) } else { b"" },
         target: if parsed { exchange.target() } else { first_line(input) },
@@ -217,16 +221,23 @@ impl<'a> Place<'a> {
         Some(Self { core, counted: None })
     }
 
-    /// A place among the client's own. A trusted hop stands for many clients and is not counted.
-    fn count(&mut self, peer: Peer) -> bool {
+    /// A place among the client's own. A trusted hop stands for many clients and is not counted. If there is none, the
+    /// reason, and after which time there may be one, where that is known.
+    fn count(&mut self, peer: Peer) -> Result<(), (Refusal, Option<Duration>)> {
         let live = self.core.live();
-        let most = live.plan.server.limits.connections_per_client;
-        if most == 0 || live.plan.server.trusted.contains(peer.ip) {
-            return true;
+        if live.plan.server.trusted.contains(peer.ip) {
+            return Ok(());
         }
-        let entered = self.core.shared.census.enter(peer.ip, most);
-        self.counted = entered.then_some(peer.ip);
-        entered
+        limits::connect(&live, peer.ip, self.core.now())
+            .map_err(|wait| (Refusal::ConnectionRateLimited, Some(wait)))?;
+        let most = live.plan.server.limits.connections_per_client;
+        if most > 0 {
+            if !self.core.shared.census.enter(peer.ip, most) {
+                return Err((Refusal::TooManyClientConnections, None));
+            }
+            self.counted = Some(peer.ip);
+        }
+        Ok(())
     }
 }
 
@@ -242,13 +253,14 @@ impl Drop for Place<'_> {
 
 /// Tells a client that there is no place for its connection, without reading what it wants. Few are
 /// waited for until they have left, for a crowd of them must not take the descriptors of the others.
-async fn turn_away(core: &Core, mut client: Client, refusal: Refusal) {
+async fn turn_away(core: &Core, mut client: Client, refusal: Refusal, wait: Option<Duration>) {
     let live = core.live();
     core.shard.connection_refused(refusal);
     client.keep_alive = false;
     let most = (live.plan.server.limits.connections / 4).clamp(*TURNED_AWAY.start(), *TURNED_AWAY.end());
     let is_crowd = core.shared.turned_away.fetch_add(1, Ordering::Relaxed) >= most;
     let mut exchange = core.exchanges.take();
+    exchange.retry_after = wait.map(|wait| respond::at_least(core, wait));
     if respond::refuse(core, &live, &mut client, &mut exchange, refusal).await.is_ok() && !is_crowd {
         drop(exchange);
         client.linger(core).await;

@@ -19,6 +19,7 @@ use crate::core::{Connect, Shared};
 use crate::live::{Live, Upstream};
 use crate::net::Sockets;
 use crate::probe;
+use crate::surge;
 
 /// How often endpoints are looked over.
 const LOOK: Duration = Duration::from_millis(100);
@@ -36,6 +37,15 @@ pub struct Handle {
     commands: mpsc::UnboundedSender<()>,
 }
 
+/// Where [`run`] hears that the configuration in force has changed.
+pub type Inbox = mpsc::UnboundedReceiver<()>;
+
+/// A handle, and what [`run`] wants of it.
+pub fn channel() -> (Handle, Inbox) {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    (Handle { commands }, inbox)
+}
+
 impl Handle {
     /// The configuration in force has changed.
     pub fn reconfigure(&self) {
@@ -49,7 +59,7 @@ impl Handle {
 /// # Errors
 /// The system has no thread to give.
 pub fn start(shared: Arc<Shared>) -> io::Result<Handle> {
-    let (commands, mut inbox) = mpsc::unbounded_channel();
+    let (handle, inbox) = channel();
     std::thread::Builder::new().name("tidegate-control".to_owned()).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
@@ -58,23 +68,26 @@ pub fn start(shared: Arc<Shared>) -> io::Result<Handle> {
                 return;
             }
         };
-        runtime.block_on(async move {
-            let connect: Rc<dyn Connect> = Rc::new(Sockets);
-            loop {
-                let mut tasks = watch(&shared, &connect);
-                if inbox.recv().await.is_none() {
-                    return;
-                }
-                while inbox.try_recv().is_ok() {} // Several reloads at once are one.
-                tasks.abort_all();
-            }
-        });
+        runtime.block_on(run(shared, Rc::new(Sockets), inbox));
     })?;
-    Ok(Handle { commands })
+    Ok(handle)
+}
+
+/// Looks after the configuration in force until the handle is dropped.
+pub async fn run(shared: Arc<Shared>, connect: Rc<dyn Connect>, mut inbox: Inbox) {
+    loop {
+        let mut tasks = watch(&shared, &connect);
+        tokio::select! {
+            command = inbox.recv() => if command.is_none() { return },
+            () = surge::over(&shared) => {}
+        }
+        while inbox.try_recv().is_ok() {} // Several reloads at once are one.
+        tasks.abort_all();
+    }
 }
 
 /// Watches every upstream of the configuration in force.
-pub fn watch(shared: &Arc<Shared>, connect: &Rc<dyn Connect>) -> JoinSet<()> {
+fn watch(shared: &Arc<Shared>, connect: &Rc<dyn Connect>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let live = shared.live();
     for upstream in &live.upstreams {

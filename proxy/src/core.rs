@@ -27,6 +27,7 @@ use crate::files::Shelf;
 use crate::live::Live;
 use crate::pool::Pools;
 use crate::stream::Stream;
+use crate::surge;
 use crate::timers::Timers;
 
 /// Bytes read at once. A body of 64 KiB with its head goes through in one piece.
@@ -48,6 +49,8 @@ pub struct Shared {
     pub connections: AtomicUsize,
     /// Clients that are being told that there is no place for them.
     pub turned_away: AtomicUsize,
+    /// What changes what is in force.
+    pub surge: surge::Switch,
     /// Client connections open, by client.
     pub census: Census,
     /// What is stored, for all routes.
@@ -70,7 +73,9 @@ impl Shared {
         let threads = live.plan.server.threads;
         let config::Cache { memory_bytes, shards, .. } = live.plan.cache;
         let cache = cache::Store::new(memory_bytes, shards, fastrand::u64(..));
+        let surge = surge::Switch::new(live.plan.server.state.as_deref());
         Arc::new(Self {
+            surge,
             live: ArcSwap::from_pointee(live),
             generation: AtomicU64::new(0),
             signals,

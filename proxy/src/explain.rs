@@ -24,11 +24,12 @@ use crate::queue;
 use crate::request_key::Source;
 use crate::room;
 use crate::sticky;
+use crate::surge;
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// What is decided: `request`, `route`, `limit`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `queue`,
+    /// What is decided: `request`, `surge`, `route`, `limit`, `guard`, `room`, `cache`, `upstream`, `breaker`, `fallback`, `queue`,
     /// `endpoint`, `answer`.
     pub stage: &'static str,
     /// How, and why.
@@ -67,6 +68,9 @@ pub fn explain(live: &Live, shared: Option<&Shared>, asked: &Asked) -> Vec<Step>
     }
     let exchange = &mut *exchange;
     say("request", request(exchange));
+    if let Some(text) = surge::explain(live, shared.map(Shared::unix_ms)) {
+        say("surge", text);
+    }
     let header = |name: &str| exchange.header(name);
     let query = exchange.query(&header);
     for candidate in live.table.explain(&query) {
@@ -172,6 +176,14 @@ fn room(
 ) {
     if let Some(index) = route.room {
         say("room", room::explain(&live.rooms[index], shared.map(Shared::unix_ms)));
+    } else if let Some(index) = route.surge_room {
+        say(
+            "room",
+            format!(
+                "waiting room {} is open: people wait only while a surge is on",
+                live.plan.rooms[index].name
+            ),
+        );
     }
 }
 
@@ -208,6 +220,10 @@ fn upstream(
     }
     let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     let priority = queue::priority(route, exchange);
+    if live.plan.shed.is_some_and(|shed| priority >= shed) {
+        say("queue", format!("priority {}: {}", priority.code(), refused(Refusal::SurgeShed)));
+        return;
+    }
     let ask = Ask { now, key, sticky: sticky::sent(plan, exchange), tried: &[], priority };
     say("queue", slots(upstream, priority, now));
     let mut usable = false;

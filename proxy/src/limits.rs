@@ -8,13 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use config::{Missing, Plan, RequestKey};
 use signals::{LimitSlot, LimitedKey, Signals};
-use traffic::limit::{CHECKS_MAX, Check, Key, Left, Outcome, Store};
+use traffic::limit::{CHECKS_MAX, Check, Key, Left, Outcome, Settings, Store};
 use traffic::{Moment, Refusal};
 use wire::encode;
 
@@ -61,8 +62,10 @@ pub struct Nearest {
 
 /// Memory for keys: that of before a reload, or as much as the plan says, once there is a limit.
 pub fn store(plan: &Plan, before: Option<&Live>) -> Arc<Store> {
-    let has_limits = !plan.server.limit.is_empty() || plan.routes.iter().any(|route| !route.limit.is_empty());
-    let kept = before.filter(|before| !has_limits || before.all_limits().next().is_some());
+    let has_limits = !plan.server.limit.is_empty()
+        || plan.server.limits.connection_rate.is_some()
+        || plan.routes.iter().any(|route| !route.limit.is_empty());
+    let kept = before.filter(|before| !has_limits || before.has_limits());
     kept.map_or_else(
         || {
             let memory_bytes = if has_limits { plan.server.limits.limit_memory_bytes } else { 0 };
@@ -72,13 +75,36 @@ pub fn store(plan: &Plan, before: Option<&Live>) -> Arc<Store> {
     )
 }
 
+/// What counts how often clients connect, if that is limited.
+pub fn of_connections(
+    plan: &Plan,
+    store: &Store,
+    before: Option<&Live>,
+) -> Option<Arc<traffic::limit::Limit>> {
+    let settings = Settings { rule: plan.server.limits.connection_rate, ..Settings::default() };
+    settings.rule?;
+    Some(buckets(store, settings, before.and_then(|before| before.connection_rate.as_ref())))
+}
+
+/// One connection more of this client.
+///
+/// # Errors
+/// It connects too often, and may again after this time.
+pub fn connect(live: &Live, client: IpAddr, now: Moment) -> Result<(), Duration> {
+    let Some(limit) = &live.connection_rate else { return Ok(()) };
+    let key = limit.key(&request_key::address(client));
+    let outcome = live.limits.check(now, &[Check { limit, key, cost: 1 }], false);
+    outcome.verdict.map_err(|refused| refused.wait)
+}
+
 /// Limits that are in force already, by their route and name.
 pub fn known(before: Option<&Live>) -> BTreeMap<(&str, &str), &Limit> {
     let limits = before.into_iter().flat_map(Live::all_limits);
     limits.map(|limit| ((&*limit.route, limit.plan.name.as_str()), limit)).collect()
 }
 
-/// The limits of a route, or of the server: those that are known keep their buckets.
+/// The limits of a route, or of the server: those that are known keep their buckets, also where they say something else
+/// now, so that nobody has all of his quota again because it was changed.
 pub fn build(
     route: Option<&str>,
     planned: &[Arc<config::Limit>],
@@ -88,9 +114,9 @@ pub fn build(
 ) -> Vec<Limit> {
     let route: Arc<str> = route.unwrap_or(SERVER).into();
     let one = |plan: &Arc<config::Limit>| {
-        let known = known.get(&(&*route, plan.name.as_str())).filter(|known| is_same(&known.plan, plan));
+        let known = known.get(&(&*route, plan.name.as_str())).filter(|known| known.plan.by == plan.by);
         Limit {
-            buckets: known.map_or_else(|| store.limit(plan.settings), |known| Arc::clone(&known.buckets)),
+            buckets: buckets(store, plan.settings, known.map(|known| &known.buckets)),
             slot: signals.limit(&route, &plan.name),
             route: Arc::clone(&route),
             plan: Arc::clone(plan),
@@ -99,9 +125,17 @@ pub fn build(
     planned.iter().map(one).collect()
 }
 
-/// Whether the buckets of one are those of the other.
-fn is_same(one: &config::Limit, other: &config::Limit) -> bool {
-    one.name == other.name && one.by == other.by && one.settings == other.settings
+/// The buckets of a limit with these settings: those that are known, or new ones.
+fn buckets(
+    store: &Store,
+    settings: Settings,
+    known: Option<&Arc<traffic::limit::Limit>>,
+) -> Arc<traffic::limit::Limit> {
+    match known {
+        None => store.limit(settings),
+        Some(known) if *known.settings() == settings => Arc::clone(known),
+        Some(known) => known.with(settings),
+    }
 }
 
 impl Limit {
@@ -353,7 +387,7 @@ pub fn seconds(time: Duration) -> u64 {
 pub fn explain(
     live: &Live,
     exchange: &Exchange,
-    client: std::net::IpAddr,
+    client: IpAddr,
     now: Moment,
     say: &mut impl FnMut(&'static str, String),
 ) -> Result<(), Refusal> {

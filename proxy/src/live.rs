@@ -18,6 +18,7 @@ use traffic::route::{RouteId, Table};
 use crate::limits::{self, Limit};
 use crate::respond::Pages;
 use crate::room::Room;
+use crate::surge::Surge;
 
 /// How many were built in this process.
 static BUILT: AtomicU64 = AtomicU64::new(0);
@@ -38,9 +39,13 @@ pub struct Live {
     /// What limits know of their keys.
     pub limits: Arc<Store>,
     /// The server's limits, which also count what no route takes.
-    server_limits: Vec<Limit>,
+    pub server_limits: Vec<Limit>,
+    /// How often clients connect, where that is limited.
+    pub connection_rate: Option<Arc<traffic::limit::Limit>>,
     /// By the plan's index of waiting rooms.
     pub rooms: Vec<Room>,
+    /// What is on, if the plan is that of a surge.
+    pub surge: Option<Surge>,
 }
 
 /// What a route needs besides its plan.
@@ -96,6 +101,7 @@ impl Live {
     ) -> Result<Self, traffic::route::Conflict> {
         let table = Table::build(plan.routes.iter().map(|route| route.rule.clone()).collect())?;
         let store = limits::store(&plan, before);
+        let connection_rate = limits::of_connections(&plan, &store, before);
         let known = limits::known(before);
         let server_limits = limits::build(None, &plan.server.limit, &store, signals, &known);
         let routes = plan
@@ -127,7 +133,18 @@ impl Live {
             })
             .collect();
         let id = BUILT.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Self { id, plan, table, routes, upstreams, rooms, limits: store, server_limits })
+        Ok(Self {
+            id,
+            plan,
+            table,
+            routes,
+            upstreams,
+            rooms,
+            limits: store,
+            server_limits,
+            connection_rate,
+            surge: None,
+        })
     }
 
     /// Plan and parts of a route.
@@ -143,6 +160,11 @@ impl Live {
     /// All limits, those of the server again and again.
     pub fn all_limits(&self) -> impl Iterator<Item = &Limit> {
         self.routes.iter().flat_map(|route| &route.limits).chain(&self.server_limits)
+    }
+
+    /// Whether any request or connection is counted.
+    pub fn has_limits(&self) -> bool {
+        self.connection_rate.is_some() || self.all_limits().next().is_some()
     }
 
     /// The upstream of this name.

@@ -30,6 +30,9 @@ pub async fn acquire(
     exchange: &mut Exchange,
     last: Refusal,
 ) -> Result<Lease, Stop> {
+    if to.live.plan.shed.is_some_and(|shed| priority(to.route, exchange) >= shed) {
+        return Err(unserved(to, exchange, Unserved::Surge, last));
+    }
     let now = match exchange.facts.tries {
         0 => exchange.facts.begun.unwrap_or_default(),
         _ => to.core.now(),

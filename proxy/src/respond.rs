@@ -5,6 +5,7 @@
 //! the request's id, and nothing of the inside.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use config::Action;
 use signals::request::{Stage, Who};
@@ -124,12 +125,16 @@ fn retry_after(core: &Core, exchange: &Exchange) -> u32 {
     if let Some(seconds) = exchange.retry_after {
         return seconds;
     }
-    let mut rng = core.rng.borrow_mut();
-    let Some(wait) = exchange.facts.limited.and_then(|limited| limited.wait) else {
-        return rng.u32(RETRY_AFTER_SECONDS);
-    };
+    match exchange.facts.limited.and_then(|limited| limited.wait) {
+        Some(wait) => at_least(core, wait),
+        None => core.rng.borrow_mut().u32(RETRY_AFTER_SECONDS),
+    }
+}
+
+/// Seconds that a client is asked to wait whom a limit refuses for so long.
+pub fn at_least(core: &Core, wait: Duration) -> u32 {
     let least = u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1);
-    least.saturating_add(rng.u32(0..=(least / 10).max(1)))
+    least.saturating_add(core.rng.borrow_mut().u32(0..=(least / 10).max(1)))
 }
 
 /// Answers with a redirect.

@@ -19,8 +19,8 @@ use crate::control;
 use crate::core::Shared;
 use crate::disk;
 use crate::limits::Limit;
-use crate::live::Live;
 use crate::net;
+use crate::surge::{self, On};
 use crate::thread::{self, Command};
 
 /// How long what is in memory may take to be written to disk at the end.
@@ -72,8 +72,12 @@ impl Server {
             sockets.push((listener.clone(), bind(listener, threads)?));
         }
         let log = open_log(plan.server.access_log.as_ref(), &signals)?;
-        let live = Live::build(plan, &signals, None).map_err(StartError::Routes)?;
+        let kept = surge::kept(plan.server.state.as_deref());
+        let live = surge::build(plan, kept.clone(), &signals, None).map_err(StartError::Routes)?;
         let shared = Shared::new(live, signals);
+        if let Some(on) = kept {
+            shared.take_over(&on);
+        }
         shared.open_disk().map_err(StartError::Disk)?;
         let control = control::start(Arc::clone(&shared)).map_err(StartError::Thread)?;
         let mut cores = Vec::new();
@@ -90,12 +94,13 @@ impl Server {
     }
 
     /// Puts another configuration in force. Established connections live on; requests in flight
-    /// finish under the configuration that they began with.
+    /// finish under the configuration that they began with. A surge that is on stays on, unless its profile is gone; that
+    /// is then what this gives.
     ///
     /// # Errors
     /// See [`StartError`]; nothing has changed then.
-    pub fn reload(&self, plan: Plan) -> Result<(), StartError> {
-        let before = self.shared.live();
+    pub fn reload(&self, plan: Plan) -> Result<Option<On>, StartError> {
+        let change = self.shared.change();
         let known = self.bound().listeners.clone();
         let mut fresh = Vec::new();
         for listener in &plan.listeners {
@@ -110,7 +115,7 @@ impl Server {
             Some(open_log(plan.server.access_log.as_ref(), &self.shared.signals)?)
         };
         let wanted = plan.listeners.clone();
-        let live = Live::build(plan, &self.shared.signals, Some(&before)).map_err(StartError::Routes)?;
+        let live = change.reloaded(plan).map_err(StartError::Routes)?;
 
         // From here on nothing can fail.
         let routes: Vec<_> = live.routes.iter().map(|route| route.slot).collect();
@@ -119,7 +124,7 @@ impl Server {
         self.shared.signals.keep_upstreams(&upstreams);
         let limits = live.routes.iter().flat_map(|route| &route.limits);
         self.shared.signals.keep_limits(&limits.map(Limit::slot).collect::<Vec<_>>());
-        self.shared.replace(live);
+        let ended = change.finish(live);
         self.control.reconfigure();
         for (known, _) in &known {
             match wanted.iter().find(|listener| listener.address == known.address) {
@@ -132,7 +137,28 @@ impl Server {
         if let Some(log) = log {
             self.log_to(log);
         }
-        Ok(())
+        Ok(ended)
+    }
+
+    /// Switches a surge on; see [`surge::on`].
+    ///
+    /// # Errors
+    /// There is no such profile.
+    pub fn surge_on(
+        &self,
+        profile: Option<&str>,
+        lasts: Option<Duration>,
+    ) -> Result<(On, Option<On>), surge::No> {
+        let switched = surge::on(&self.shared, profile, lasts)?;
+        self.control.reconfigure();
+        Ok(switched)
+    }
+
+    /// Switches off the surge that is on, and gives which that was.
+    pub fn surge_off(&self) -> Option<On> {
+        let off = surge::off(&self.shared)?;
+        self.control.reconfigure();
+        Some(off)
     }
 
     /// What all cores share.

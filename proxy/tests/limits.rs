@@ -542,7 +542,7 @@ fn a_hit_counts_like_any_other_request_and_keeps_no_ones_quota() {
 }
 
 #[test]
-fn a_reload_keeps_the_buckets_of_limits_that_stay_as_they_are() {
+fn a_reload_keeps_the_buckets_of_limits_that_stay() {
     let config = |other: &str| {
         app(
             "",
@@ -556,11 +556,25 @@ fn a_reload_keeps_the_buckets_of_limits_that_stay_as_they_are() {
         scene.reload(&config("1/m"));
         assert_eq!(with(scene, &[""]).await, [429], "as the one that stayed says");
         scene.seconds(30).await;
-        assert_eq!(with(scene, &["", ""]).await, [200, 429], "the one that changed began anew");
+        assert_eq!(with(scene, &["", ""]).await, [200, 429], "as the one that changed says now");
         scene.reload(&app("", ""));
         assert_eq!(with(scene, &["", ""]).await, [200, 200]);
         scene.reload(&config("1/m"));
         assert_eq!(with(scene, &["", ""]).await, [200, 429]);
+    });
+}
+
+#[test]
+fn a_limit_that_is_changed_gives_nobody_his_quota_again() {
+    let config = |rate: &str| app("", &format!("limit = [{{ rate = \"{rate}\" }}]"));
+    play(&config("4/m"), async |scene| {
+        assert_eq!(with(scene, &[""; 5]).await, [200, 200, 200, 200, 429]);
+        scene.reload(&config("2/m"));
+        assert_eq!(with(scene, &[""]).await, [429], "nothing is left of either");
+        scene.seconds(30).await;
+        assert_eq!(with(scene, &["", ""]).await, [200, 429], "one in half a minute now");
+        scene.reload(&config("4/m"));
+        assert_eq!(with(scene, &[""]).await, [429]);
     });
 }
 

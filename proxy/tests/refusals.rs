@@ -428,6 +428,82 @@ fn one_client_cannot_take_all_connections() {
 }
 
 #[test]
+fn a_flood_of_connections_of_one_client_is_refused_while_others_get_in() {
+    let config = |rate: &str| format!("server.limits = {{ {rate} }}\n{APP}");
+    let flood = "connection_rate = \"2/s\", connection_burst = 3, limit_memory = \"64 KiB\"";
+    scene(config(flood)).origin(ORIGIN, hello).run(async |scene| {
+        for _ in 0..3 {
+            assert_eq!(scene.client_from("2001:db8::1").get("/").await.status(), 200);
+        }
+        let mut refused = Vec::new();
+        for last in 0..200 {
+            // Another address of the same /64 is the same client.
+            let mut client = scene.client_from(&format!("2001:db8::{last:x}"));
+            let response = client.response().await;
+            assert_eq!((response.status(), &code(&response)[..]), (429, "connection_rate_limited"));
+            assert!(response.header("retry-after").is_some());
+            is_over(&mut client, &response).await;
+            refused.push(client);
+        }
+        assert_eq!(scene.client_from("2001:db8:0:1::1").get("/").await.status(), 200, "another client");
+        assert_eq!(scene.totals().connections_refused, 200);
+        assert_eq!(scene.requests().len(), 4, "no request of theirs was looked at");
+        scene.pass(Duration::from_millis(500)).await;
+        let mut kept = scene.client_from("2001:db8::1");
+        assert_eq!(kept.get("/").await.status(), 200, "one more every half second");
+        assert_eq!(scene.client_from("2001:db8::1").response().await.status(), 429);
+        for _ in 0..20 {
+            assert_eq!(kept.get("/").await.status(), 200, "requests are not counted");
+        }
+        scene.reload(&config("connection_rate = \"1/m\""));
+        assert_eq!(scene.client_from("2001:db8::1").response().await.status(), 429, "nothing is left");
+        scene.reload(&config(""));
+        assert_eq!(scene.client_from("2001:db8::1").get("/").await.status(), 200);
+    });
+}
+
+#[test]
+fn a_flood_of_clients_takes_no_more_memory_than_limits_have() {
+    let config =
+        "server.limits = { connection_rate = \"1/d\", limit_memory = \"64 KiB\" }\n".to_owned() + APP;
+    scene(config).origin(ORIGIN, hello).run(async |scene| {
+        let live = scene.shared.live();
+        let connect = |ip| tidegate_proxy::limits::connect(&live, ip, scene.shared.now());
+        let flooder = std::net::IpAddr::from([192, 0, 2, 1]);
+        assert!(connect(flooder).is_ok() && connect(flooder).is_err());
+        for number in 0..50_000_u32 {
+            let _ = connect(std::net::IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
+        }
+        let usage = live.limits.usage();
+        assert!(usage.entries <= usage.capacity && usage.memory_bytes < 128 << 10, "{usage:?}");
+        assert!(connect(flooder).is_err(), "nor does it free whoever is limited");
+    });
+}
+
+#[test]
+fn connections_of_a_trusted_hop_are_not_counted_but_those_of_the_clients_that_it_names() {
+    let config = "[[listener]]\naddress = \":80\"\nproxy_protocol = true\n\
+                  [server]\ntrusted_proxies = [\"10.0.0.0/8\"]\nlimits.connection_rate = \"2/m\"\n";
+    scene(format!("{config}{APP}")).origin(ORIGIN, hello).run(async |scene| {
+        let open = async |named: &str| {
+            let mut client = scene.client_from("10.0.0.1");
+            client
+                .send(format!("PROXY TCP4 {named} 10.0.0.9 1 80\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+                .await;
+            client.response().await.status()
+        };
+        for last in 1..5 {
+            assert_eq!(open(&format!("192.0.2.{last}")).await, 200);
+        }
+        assert_eq!((open("192.0.2.1").await, open("192.0.2.1").await), (200, 429));
+        // A hop's own connections, as its probes are, come without a client.
+        for _ in 0..4 {
+            assert_eq!(open("10.0.0.2").await, 200);
+        }
+    });
+}
+
+#[test]
 fn a_connection_carries_no_more_requests_than_allowed() {
     scene(format!("server.limits.requests_per_connection = 2\n{APP}")).origin(ORIGIN, hello).run(
         async |scene| {

@@ -30,7 +30,9 @@ mod slot;
 pub use gather::{EndpointTotals, Latency, LimitTotals, RouteTotals, Totals, UpstreamTotals};
 pub use metric::Metric;
 pub use names::{Reload, Signals};
-pub use observed::{BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, RoomReading};
+pub use observed::{
+    BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, RoomReading, SurgeReading,
+};
 pub use outcome::Coding;
 pub use reference::reference;
 pub use request::{Cached, Finished, Stage, Times, Who};

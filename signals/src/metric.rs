@@ -123,7 +123,7 @@ metrics! {
         "As many as requests means that clients do not keep connections alive: look at whatever stands in front.";
     ConnectionsRefused = "tidegate_connections_refused_total" Counter ["code"]
         "Client connections turned away before any request, by reason.",
-        "too_many_client_connections is one client; too_many_connections is the whole process and needs a higher limit or another instance.";
+        "too_many_client_connections and connection_rate_limited are single clients; too_many_connections is the whole process and needs a higher limit or another instance.";
     TunnelsOpen = "tidegate_tunnels_open" Gauge []
         "Upgraded connections (WebSockets and others) that are open now.",
         "A drop at once is an app that restarted, or a tunnel timeout that is too short.";
@@ -212,8 +212,8 @@ metrics! {
         "Time that requests waited for a slot at the upstream, those that got none included.",
         "More than now and then means that the app is at its limit: give it more instances, or cheaper requests. A limit that is set by hand may be too low.";
     QueueRefused = "tidegate_queue_refused_total" Counter ["upstream", "code", "priority"]
-        "Requests that got no slot, by reason (queue_full, queue_timeout, queue_shed, queue_displaced) and priority.",
-        "queue_shed is overload that lasts. Refused critical requests mean that critical ones alone are more than the app can answer.";
+        "Requests that got no slot, by reason (queue_full, queue_timeout, queue_shed, queue_displaced, surge_shed) and priority.",
+        "queue_shed is overload that lasts; surge_shed is what a surge that is on refuses. Refused critical requests mean that critical ones alone are more than the app can answer.";
     QueueLimit = "tidegate_queue_limit" Gauge ["upstream"]
         "Slots at the upstream's usable endpoints together; none without a limit.",
         "Where it is found out, it falls when the app becomes slower under load, and rises when there is more to be had.";
@@ -301,6 +301,10 @@ metrics! {
     RoomInvalid = "tidegate_room_cookies_refused_total" Counter ["room", "reason"]
         "Cookies of the room that were worth nothing, by reason; whoever sent one got a new place.",
         "forged and foreign_room are attempts to get in beside the line; replayed and other_client are cookies that were passed on; expired is people who come back.";
+
+    SurgeOn = "tidegate_surge_on" Gauge ["profile"]
+        "1 while the surge of this name is on, 0 otherwise.",
+        "Alert when one stays on for longer than it is meant to: tidegate surge off. What is refused meanwhile is in the counters of limits, queues and rooms.";
 
     Reloads = "tidegate_reloads_total" Counter ["result"]
         "Attempts to load the configuration anew, by result.",

@@ -19,6 +19,11 @@ pub trait Observed {
         let _ = each;
     }
 
+    /// Calls `each` once for every surge that can be switched on.
+    fn surges(&self, each: &mut dyn FnMut(SurgeReading<'_>)) {
+        let _ = each;
+    }
+
     /// What the cache holds and has done.
     fn cache(&self) -> cache::Usage;
 
@@ -85,6 +90,19 @@ pub struct RoomReading<'a> {
     pub name: &'a str,
     /// What there is to see.
     pub reading: traffic::room::Reading,
+}
+
+/// A surge profile at the moment of reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SurgeReading<'a> {
+    /// Its name.
+    pub profile: &'a str,
+    /// What it tightens, for people.
+    pub tightens: &'a str,
+    /// For how long it has been on; `None` while it is off.
+    pub on: Option<Duration>,
+    /// How long it stays on, if it ends by itself.
+    pub left: Option<Duration>,
 }
 
 /// One endpoint at the moment of reading.

@@ -47,6 +47,7 @@ impl Signals {
         readings(&mut page, observed);
         breakers(&mut page, observed);
         rooms(&mut page, observed);
+        surges(&mut page, observed);
         self.own(&mut page);
         self.process(&mut page);
         page.finish()
@@ -460,6 +461,12 @@ fn rooms(page: &mut Page, observed: &dyn Observed) {
             page.sample(&[name, why.code()], count);
         }
     }
+}
+
+/// Surges that can be switched on, where there are any.
+fn surges(page: &mut Page, observed: &dyn Observed) {
+    page.family(Metric::SurgeOn);
+    observed.surges(&mut |reading| page.sample(&[reading.profile], u64::from(reading.on.is_some())));
 }
 
 /// 2xx to 5xx always, so that a rate over the first error sees it rise from zero; the rare classes once they happen.

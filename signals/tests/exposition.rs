@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use cache::{Bypass, Usage};
 use tidegate_signals::{
     BreakerReading, Cached, EndpointReading, Finished, LimitedKey, Metric, NONE, OTHER, Observed,
-    QueueReading, Reload, RoomReading, RouteSlot, Signals, Stage, Times, Who,
+    QueueReading, Reload, RoomReading, RouteSlot, Signals, Stage, SurgeReading, Times, Who,
 };
 use traffic::Refusal;
 use traffic::breaker::Counts;
@@ -109,6 +109,12 @@ fn labels(text: &str) -> Vec<(&str, String)> {
 struct Scene(Vec<(&'static str, &'static str, &'static str, bool)>);
 
 impl Observed for Scene {
+    fn surges(&self, each: &mut dyn FnMut(SurgeReading<'_>)) {
+        let off = SurgeReading { profile: "night", tightens: "", on: None, left: None };
+        each(off);
+        each(SurgeReading { profile: "sale", on: Some(Duration::from_secs(5)), ..off });
+    }
+
     fn queues(&self, each: &mut dyn FnMut(QueueReading<'_>)) {
         each(QueueReading {
             upstream: "app",
@@ -212,6 +218,8 @@ fn a_fresh_process_gives_a_valid_page() {
     let samples = checked(&Signals::new(2).render(&Scene(Vec::new())));
     assert_eq!(samples["tidegate_connections_open"], 0.0);
     assert_eq!(samples["tidegate_last_reload_successful"], 1.0);
+    assert_eq!(samples["tidegate_surge_on{profile=\"night\"}"], 0.0);
+    assert_eq!(samples["tidegate_surge_on{profile=\"sale\"}"], 1.0);
     assert_eq!(samples["tidegate_requests_total{route=\"(none)\",class=\"5xx\"}"], 0.0);
 }
 

@@ -15,12 +15,13 @@ use proxy::control;
 use proxy::core::{Connect, Core, Peer, Shared};
 use proxy::live::Live;
 use proxy::stream::Stream;
+use proxy::surge;
 use proxy::timers::TICK;
 use signals::log::AccessLog;
 use signals::{Signals, Totals};
 use tokio::io::duplex;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 use traffic::endpoint::Endpoint;
 
@@ -131,8 +132,7 @@ pub struct Scene {
     seed: u64,
     signals: Arc<Signals>,
     origins: Origins,
-    connect: Rc<dyn Connect>,
-    watching: RefCell<JoinSet<()>>,
+    control: control::Handle,
     serving: RefCell<Vec<JoinHandle<()>>>,
     files: HashMap<String, String>,
     log: RefCell<Option<(AccessLog, tempfile::TempDir)>>,
@@ -157,16 +157,16 @@ impl Scene {
         shared.open_disk().expect("the folder of the cache can be used");
         let core = Core::new(Arc::clone(&shared), signals.shard(0), Box::new(origins.clone()), seed);
         spawn_local(tick(Rc::clone(&core)));
+        let (control, inbox) = control::channel();
         let connect: Rc<dyn Connect> = Rc::new(origins.clone());
-        let watching = RefCell::new(control::watch(&shared, &connect));
+        spawn_local(control::run(Arc::clone(&shared), connect, inbox));
         Self {
             core,
             shared,
             seed,
             signals,
             origins,
-            connect,
-            watching,
+            control,
             serving: RefCell::default(),
             files: script.files,
             log: RefCell::default(),
@@ -266,11 +266,22 @@ impl Scene {
 
     /// Puts another configuration in force, as a reload does.
     pub fn reload(&self, config: &str) {
-        let before = self.shared.live();
-        let plan = plan(config, &self.files);
-        let live = Live::build(plan, &self.signals, Some(&before)).expect("no two routes match the same");
-        self.shared.replace(live);
-        *self.watching.borrow_mut() = control::watch(&self.shared, &self.connect);
+        let change = self.shared.change();
+        let live = change.reloaded(plan(config, &self.files)).expect("no two routes match the same");
+        change.finish(live);
+        self.control.reconfigure();
+    }
+
+    /// Switches the only surge of the configuration on, for so long if that is said.
+    pub fn surge(&self, lasts: Option<Duration>) {
+        surge::on(&self.shared, None, lasts).expect("one profile");
+        self.control.reconfigure();
+    }
+
+    /// Switches off what is on.
+    pub fn calm(&self) {
+        surge::off(&self.shared);
+        self.control.reconfigure();
     }
 
     /// Tells Tidegate to take no new work, as the end of the process does.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use admin::client::{self, Answer, AskError};
-use admin::{Entries, Explanation, PurgeOrder, PurgeWhat, Purged};
+use admin::{Entries, Explanation, PurgeOrder, PurgeWhat, Purged, SurgeOrder};
 
-use crate::cli::{Admin, Drain, Explain, ExplainCached, List, Purge, Status, Top};
+use crate::cli::{Admin, Drain, Explain, ExplainCached, List, Purge, Status, SurgeOn, Top};
 
 /// How long an answer may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +21,25 @@ const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
 /// `tidegate reload`.
 pub(crate) fn reload(args: &Admin) -> ExitCode {
     print(client::post(&args.admin.to_string(), "/reload", RELOAD_PATIENCE))
+}
+
+/// `tidegate surge on`.
+pub(crate) fn surge_on(args: SurgeOn) -> ExitCode {
+    order(&args.admin, &SurgeOrder::On { profile: args.name, lasts: args.lasts })
+}
+
+/// `tidegate surge off`.
+pub(crate) fn surge_off(args: &Admin) -> ExitCode {
+    order(args, &SurgeOrder::Off)
+}
+
+fn order(admin: &Admin, order: &SurgeOrder) -> ExitCode {
+    print(client::post(&admin.admin.to_string(), &client::surge_path(order), RELOAD_PATIENCE))
+}
+
+/// `tidegate surge status`.
+pub(crate) fn surge_status(args: &Admin) -> ExitCode {
+    print(client::get_text(&args.admin.to_string(), "/surge", PATIENCE))
 }
 
 /// `tidegate status`.

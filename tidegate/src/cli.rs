@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -48,6 +49,12 @@ enum Command {
     Status(Status),
     /// Take an endpoint out of the traffic: what it works on is finished, nothing new is sent
     Drain(Drain),
+    /// Tighten limits, queues and waiting rooms of a running Tidegate while more comes than it should
+    ///
+    /// What is tightened stands in [surge.NAME] of its configuration. Connections, counters and places in line go on; a
+    /// reload keeps the surge on, and with server.state a restart does too.
+    #[command(subcommand)]
+    Surge(Surge),
     /// Load a web app, and say whether it holds: open-loop load with honest latencies
     ///
     /// By default requests are due at moments that do not depend on how the target is doing, and
@@ -146,6 +153,27 @@ pub(crate) struct Drain {
     /// Let it back in
     #[arg(long)]
     pub(crate) undo: bool,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+#[derive(Debug, Subcommand)]
+enum Surge {
+    /// Switch one on, in place of any other
+    On(SurgeOn),
+    /// Switch off what is on
+    Off(Admin),
+    /// Say which there are, what they tighten, and which is on for how long
+    Status(Admin),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SurgeOn {
+    /// Which: NAME of [surge.NAME]; may be left out where there is only one
+    pub(crate) name: Option<String>,
+    /// It ends by itself after so long: 30m, 1h30m
+    #[arg(long = "for", value_name = "TIME", value_parser = lasting)]
+    pub(crate) lasts: Option<Duration>,
     #[command(flatten)]
     pub(crate) admin: Admin,
 }
@@ -266,6 +294,9 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(args) => ask::reload(&args),
         Command::Status(args) => ask::status(&args),
         Command::Drain(args) => ask::drain(&args),
+        Command::Surge(Surge::On(args)) => ask::surge_on(args),
+        Command::Surge(Surge::Off(args)) => ask::surge_off(&args),
+        Command::Surge(Surge::Status(args)) => ask::surge_status(&args),
         Command::Load(load) => load_command::load(&load, &args),
         Command::Cache(Cache::Purge(args)) => ask::purge(args),
         Command::Cache(Cache::List(args)) => ask::list(&args),
@@ -299,6 +330,11 @@ fn admin(text: &str) -> Result<AdminPlace, String> {
     }
 }
 
+fn lasting(text: &str) -> Result<Duration, String> {
+    let lasts = config::value::parse_time(text).filter(|lasts| *lasts >= Duration::from_secs(1));
+    lasts.ok_or_else(|| "write a time of a second or more, such as 30m or 1h30m".to_owned())
+}
+
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a field is written \"name: value\"")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -321,6 +357,14 @@ mod tests {
         };
         assert!(parse(&["--all"]) && parse(&["--tag", "a", "--soft"]));
         assert!(!parse(&[]) && !parse(&["--soft"]) && !parse(&["--all", "--url", "http://a/"]));
+    }
+
+    #[test]
+    fn a_surge_lasts_for_a_time_with_a_unit() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from(["tidegate", "surge", "on"].iter().chain(args)).is_ok();
+        assert!(parse(&[]) && parse(&["sale", "--for", "1h30m"]) && parse(&["--for", "1s"]));
+        assert!(!parse(&["--for", "30"]) && !parse(&["--for", "5ms"]) && !parse(&["a", "b"]));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use admin::{
     Drain, DrainRefused, Entries, EntryStatus, Explanation, NotReady, PurgeOrder, PurgeWhat, Question,
-    Reloaded, Reloading,
+    Reloaded, Reloading, SurgeOrder,
 };
 use cache::UnixMs;
 use cache::store::Listed;
@@ -19,6 +20,7 @@ use proxy::limits;
 use proxy::purge;
 use signals::{
     BreakerReading, EndpointReading, LimitedKey, Observed, QueueReading, Reload, RoomReading, Signals,
+    SurgeReading,
 };
 use tokio::sync::mpsc;
 use traffic::balance::Policy;
@@ -79,17 +81,17 @@ impl Control {
         }
     }
 
-    /// Reads the configuration again and puts it in force.
+    /// Reads the configuration again and puts it in force; what has happened, for a person.
     ///
     /// # Errors
     /// What is wrong with it, for a person; nothing has changed then.
-    pub fn reload_now(&self) -> Result<Reload, String> {
+    pub fn reload_now(&self) -> Result<String, String> {
         let result = self.try_reload();
-        self.signals.reloaded(result.as_ref().map_or(Reload::Refused, |how| *how));
+        self.signals.reloaded(if result.is_ok() { Reload::Applied } else { Reload::Refused });
         result
     }
 
-    fn try_reload(&self) -> Result<Reload, String> {
+    fn try_reload(&self) -> Result<String, String> {
         let mut plan = self.source.read(false)?;
         let server = self.server();
         let Some(server) = server.as_ref() else { return Err("error: Tidegate is leaving\n".to_owned()) };
@@ -104,8 +106,15 @@ impl Control {
             plan.server.admin = before.plan.server.admin;
         }
         keep_store(&mut plan.cache, &before.plan.cache);
-        server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
-        Ok(Reload::Applied)
+        let ended = server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
+        let surge = match (&self.shared.live().surge, ended) {
+            (Some(surge), _) => format!(", surge {} is still on", surge.on.profile),
+            (None, Some(on)) => {
+                format!(", surge {0} is off, for there is no [surge.{0}] any more", on.profile)
+            }
+            (None, None) => String::new(),
+        };
+        Ok(format!("the configuration is in force{surge}"))
     }
 
     fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
@@ -146,6 +155,19 @@ impl Observed for Control {
         for room in &self.shared.live().rooms {
             let reading = room.line.reading(now_ms, &room.plan.settings);
             each(RoomReading { name: &room.plan.name, reading });
+        }
+    }
+
+    fn surges(&self, each: &mut dyn FnMut(SurgeReading<'_>)) {
+        let (live, now_ms) = (self.shared.live(), self.shared.unix_ms());
+        for profile in &live.plan.surges {
+            let on = live.surge.as_ref().map(|surge| &surge.on).filter(|on| on.profile == profile.name);
+            each(SurgeReading {
+                profile: &profile.name,
+                tightens: &live.plan.tightens(profile),
+                on: on.map(|on| Duration::from_millis(now_ms.saturating_sub(on.since_ms))),
+                left: on.and_then(|on| on.left(now_ms)),
+            });
         }
     }
 
@@ -210,7 +232,7 @@ impl admin::Control for Control {
     fn reload(&self) -> Reloading<'_> {
         Box::pin(async move {
             match self.reload_now() {
-                Ok(result) => Reloaded { result, text: "the configuration is in force".to_owned() },
+                Ok(text) => Reloaded { result: Reload::Applied, text },
                 Err(text) => Reloaded { result: Reload::Refused, text },
             }
         })
@@ -237,6 +259,28 @@ impl admin::Control for Control {
         let asked = Asked::read(&question.method, &question.url, &question.headers)?;
         let asked = Asked { client: question.client, ..asked };
         Ok(explanation(&self.shared.live(), Some(&self.shared), &asked))
+    }
+
+    fn surge(&self, order: &SurgeOrder) -> Result<String, String> {
+        let server = self.server();
+        let server = server.as_ref().ok_or("Tidegate is leaving")?;
+        let SurgeOrder::On { profile, lasts } = order else {
+            return Ok(match server.surge_off() {
+                Some(on) => format!("surge {} is off", on.profile),
+                None => "no surge was on".to_owned(),
+            });
+        };
+        let switched = server.surge_on(profile.as_deref(), *lasts);
+        let (on, before) = switched.map_err(|no| no.to_string())?;
+        let live = self.shared.live();
+        let tightens = live.plan.surge(&on.profile).map(|surge| live.plan.tightens(surge));
+        let until = match lasts {
+            Some(lasts) => format!("for {lasts:?}"),
+            None => "until it is switched off".to_owned(),
+        };
+        let place = before.filter(|before| before.profile != on.profile);
+        let place = place.map_or_else(String::new, |before| format!(" in place of {}", before.profile));
+        Ok(format!("surge {} is on{place} {until}: {}", on.profile, tightens.unwrap_or_default()))
     }
 
     fn purge(&self, order: &PurgeOrder) -> Result<u64, String> {

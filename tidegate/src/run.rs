@@ -9,7 +9,7 @@ use std::time::Duration;
 use config::{EndpointAddress, ListenAddress, Plan};
 use notify::{RecursiveMode, Watcher};
 use proxy::Server;
-use signals::{Reload, Signals};
+use signals::Signals;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -230,9 +230,9 @@ async fn until_told_to_stop(control: &Arc<Control>, asked: &mut mpsc::Receiver<(
     }
 }
 
-fn report(result: Result<Reload, String>) {
+fn report(result: Result<String, String>) {
     match result {
-        Ok(how) => tracing::info!("configuration: {}", how.code()),
+        Ok(text) => tracing::info!("reload: {text}"),
         Err(text) => tracing::error!("configuration refused, the old one stays in force\n{text}"),
     }
 }

@@ -76,11 +76,15 @@ pub enum Refusal {
     BreakerOpen,
     /// More people want to come in than the route's waiting room lets in; this one has a place in line.
     WaitingRoom,
+    /// This client connects more often than one client may.
+    ConnectionRateLimited,
+    /// A surge is on whose profile sheds requests of this priority.
+    SurgeShed,
 }
 
 impl Refusal {
     /// One of each variant, for reference pages and metrics; nested reasons are given once.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::Malformed(Malformed::BadTarget),
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -115,6 +119,8 @@ impl Refusal {
         Self::QueueDisplaced,
         Self::BreakerOpen,
         Self::WaitingRoom,
+        Self::ConnectionRateLimited,
+        Self::SurgeShed,
     ];
 
     /// Dense number of the variant, below `Refusal::ALL.len()`.
@@ -154,6 +160,8 @@ impl Refusal {
             Self::QueueDisplaced => 31,
             Self::BreakerOpen => 32,
             Self::WaitingRoom => 33,
+            Self::ConnectionRateLimited => 34,
+            Self::SurgeShed => 35,
         }
     }
 
@@ -194,6 +202,8 @@ impl Refusal {
             Self::QueueDisplaced => "queue_displaced",
             Self::BreakerOpen => "breaker_open",
             Self::WaitingRoom => "waiting_room",
+            Self::ConnectionRateLimited => "connection_rate_limited",
+            Self::SurgeShed => "surge_shed",
         }
     }
 
@@ -217,7 +227,10 @@ impl Refusal {
             Self::ExpectationUnknown => 417,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
-            Self::TooManyClientConnections | Self::RateLimited | Self::TooManyInFlight => 429,
+            Self::TooManyClientConnections
+            | Self::ConnectionRateLimited
+            | Self::RateLimited
+            | Self::TooManyInFlight => 429,
             Self::TooManyConnections
             | Self::NoEndpoint
             | Self::AllEndpointsDown
@@ -228,7 +241,8 @@ impl Refusal {
             | Self::QueueShed
             | Self::QueueDisplaced
             | Self::BreakerOpen
-            | Self::WaitingRoom => 503,
+            | Self::WaitingRoom
+            | Self::SurgeShed => 503,
             Self::ConnectFailed
             | Self::ResponseClosed
             | Self::ResponseMalformed(_)
@@ -250,6 +264,9 @@ impl Refusal {
             Self::BodyTimeout => "the request body took too long to arrive",
             Self::TooManyConnections => "the server holds as many connections as it can",
             Self::TooManyClientConnections => "too many connections from this client",
+            Self::ConnectionRateLimited => {
+                "too many new connections from this client, come back a little later"
+            }
             Self::NoEndpoint | Self::AllEndpointsDown | Self::BreakerOpen => {
                 "the application is not available at the moment"
             }
@@ -270,7 +287,7 @@ impl Refusal {
             Self::TooManyInFlight => "too many requests at once, wait until some are answered",
             Self::LimitKeyMissing => "the request lacks what this address counts requests by",
             Self::AddressDenied => "this address is not open to this client",
-            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced => {
+            Self::QueueFull | Self::QueueShed | Self::QueueDisplaced | Self::SurgeShed => {
                 "more is asked of the application than it can answer at the moment"
             }
             Self::QueueTimeout => "the application was too busy to take the request in time",

@@ -24,7 +24,7 @@ struct Bounds {
     most: usize,
 }
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+pub(super) type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Paths to look at.
 pub(super) fn router() -> Router<Arc<Desk>> {
@@ -77,7 +77,7 @@ pub(super) async fn purge(State(desk): Shared, pairs: Pairs) -> Response {
 }
 
 /// A thread of its own has panicked; the panic has been reported where it happened.
-fn broken() -> Response {
+pub(super) fn broken() -> Response {
     text(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be said at the moment; look at the log")
 }
 

@@ -1,5 +1,6 @@
 //! `route.waiting_room`: a line in front of an app that more people come to than it can take.
 
+use crate::file::When;
 use crate::read::Toggle;
 use crate::table::{table, words};
 use crate::value::{Count, Frequency, Time};
@@ -18,6 +19,8 @@ table! {
         rate: Frequency => default("50/s"),
         /// Most people inside at once.
         capacity: Count<1, 1_000_000_000> => absent("as many as the rate lets in"),
+        /// When people wait in line: `"surge"` is only while a surge is on.
+        when: When => default("always"),
         /// Who sends no request for so long has left.
         ttl: Time<1000> => default("5m"),
         /// How long somebody whose turn has come has to come in. Browsers wake pages in the background once a minute.

@@ -4,7 +4,7 @@ use crate::address::{AdminAddress, Network};
 use crate::file::{Compress, Cors, Jwt, KeySource, Limit, SecurityHeaders};
 use crate::read::{List, Named, Switch, Toggle};
 use crate::table::{table, words};
-use crate::value::{Count, Rate, Share, Size, Time};
+use crate::value::{Count, Frequency, Rate, Share, Size, Time};
 
 table! {
     /// Process-wide settings.
@@ -87,6 +87,11 @@ table! {
         /// Client connections held at once by one client (IPv6: by one /64); past it 429. 0 is no limit,
         /// because behind another proxy every connection comes from one address.
         connections_per_client: Count<0, 10_000_000> => default(0),
+        /// New connections of one client (IPv6: of one /64) by time: `"50/s"` or `"600/m"`; past it 429. Connections of
+        /// `server.trusted_proxies` are not counted, behind a PROXY preamble it is the client that it names.
+        connection_rate: Frequency => absent("any"),
+        /// New connections of one client at once, which are then missing until the rate has made up for them.
+        connection_burst: Count<1, 1_000_000> => absent("as many as the number of `connection_rate`"),
         /// Requests that one connection may carry before it is closed; 0 is no limit.
         requests_per_connection: Count<0, 1_000_000_000> => default(0),
         /// Memory for what limits know of their keys, overheads included, 16 bytes each; it is taken as it is used. Past

@@ -7,7 +7,7 @@ use toml::Spanned;
 use traffic::room;
 
 use super::Lowering;
-use crate::file::{self, Binding, File};
+use crate::file::{self, Binding, File, When};
 use crate::plan::Room;
 use crate::read::Toggle;
 
@@ -71,6 +71,7 @@ impl Lowering<'_> {
                 hold: written.hold().0,
                 is_bound: written.bind() == Binding::Client,
             },
+            is_for_surges: written.when() == When::Surge,
             secret: written.secret.get().cloned(),
             page: written.page.written().and_then(|page| self.waiting_page(page)).map(Arc::from),
         }
@@ -101,12 +102,14 @@ impl Lowering<'_> {
 
 /// Whether it says more than a name.
 fn says_how(room: &file::WaitingRoom) -> bool {
-    let file::WaitingRoom { name: _, rate, capacity, ttl, hold, bind, secret, page, has_mistakes: _ } = room;
+    let file::WaitingRoom { name: _, rate, capacity, ttl, hold, when, bind, secret, page, has_mistakes: _ } =
+        room;
     let absent = [
         rate.is_absent(),
         capacity.is_absent(),
         ttl.is_absent(),
         hold.is_absent(),
+        when.is_absent(),
         bind.is_absent(),
         secret.is_absent(),
         page.is_absent(),

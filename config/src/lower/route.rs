@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::field::{is_token, is_value};
 use crate::file::{self, File};
 use crate::plan::{Action, Compress, Cors, Fallback, Rewrite, Room, Route, Server, Upstream};
-use crate::read::{Switch, nearest};
+use crate::read::{Switch, Toggle, nearest};
 
 /// Conflicts that are told in one go. Each takes a table of its own to find.
 const CONFLICTS_MAX: usize = 16;
@@ -93,8 +93,7 @@ impl Lowering<'_> {
         let (span, route) = (spanned.span(), spanned.get_ref());
         let told = self.diagnostics.len();
         let path = self.path(route);
-        let methods = self.methods(route);
-        let headers = self.headers(route);
+        let (methods, headers) = (self.methods(route), self.headers(route));
         let tells_more_than_url = !methods.is_empty() || !headers.is_empty();
         let action = self.action(known, span.clone(), route, &path);
         let rewrite = match self.rewrite(route, &path) {
@@ -110,8 +109,8 @@ impl Lowering<'_> {
         let deadlines = base
             .map_or_else(|| upstream::timeouts(&file::UpstreamTimeouts::default()), |u| u.timeouts.clone());
         let retry = base.map_or_else(upstream::no_retry, |u| u.traffic.retry.clone());
-        let hosts = self.hosts(route);
-        let limit = self.limits_of("route", &route.limit, Some(&path));
+        let (hosts, limit) = (self.hosts(route), self.limits_of("route", &route.limit, Some(&path)));
+        let (room, surge_room) = route_rooms(known, route);
         let mut plan = Route {
             name: self.route_name(route),
             line: self.line(span.start),
@@ -126,7 +125,8 @@ impl Lowering<'_> {
             timeouts: upstream::merged_timeouts(&deadlines, route.timeouts.get()),
             retry: upstream::merged_retry(&retry, route.retry.get()),
             priority: super::queue::priority(route),
-            room: route_room(known, route),
+            room,
+            surge_room,
             fallback: self.route_fallback(known, fallbacks, route, forwards_to),
             error_pages: self.error_pages(route),
             cache: base.and_then(|_| self.route_cache(route, &known.shared.store, &known.shared.rules)),
@@ -414,10 +414,14 @@ impl Lowering<'_> {
     }
 }
 
-/// The waiting room that a route names.
-fn route_room(known: &Known<'_>, route: &file::Route) -> Option<usize> {
-    let name = route.waiting_room.get()?.on()?.name();
-    known.rooms.iter().position(|room| room.name == name)
+/// The waiting room that a route always has, or the one that it has while a surge is on.
+fn route_rooms(known: &Known<'_>, route: &file::Route) -> (Option<usize>, Option<usize>) {
+    let name = route.waiting_room.get().and_then(Toggle::on).map(file::WaitingRoom::name);
+    let index = name.and_then(|name| known.rooms.iter().position(|room| room.name == name));
+    match index.filter(|&index| known.rooms[index].is_for_surges) {
+        None => (index, None),
+        surge => (None, surge),
+    }
 }
 
 /// `example.org/api/*`, or the path alone for any host.

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use traffic::client::{Fields, Trusted};
+use traffic::limit::Rule;
 
 use super::Lowering;
 use crate::diagnostic::Diagnostic;
@@ -10,7 +11,8 @@ use crate::file::{self, ClientField, File, Format, Threads};
 use crate::plan::{
     AccessLog, ClientTimeouts, Limits, ListenAddress, Listener, LogFormat, Marks, Server, Shutdown,
 };
-use crate::read::nearest;
+use crate::read::{Key, nearest};
+use crate::value::{Count, Frequency, Size};
 
 /// Most threads that make sense: the same bound as on `server.threads`.
 const THREADS_MAX: usize = 256;
@@ -81,13 +83,38 @@ impl Lowering<'_> {
             body_bytes: limits.body().0,
             connections: limits.connections().0 as usize,
             connections_per_client: limits.connections_per_client().0 as usize,
+            connection_rate: self.connection_rate(
+                "server.limits",
+                &limits.connection_rate,
+                &limits.connection_burst,
+            ),
             requests_per_connection: limits.requests_per_connection().0,
             limit_memory_bytes: limits.limit_memory().0,
         }
     }
 
+    /// How often a client may connect, as the table `whose` says.
+    pub(super) fn connection_rate(
+        &mut self,
+        whose: &str,
+        rate: &Key<Frequency>,
+        burst: &Key<Count<1, 1_000_000>>,
+    ) -> Option<Rule> {
+        if let Some(span) = burst.span().filter(|_| rate.is_absent()) {
+            let message = format!("{whose}.connection_burst needs {whose}.connection_rate");
+            self.error(span, message, "add connection_rate = \"50/s\"");
+        }
+        let (span, rate) = (rate.span()?, rate.get()?);
+        let rule = Rule::new(rate.count, rate.per, burst.get().map_or(rate.count, |burst| burst.0));
+        if rule.is_none() {
+            let help = "a bucket has to be full again within a year: lower connection_burst or raise connection_rate";
+            self.error(span, format!("{whose}.connection_rate is too slow for its burst"), help);
+        }
+        rule
+    }
+
     /// A bound on something that is held in memory whole: 256 bytes to 16 MiB.
-    fn size(&mut self, name: &str, key: &crate::read::Key<crate::value::Size>, bytes: u64) -> u32 {
+    fn size(&mut self, name: &str, key: &Key<Size>, bytes: u64) -> u32 {
         if !(256..=16 << 20).contains(&bytes) {
             let help = "write a size from \"256 B\" to \"16 MiB\"";
             self.error(key.span(), format!("server.limits.{name}: {bytes} bytes are out of range"), help);

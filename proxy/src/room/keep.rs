@@ -4,17 +4,15 @@
 //! It is written beside and renamed, so that there is always a whole one.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use traffic::room::Saved;
 
-/// Longest file that is read.
-const FILE_BYTES: u64 = 16 * 1024;
+use crate::state;
 
 /// Numbers that are given out before the next file is written, at least; should the process die in between, nobody's
 /// number is given to another one.
@@ -35,8 +33,7 @@ impl Kept {
     pub fn open(state: Option<&Path>, room: &str) -> (Self, Option<Saved>) {
         let path = state.map(|folder| folder.join(format!("room-{room}")));
         let known = path.as_deref().and_then(|path| match read(path) {
-            Ok(known) => Some(known),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(known) => known,
             Err(error) => {
                 tracing::error!(
                     "waiting room {room}: the line begins anew: cannot read {}: {error}",
@@ -68,7 +65,7 @@ impl Kept {
 
     fn write(&self, saved: &Saved) {
         let Some(path) = &self.path else { return };
-        let result = replace(path, &text(&self.secret, saved));
+        let result = state::replace(path, &text(&self.secret, saved));
         let has_failed = self.has_failed.swap(result.is_err(), Ordering::Relaxed);
         if let Err(error) = result
             && !has_failed
@@ -93,23 +90,8 @@ fn random() -> [u8; 32] {
     secret
 }
 
-fn read(path: &Path) -> io::Result<([u8; 32], Saved)> {
-    let mut text = String::new();
-    File::open(path)?.take(FILE_BYTES).read_to_string(&mut text)?;
-    parse(&text)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not what Tidegate has written"))
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let beside = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_data()?;
-    fs::rename(&beside, path)
+fn read(path: &Path) -> io::Result<Option<([u8; 32], Saved)>> {
+    state::read(path)?.map(|text| parse(&text).ok_or_else(state::foreign)).transpose()
 }
 
 /// The file's text.
@@ -157,6 +139,8 @@ fn parse(text: &str) -> Option<([u8; 32], Saved)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 

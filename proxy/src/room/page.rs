@@ -99,8 +99,13 @@ mod tests {
             hold: Duration::from_mins(2),
             is_bound: true,
         };
-        let plan =
-            config::Room { name: "main".to_owned(), settings, secret: None, page: page.map(Into::into) };
+        let plan = config::Room {
+            name: "main".to_owned(),
+            settings,
+            is_for_surges: false,
+            secret: None,
+            page: page.map(Into::into),
+        };
         Room::build(plan, None, None)
     }
 

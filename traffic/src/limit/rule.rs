@@ -42,6 +42,24 @@ impl Rule {
         (full_ns <= nanos(FULL_MAX)).then_some(Self { interval_ns, full_ns, burst })
     }
 
+    /// This share of the rate and of the burst, which is at least one; `share` is above 0 and at most 1. Rounded to the
+    /// strict side.
+    #[must_use]
+    pub fn scaled(self, share: f64) -> Self {
+        let burst = ((self.burst as f64 * share) as u64).max(1);
+        // No bucket takes longer to fill than any other may.
+        let most_ns = nanos(FULL_MAX) / burst;
+        let interval_ns = ((self.interval_ns as f64 / share).ceil() as u64).clamp(1, most_ns);
+        Self { interval_ns, full_ns: interval_ns * burst, burst }
+    }
+
+    /// Whether it never admits more than the other one, and at times less.
+    pub const fn is_tighter(self, than: Self) -> bool {
+        self.burst <= than.burst
+            && self.interval_ns >= than.interval_ns
+            && (self.burst < than.burst || self.interval_ns > than.interval_ns)
+    }
+
     /// Requests at once.
     pub const fn burst(self) -> u64 {
         self.burst
@@ -164,6 +182,21 @@ mod tests {
         assert_eq!(wait, SECOND / 10);
         assert!(rule.judge(full_at, SECOND + wait, 1).is_err(), "the moment as written does not count down");
         assert!(rule.judge(rule.possible(full_at, SECOND), SECOND + wait, 1).is_ok());
+    }
+
+    #[test]
+    fn a_share_of_a_rule_is_tighter_and_leaves_a_bucket_the_same_share() {
+        let rule = Rule::new(100, Duration::from_secs(1), 10).unwrap();
+        let half = rule.scaled(0.5);
+        assert_eq!(Some(half), Rule::new(50, Duration::from_secs(1), 5));
+        assert!(half.is_tighter(rule) && !rule.is_tighter(half) && !rule.is_tighter(rule));
+        assert!(!Rule::new(50, Duration::from_secs(1), 20).unwrap().is_tighter(rule), "a larger burst");
+        // Six of ten are gone; of five there are two left then.
+        let full_at = rule.judge(0, SECOND, 6).unwrap();
+        assert_eq!((rule.left(full_at, SECOND), half.left(full_at, SECOND)), (4, 2));
+        // What is next to nothing is still something, and a bucket is full within a year.
+        let least = Rule::new(1, Duration::from_hours(24), 3).unwrap().scaled(1e-9);
+        assert_eq!((least.burst(), least.fills_within()), (1, FULL_MAX));
     }
 
     #[test]

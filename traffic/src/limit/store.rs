@@ -74,6 +74,12 @@ pub struct Limit {
     /// Ids of its two kinds of buckets; odd ones count bytes.
     id: u16,
     hash: FixedState,
+    marks: Arc<Marks>,
+}
+
+/// What buckets that had to leave left behind, by kind.
+#[derive(Debug, Default)]
+struct Marks {
     requests: Overflow,
     bytes: Overflow,
 }
@@ -152,7 +158,7 @@ pub struct Store {
     /// Who is refused most.
     pub top: Mutex<Top>,
     /// Limits by id, for the marks that their buckets leave.
-    limits: Mutex<HashMap<u16, Weak<Limit>>>,
+    limits: Mutex<HashMap<u16, Weak<Marks>>>,
     next_id: AtomicU16,
     next_seed: AtomicU64,
 }
@@ -190,8 +196,16 @@ impl Limit {
         Key(hasher.finish())
     }
 
-    fn overflow(&self, id: u16) -> &Overflow {
-        if id == self.id { &self.requests } else { &self.bytes }
+    /// The same keys with what they have left, under other settings. A bucket keeps the moment at which it is full again:
+    /// where rate and burst change by the same share, so does what is left of it.
+    pub fn with(&self, settings: Settings) -> Arc<Self> {
+        Arc::new(Self { settings, id: self.id, hash: self.hash.clone(), marks: Arc::clone(&self.marks) })
+    }
+}
+
+impl Marks {
+    fn of(&self, id: u16) -> &Overflow {
+        if id & 1 == 0 { &self.requests } else { &self.bytes }
     }
 }
 
@@ -223,7 +237,7 @@ impl Store {
     /// A limit whose keys are those of another instance that was given the same seed.
     pub fn limit_with(&self, settings: Settings, seed: u64) -> Arc<Limit> {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.retain(|_, limit| limit.strong_count() > 0);
+        limits.retain(|_, marks| marks.strong_count() > 0);
         // Ids are even, and 0 is nobody's. There are far fewer limits than ids; if it ever were otherwise, two limits
         // would share the marks of what they forget, and nothing else.
         let mut id = 0;
@@ -234,15 +248,9 @@ impl Store {
             }
         }
         let id = id.max(2);
-        let limit = Arc::new(Limit {
-            settings,
-            id,
-            hash: FixedState::with_seed(seed),
-            requests: Overflow::default(),
-            bytes: Overflow::default(),
-        });
-        limits.insert(id, Arc::downgrade(&limit));
-        limit
+        let marks = Arc::default();
+        limits.insert(id, Arc::downgrade(&marks));
+        Arc::new(Limit { settings, id, hash: FixedState::with_seed(seed), marks })
     }
 
     /// Checks a request against limits, at most [`CHECKS_MAX`]: all of them admit it and are charged, or none is.
@@ -386,7 +394,7 @@ impl Store {
     pub fn usage(&self) -> Usage {
         let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let overflows = limits.values().filter_map(Weak::upgrade);
-        let overflow_bytes = overflows.map(|limit| limit.requests.bytes() + limit.bytes.bytes()).sum();
+        let overflow_bytes = overflows.map(|marks| marks.requests.bytes() + marks.bytes.bytes()).sum();
         drop(limits);
         let mut usage = Usage {
             capacity: (SHARDS * self.sets * PLACES) as u64,
@@ -432,7 +440,7 @@ impl Store {
         if moment > now && full_at <= moment {
             // Nobody is worth less than the new one.
             sets.overflowed += 1;
-            limit.overflow(id_of(tag)).put(tag, full_at);
+            limit.marks.of(id_of(tag)).put(tag, full_at);
             return;
         }
         if moment > now {
@@ -447,11 +455,11 @@ impl Store {
     fn mark(&self, tag: u64, at_hand: &Limit, full_at: u64) {
         let id = id_of(tag);
         if id & !1 == at_hand.id {
-            return at_hand.overflow(id).put(tag, full_at);
+            return at_hand.marks.of(id).put(tag, full_at);
         }
         let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(limit) = limits.get(&(id & !1)).and_then(Weak::upgrade) {
-            limit.overflow(id).put(tag, full_at);
+        if let Some(marks) = limits.get(&(id & !1)).and_then(Weak::upgrade) {
+            marks.of(id).put(tag, full_at);
         }
     }
 }
@@ -519,7 +527,7 @@ impl Sets {
     fn moment(&self, place: Option<usize>, limit: &Limit, tag: u64, now: u64) -> u64 {
         match place {
             Some(place) => self.words[place + PLACES],
-            None => limit.overflow(id_of(tag)).begins_at(tag, now),
+            None => limit.marks.of(id_of(tag)).begins_at(tag, now),
         }
     }
 }

@@ -143,6 +143,8 @@ pub enum Unserved {
     Shed,
     /// The queue was full, and one that matters more, or of one who asks for less, got its place.
     Displaced,
+    /// A surge is on that sheds requests of its priority.
+    Surge,
     /// No endpoint is left to try.
     NoEndpoint(NoEndpoint),
     /// Nobody took a connection, for longer than the upstream holds requests.
@@ -151,7 +153,7 @@ pub enum Unserved {
 
 impl Unserved {
     /// The reasons that are the queue's own, for metrics.
-    pub const OWN: [Self; 4] = [Self::Full, Self::Timeout, Self::Shed, Self::Displaced];
+    pub const OWN: [Self; 5] = [Self::Full, Self::Timeout, Self::Shed, Self::Displaced, Self::Surge];
 
     /// How the client is told.
     pub const fn refusal(self) -> Refusal {
@@ -160,6 +162,7 @@ impl Unserved {
             Self::Timeout => Refusal::QueueTimeout,
             Self::Shed => Refusal::QueueShed,
             Self::Displaced => Refusal::QueueDisplaced,
+            Self::Surge => Refusal::SurgeShed,
             Self::NoEndpoint(NoEndpoint::Empty) => Refusal::NoEndpoint,
             Self::NoEndpoint(NoEndpoint::AllDown | NoEndpoint::AllTried | NoEndpoint::Full) => {
                 Refusal::AllEndpointsDown

@@ -135,7 +135,8 @@ fn ten_million_keys_stay_within_their_memory() {
         }
     });
     let usage = store.usage();
-    let overhead = limit.requests.bytes() + SHARDS as u64 * (size_of::<Shard>() + 2 * SET_WORDS * 8) as u64;
+    let overhead =
+        limit.marks.requests.bytes() + SHARDS as u64 * (size_of::<Shard>() + 2 * SET_WORDS * 8) as u64;
     assert!(usage.memory_bytes <= memory + overhead, "{usage:?}");
     assert!(usage.entries > usage.capacity * 9 / 10 && usage.entries <= usage.capacity, "{usage:?}");
 }
