@@ -63,8 +63,7 @@ fn x(second: f64) -> f64 {
 }
 
 fn main() {
-    let app =
-        App { places: PLACES, service_ms: SERVICE_MS, shape: Shape::Exponential, paces: PACES.to_vec() };
+    let app = App { paces: PACES.to_vec(), ..App::steady(PLACES, SERVICE_MS, Shape::Exponential) };
     let peak = PLACES as f64 / (SERVICE_MS / 1e3);
     let record = play(Settings::default(), app, &[Source::steady(6.0 * peak, SECONDS)], 1);
     print!("{}", draw(&record, peak));

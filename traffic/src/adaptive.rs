@@ -41,6 +41,18 @@ const LOST_SHARE: f64 = 0.02;
 const REMEASURE_SOON: Duration = Duration::from_secs(2);
 /// Share of the places at which the latency is measured.
 const MEASURE_SHARE: f64 = 0.8;
+/// The same while no latency is known: a limit that is far too low for a moment is felt by everybody.
+const FIRST_SHARE: f64 = 0.8;
+/// From one level to the next when the first was still too high to see a latency without a queue.
+const DEEPER_SHARE: f64 = 0.7;
+/// The room above the places, as a share of them: this, and so much for each time that the deviation of latencies holds
+/// their mean. The more they differ, the less a window says of them.
+const ROOM: f64 = 0.05;
+const ROOM_PER_SPREAD: f64 = 0.2;
+/// And so many times the square root of the places.
+const ROOM_PER_ROOT: f64 = 0.5;
+/// A deviation of so many times the mean counts at most.
+const SPREAD_MOST: f64 = 2.0;
 /// One latency counts at most so many times the typical one.
 const OUTLIER: f64 = 64.0;
 
@@ -57,6 +69,8 @@ pub struct Adaptive {
     rates: [f64; 3],
     /// About the median of all latencies in nanoseconds.
     typical: f64,
+    /// Standard deviation of latencies divided by their mean, smoothed.
+    spread: f64,
     measured_at: Moment,
     /// The rate and the limit at the end of the last measuring.
     measured: (f64, f64),
@@ -85,6 +99,8 @@ struct Window {
     began: Moment,
     count: u32,
     latency_ns: f64,
+    /// Sum of squares.
+    latency_ns2: f64,
 }
 
 /// What a window says.
@@ -105,6 +121,7 @@ impl Default for Adaptive {
             baseline: 0.0,
             rates: [0.0; 3],
             typical: 0.0,
+            spread: 0.0,
             measured_at: Moment::ZERO,
             measured: (0.0, 1.0),
             remeasure_at: Moment::ZERO,
@@ -158,8 +175,10 @@ impl Adaptive {
             self.settle(now, latency);
             return false;
         }
+        let counted = latency.min(OUTLIER * self.typical);
         self.window.count += 1;
-        self.window.latency_ns += latency.min(OUTLIER * self.typical);
+        self.window.latency_ns += counted;
+        self.window.latency_ns2 += counted * counted;
         let elapsed = now.since(self.window.began);
         let mean = self.window.latency_ns / f64::from(self.window.count);
         let wanted =
@@ -171,6 +190,7 @@ impl Adaptive {
         }
         let rate = f64::from(self.window.count) / (elapsed.as_nanos() as f64).max(1.0);
         let reading = Reading { mean, rate, in_flight: rate * mean };
+        self.learn_spread(self.window.latency_ns2 / f64::from(self.window.count) / (mean * mean) - 1.0);
         self.window = Window { began: now, ..Window::default() };
         match self.phase {
             Phase::Cruising => self.cruise(now, reading, is_wanted),
@@ -190,12 +210,18 @@ impl Adaptive {
         };
     }
 
+    /// Of the first window at once, of later ones by a quarter.
+    fn learn_spread(&mut self, variance: f64) {
+        let spread = variance.max(0.0).sqrt().min(SPREAD_MOST);
+        self.spread += (spread - self.spread) / if self.spread == 0.0 { 1.0 } else { 4.0 };
+    }
+
     fn cruise(&mut self, now: Moment, reading: Reading, is_wanted: bool) {
         let Reading { mean, rate, in_flight } = reading;
         let is_saturated = in_flight >= SATURATED * self.limit;
         if self.baseline == 0.0 {
             if is_saturated {
-                return self.measure(now, self.limit / 2.0, self.limit, reading);
+                return self.measure(now, FIRST_SHARE * self.limit, self.limit, reading);
             }
             self.baseline = mean;
         }
@@ -215,7 +241,7 @@ impl Adaptive {
         self.rates = [rate, self.rates[0], self.rates[1]];
         // More than are in flight cannot be at work, whatever a baseline from slower times says.
         let places = (self.rates.into_iter().fold(0.0, f64::max) * self.baseline).min(self.limit);
-        let fitting = with_room(places);
+        let fitting = self.with_room(places);
         let (measured_rate, measured_limit) = self.measured;
         if measured_rate > 0.0 && rate > 1.5 * measured_rate * (self.limit / measured_limit).max(1.0) {
             self.remeasure_soon();
@@ -237,7 +263,7 @@ impl Adaptive {
 
     /// Lowers the limit for a while, to see the app without a queue. What was of use until now is `before`.
     fn measure(&mut self, now: Moment, level: f64, before: f64, reading: Reading) {
-        let level = level.floor().max(1.0);
+        let level = below(level, before);
         self.phase = Phase::Measuring { level, before, rate: reading.rate, since: now };
         self.settle(now, reading.mean);
     }
@@ -262,7 +288,7 @@ impl Adaptive {
         let kept_share = reading.rate / rate;
         // Had all that was in flight been of use, the rate would have fallen as the limit did.
         if is_saturated && kept_share > f64::midpoint(1.0, level / before) && level > 1.0 {
-            let deeper = (level / 2.0).floor().max(1.0);
+            let deeper = below(DEEPER_SHARE * level, level);
             self.phase =
                 Phase::Measuring { level: deeper, before: level, rate: rate.max(reading.rate), since };
             return self.settle(now, reading.mean);
@@ -274,7 +300,7 @@ impl Adaptive {
         self.remeasure_at = now.plus(lost.mul_f64(1.0 / LOST_SHARE).max(REMEASURE));
         if is_saturated {
             let places = rate.max(reading.rate) * reading.mean;
-            self.limit = with_room(places).min(f64::from(LIMIT_MOST));
+            self.limit = self.with_room(places).min(f64::from(LIMIT_MOST));
         }
         self.measured = (rate.max(reading.rate), self.limit);
         self.settle(now, reading.mean);
@@ -288,10 +314,16 @@ impl Adaptive {
         }
         self.limit = limit;
     }
+
+    /// The limit for an app with so many places: with some room, so that no place stays empty while a request is on its
+    /// way and a window that shows too little does no harm.
+    fn with_room(&self, places: f64) -> f64 {
+        let share = ROOM + ROOM_PER_SPREAD * self.spread;
+        ((1.0 + share) * places + ROOM_PER_ROOT * places.sqrt()).max(1.0)
+    }
 }
 
-/// The limit for an app with so many places: with some room, so that no place stays empty while a request is on its way
-/// and a window that shows too little does no harm.
-fn with_room(places: f64) -> f64 {
-    (1.2 * places + 0.8 * places.sqrt()).max(1.0)
+/// A level to measure at, below what was of use before.
+fn below(level: f64, before: f64) -> f64 {
+    level.round().min(before.ceil() - 1.0).max(1.0)
 }

@@ -11,7 +11,7 @@ const SHAPES: [Shape; 3] = [Shape::Fixed, Shape::Exponential, BIMODAL];
 const SERVICE_MS: f64 = 20.0;
 
 fn app(places: usize, shape: Shape) -> App {
-    App { places, service_ms: SERVICE_MS, shape, paces: Vec::new() }
+    App::steady(places, SERVICE_MS, shape)
 }
 
 /// Answers per second that so many places can give.
@@ -121,6 +121,34 @@ fn critical_requests_get_through_whatever_else_is_asked() {
         let refused = record.refused(|done| done.source == 0);
         assert!(refused < 0.01, "seed {seed}: {refused:.4} of the critical ones were refused");
         assert!(record.goodput(2.0, 30.0) / peak(8) >= 0.95);
+    }
+}
+
+/// The scene of the overload bench, from a cold start: times that differ little, or not at all, seen late by a little.
+/// Places that take equally long become free together, so that whoever is next may still wait for as long as one takes.
+#[test]
+fn one_greedy_tenant_is_hardly_felt_by_nine_that_ask_for_less_than_their_share() {
+    let tenant = |fair_key: u64, rate: f64| Source { fair_key, ..Source::steady(rate, 20.0) };
+    let nine: Vec<Source> = (1..10).map(|key| tenant(key, 30.0)).collect();
+    let mut ten = nine.clone();
+    ten.push(tenant(0, 800.0));
+    for (shape, jitter_ms) in
+        [(Shape::Uniform, 0.0), (Shape::Uniform, 1.0), (Shape::Fixed, 0.0), (Shape::Fixed, 1.0)]
+    {
+        for seed in 0..4 {
+            let app = || App { jitter_ms, ..app(8, shape) };
+            let alone = play(Settings::default(), app(), &nine, seed);
+            let crowded = play(Settings::default(), app(), &ten, seed);
+            let p99 = |record: &Record| record.quantile(0.99, 0.0, 20.0, |done| done.source < 9);
+            let times = p99(&crowded) / p99(&alone);
+            assert!(
+                times < 2.5,
+                "{shape:?} jitter {jitter_ms} seed {seed}: {times:.2} times as long as without it"
+            );
+            let refused = crowded.refused(|done| done.source < 9);
+            assert!(refused < 0.01, "seed {seed}: {refused:.4} of the others were refused");
+            assert!(crowded.goodput(2.0, 20.0) / peak(8) >= 0.95);
+        }
     }
 }
 

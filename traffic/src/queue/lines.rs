@@ -1,16 +1,26 @@
 //! Who is next: by priority, then in turn by key, then by when they came.
 //!
-//! Every priority has a ring of keys of whom somebody waits; the key whose turn it was goes to the end of its ring, so a
-//! key that asks twenty times as often as the others gets no more than they do (deficit round robin, where everything
-//! costs one). Keys are there only while somebody waits, so that there are never more of them than places.
+//! Keys of one priority take turns by a virtual clock, as packets of flows do (start-time fair queueing, Goyal, Vin and
+//! Cheng 1996, where everything costs one). A key's tag is the turn that it is at, the lowest tag goes first, and the
+//! clock is the highest tag that went. So of keys that all want more than their share everyone gets the same, and a key
+//! that asks for less is served about as if the greedy ones were not there: it may be behind the clock by [`CREDIT`]
+//! turns, which it has at once whenever it wants them. Plain turns would make each of its requests wait for one of
+//! everybody's, and those of a small burst for a round each. As with new flows in RFC 8290, keys that have asked for
+//! nothing yet go before those with a backlog.
 
 use super::{Place, Priority, Stand};
 use core::task::Waker;
 use foldhash::HashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Of so many slots in a row that go to normal and low requests, low ones get one, if any wait.
 const LOW_EVERY: u32 = 10;
+/// Turns by which a key may be behind the clock: so many requests of one that asked for less than its share go before
+/// everybody else's.
+const CREDIT: u64 = 8;
+/// Most keys of a priority whose tags are remembered while nobody of them waits. When they are more, all of them have full
+/// credit again.
+const REMEMBERED: usize = 4_096;
 
 /// All places of a queue, those that wait in their lines.
 #[derive(Default)]
@@ -26,9 +36,22 @@ pub(super) struct Lines {
 /// Who waits at one priority.
 #[derive(Default)]
 struct Line {
-    /// Keys in turn.
-    ring: VecDeque<u64>,
-    flows: HashMap<u64, VecDeque<u32>>,
+    /// Who is next first: the tag and the number of each key of which somebody waits.
+    turns: BTreeSet<(u64, u64, u64)>,
+    flows: HashMap<u64, Flow>,
+    /// Tags of keys of which nobody waits, as far as they are less than [`CREDIT`] behind the clock.
+    tags: HashMap<u64, u64>,
+    /// The highest tag that went.
+    clock: u64,
+    /// Among equal tags, who came to it first goes first.
+    numbers: u64,
+}
+
+/// Those who wait of one key.
+struct Flow {
+    places: VecDeque<u32>,
+    tag: u64,
+    number: u64,
 }
 
 impl Lines {
@@ -56,10 +79,7 @@ impl Lines {
             self.places.push(Some(place));
             self.places.len() as u32 - 1
         };
-        let flow = line.flows.entry(key).or_default();
-        if flow.is_empty() {
-            line.ring.push_back(key);
-        }
+        let flow = line.flow(key);
         if at_front {
             flow.push_front(index);
         } else {
@@ -71,17 +91,21 @@ impl Lines {
 
     /// All that wait.
     pub(super) fn all(&self) -> Vec<u32> {
-        self.by_priority.iter().flat_map(|line| line.flows.values().flatten().copied()).collect()
+        self.by_priority
+            .iter()
+            .flat_map(|line| line.flows.values().flat_map(|flow| &flow.places).copied())
+            .collect()
     }
 
     /// All that wait, the next one first. Made lazily: mostly the first one is it.
     pub(super) fn in_turn(&self, newest: bool) -> impl Iterator<Item = u32> + use<> {
-        let low_first = self.normal_row + 1 >= LOW_EVERY && !self.by_priority[2].ring.is_empty();
+        let low_first = self.normal_row + 1 >= LOW_EVERY && !self.by_priority[2].turns.is_empty();
         let order = if low_first { [0, 2, 1] } else { [0, 1, 2] };
-        let first = order.into_iter().find(|at| !self.by_priority[*at].ring.is_empty());
+        let first = order.into_iter().find(|at| !self.by_priority[*at].turns.is_empty());
         let next = first.and_then(|at| {
             let line = &self.by_priority[at];
-            let flow = &line.flows[line.ring.front()?];
+            let (_, _, key) = line.turns.first()?;
+            let flow = &line.flows[key].places;
             if newest { flow.back() } else { flow.front() }.copied()
         });
         // Whoever is next in line is served, unless it wants what is not there; only then the others are looked at.
@@ -99,7 +123,7 @@ impl Lines {
         }
         let mut others = Vec::new();
         for line in order.map(|at| &self.by_priority[at]) {
-            for flow in line.ring.iter().map(|key| &line.flows[key]) {
+            for flow in line.turns.iter().map(|(_, _, key)| &line.flows[key].places) {
                 if newest {
                     others.extend(flow.iter().rev());
                 } else {
@@ -111,17 +135,13 @@ impl Lines {
         others
     }
 
-    /// It was this one's turn: its key goes to the end of the ring.
+    /// It was this one's turn: its key is one turn further.
     pub(super) fn took_turn(&mut self, place: u32) {
         let Place { priority, fair_key, .. } = *self.get(place);
-        let line = &mut self.by_priority[priority as usize];
-        if let Some(at) = line.ring.iter().position(|key| *key == fair_key) {
-            line.ring.remove(at);
-            line.ring.push_back(fair_key);
-        }
+        self.by_priority[priority as usize].took_turn(fair_key);
         match priority {
             Priority::Critical => {}
-            Priority::Normal if self.by_priority[Priority::Low as usize].ring.is_empty() => {
+            Priority::Normal if self.by_priority[Priority::Low as usize].turns.is_empty() => {
                 self.normal_row = 0;
             }
             Priority::Normal => self.normal_row += 1,
@@ -133,12 +153,12 @@ impl Lines {
     /// below its own, or of the key of its own priority that holds more places than its own would.
     pub(super) fn victim(&self, priority: Priority, fair_key: u64) -> Option<u32> {
         let below = Priority::ALL.into_iter().rev().take_while(|other| *other > priority);
-        if let Some(line) = below.map(|at| &self.by_priority[at as usize]).find(|line| !line.ring.is_empty())
+        if let Some(line) = below.map(|at| &self.by_priority[at as usize]).find(|line| !line.turns.is_empty())
         {
             return line.longest().and_then(|flow| flow.back()).copied();
         }
         let line = &self.by_priority[priority as usize];
-        let own = line.flows.get(&fair_key).map_or(0, VecDeque::len);
+        let own = line.flows.get(&fair_key).map_or(0, |flow| flow.places.len());
         line.longest().filter(|flow| flow.len() > own + 1).and_then(|flow| flow.back()).copied()
     }
 
@@ -163,7 +183,7 @@ impl Lines {
     fn take_out(&mut self, place: u32) {
         let Place { priority, fair_key, .. } = *self.get(place);
         let line = &mut self.by_priority[priority as usize];
-        let Some(flow) = line.flows.get_mut(&fair_key) else { return };
+        let Some(flow) = line.flows.get_mut(&fair_key).map(|flow| &mut flow.places) else { return };
         // Mostly it is one of the ends.
         if flow.front() == Some(&place) {
             flow.pop_front();
@@ -173,15 +193,51 @@ impl Lines {
             flow.remove(at);
         }
         if flow.is_empty() {
-            line.flows.remove(&fair_key);
-            line.ring.retain(|key| *key != fair_key);
+            line.forget(fair_key);
         }
         self.waiting -= 1;
     }
 }
 
 impl Line {
+    /// Those who wait of a key.
+    fn flow(&mut self, key: u64) -> &mut VecDeque<u32> {
+        let flow = self.flows.entry(key).or_insert_with(|| {
+            let tag = self.tags.remove(&key).unwrap_or(0).max(self.clock.saturating_sub(CREDIT));
+            self.numbers += 1;
+            self.turns.insert((tag, self.numbers, key));
+            Flow { places: VecDeque::new(), tag, number: self.numbers }
+        });
+        &mut flow.places
+    }
+
+    fn took_turn(&mut self, key: u64) {
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        self.turns.remove(&(flow.tag, flow.number, key));
+        self.clock = self.clock.max(flow.tag);
+        self.numbers += 1;
+        (flow.tag, flow.number) = (flow.tag + 1, self.numbers);
+        self.turns.insert((flow.tag, flow.number, key));
+    }
+
+    /// Nobody of this key waits any more.
+    fn forget(&mut self, key: u64) {
+        let Some(flow) = self.flows.remove(&key) else { return };
+        self.turns.remove(&(flow.tag, flow.number, key));
+        let oldest = self.clock.saturating_sub(CREDIT);
+        if flow.tag <= oldest {
+            return;
+        }
+        if self.tags.len() >= REMEMBERED {
+            self.tags.retain(|_, tag| *tag > oldest);
+            if self.tags.len() > REMEMBERED / 2 {
+                self.tags.clear();
+            }
+        }
+        self.tags.insert(key, flow.tag);
+    }
+
     fn longest(&self) -> Option<&VecDeque<u32>> {
-        self.flows.values().max_by_key(|flow| flow.len())
+        self.flows.values().map(|flow| &flow.places).max_by_key(|places| places.len())
     }
 }

@@ -20,6 +20,8 @@ use tidegate_traffic::upstream::{self, Ask, Lease, Upstream};
 pub enum Shape {
     /// All the same.
     Fixed,
+    /// Half as long to half as long again, all equally likely.
+    Uniform,
     /// Exponential: as if nothing were known.
     Exponential,
     /// This share of them takes so many times what the others take.
@@ -52,6 +54,16 @@ pub struct App {
     pub shape: Shape,
     /// From this second on it takes so many times as long.
     pub paces: Vec<(f64, f64)>,
+    /// How long after the end of its work a response is seen, on average: it travels, and whoever has to see it does
+    /// something else first. Exponential.
+    pub jitter_ms: f64,
+}
+
+impl App {
+    /// One whose pace never changes.
+    pub fn steady(places: usize, service_ms: f64, shape: Shape) -> Self {
+        Self { places, service_ms, shape, paces: Vec::new(), jitter_ms: 0.0 }
+    }
 }
 
 /// A request that was answered or refused.
@@ -84,7 +96,10 @@ pub struct Record {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Event {
     Arrive(usize),
+    /// A place of the app is done with it.
     Finish(u64),
+    /// Its response is seen.
+    See(u64),
     Tick,
 }
 
@@ -162,6 +177,7 @@ impl Model {
             match event {
                 Event::Arrive(source) => self.arrive(source),
                 Event::Finish(job) => self.finish(job),
+                Event::See(job) => self.see(job),
                 Event::Tick => {
                     self.upstream.queue().tick(when);
                     // Those who wait for a response for long are looked at now and then, as the driver does.
@@ -248,7 +264,7 @@ impl Model {
             && id.is_multiple_of(every)
         {
             job.source = usize::MAX;
-            self.at(self.now.plus(Duration::from_secs_f64(seconds)), Event::Finish(id));
+            self.at(self.now.plus(Duration::from_secs_f64(seconds)), Event::See(id));
         } else if self.busy < self.app.places {
             self.work(id);
         } else {
@@ -263,6 +279,7 @@ impl Model {
             self.app.paces.iter().rev().find(|(from, _)| second >= *from).map_or(1.0, |(_, pace)| *pace);
         let drawn = match self.app.shape {
             Shape::Fixed => 1.0,
+            Shape::Uniform => 0.5 + self.rng.f64(),
             Shape::Exponential => -(1.0 - self.rng.f64()).ln(),
             Shape::Bimodal { share, times } => {
                 let cheap = 1.0 / (1.0 - share + share * times);
@@ -274,6 +291,18 @@ impl Model {
     }
 
     fn finish(&mut self, id: u64) {
+        self.busy -= 1;
+        if let Some(next) = self.backlog.pop_front() {
+            self.work(next);
+        }
+        if self.app.jitter_ms == 0.0 {
+            return self.see(id);
+        }
+        let late = -(1.0 - self.rng.f64()).ln() * self.app.jitter_ms / 1e3;
+        self.at(self.now.plus(Duration::from_secs_f64(late)), Event::See(id));
+    }
+
+    fn see(&mut self, id: u64) {
         let job = self.jobs.remove(&id).unwrap();
         let in_app = self.now.since(job.began);
         let lease = job.lease.unwrap();
@@ -283,10 +312,6 @@ impl Model {
         }
         let Job { source, came, .. } = job;
         self.record.done.push(Done { source, came, ended: self.now, in_app, refused: None });
-        self.busy -= 1;
-        if let Some(next) = self.backlog.pop_front() {
-            self.work(next);
-        }
         drop(lease);
     }
 }
