@@ -222,9 +222,10 @@ fn cookies_that_are_none_get_a_new_place_and_a_named_reason() {
         scene.seconds(1).await;
         fill(scene).await;
         let token = real.cookie.unwrap();
+        // Not at the very end, where a character has bits that no spelling of bytes has.
         let (start, end) = token.split_at(token.len() - 8);
-        let turned: String = end.chars().map(|c| if c == 'A' { 'B' } else { 'A' }).collect();
-        let forged = format!("{start}{turned}");
+        let turned = if end.starts_with('A') { 'B' } else { 'A' };
+        let forged = format!("{start}{turned}{}", &end[1..]);
         for (cookie, why) in [
             (forged.as_str(), "forged"),
             ("tidegate-room-main=", "malformed"),
