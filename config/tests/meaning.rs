@@ -546,7 +546,7 @@ shed = "low"
     assert_eq!((plan.shed, under.shed), (None, Some(Priority::Low)));
     assert_eq!(
         plan.tightens(surge),
-        "limits times 0.5, a client connects 10 times at once and again within 1s, at most 50 wait for a slot, \
-         nobody waits longer than 1s for a slot, waiting rooms times 0.1, low priority is refused, people wait in sale"
+        "limits times 0.5, at most 10 new connections of a client, and as many again after 1s, at most 50 wait for a \
+         slot, nobody waits longer than 1s for a slot, waiting rooms times 0.1, low priority is refused, people wait in sale"
     );
 }

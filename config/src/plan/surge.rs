@@ -78,7 +78,7 @@ impl Plan {
             limits.map(|share| format!("limits times {share}")),
             connection_rate.map(|rule| {
                 let (count, within) = (rule.burst(), rule.fills_within());
-                format!("a client connects {count} times at once and again within {within:?}")
+                format!("at most {count} new connections of a client, and as many again after {within:?}")
             }),
             queue_limit.map(|limit| format!("at most {limit} wait for a slot")),
             queue_timeout.map(|timeout| format!("nobody waits longer than {timeout:?} for a slot")),
