@@ -10,8 +10,8 @@ use signals::{Observed, Reload};
 
 use crate::stored::{Entries, PurgeOrder};
 
-/// What the process can be asked and told. Calls come from the admin listener's tasks and must not block for long;
-/// only [`Control::reload`] may take its time.
+/// What the process can be asked and told. Calls come from the admin listener's tasks and must not block for long,
+/// but where it is said that they may.
 pub trait Control: Observed + Send + Sync + 'static {
     /// Why the process takes no traffic; empty when it does.
     fn not_ready(&self) -> Vec<NotReady>;

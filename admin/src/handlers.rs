@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -20,6 +21,12 @@ use crate::control::{Control, NotReady, Question};
 use crate::guard;
 use crate::rates::Rates;
 use crate::status::Status;
+
+/// What is said of a query that is none.
+const NO_QUERY: &str = "the query is not valid; percent-encode its values";
+
+/// The parameters of a query.
+type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// What every handler needs.
 pub(crate) struct Desk {
@@ -90,13 +97,9 @@ async fn status(State(desk): Shared) -> Response {
     json(StatusCode::OK, &status)
 }
 
-async fn explain(
-    State(desk): Shared,
-    headers: HeaderMap,
-    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-) -> Response {
+async fn explain(State(desk): Shared, headers: HeaderMap, query: Pairs) -> Response {
     let bad = |what: &str| text(StatusCode::BAD_REQUEST, what);
-    let Ok(Query(pairs)) = query else { return bad("the query is not valid; percent-encode its values") };
+    let Ok(Query(pairs)) = query else { return bad(NO_QUERY) };
     let (mut method, mut url, mut fields, mut client) = ("GET".to_owned(), None, Vec::new(), None);
     for (name, value) in pairs {
         match (name.as_str(), value.split_once(':')) {
@@ -166,6 +169,20 @@ fn set_drain(desk: &Desk, names: &(String, String), is_on: bool) -> Response {
         }
         Err(refused) => text(StatusCode::NOT_FOUND, &refused.what(upstream, endpoint)),
     }
+}
+
+/// The parameters of an order or a look at the cache, each with a value.
+fn read(pairs: Pairs) -> Result<Vec<(String, String)>, String> {
+    let Ok(Query(pairs)) = pairs else { return Err(NO_QUERY.to_owned()) };
+    match pairs.iter().find(|(_, value)| value.is_empty() || is_torn(value)) {
+        Some((name, _)) => Err(format!("{name:?} is empty or has a control character")),
+        None => Ok(pairs),
+    }
+}
+
+/// A thread of its own has panicked; the panic has been reported where it happened.
+fn broken() -> Response {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be said at the moment; look at the log")
 }
 
 async fn nothing_here() -> Response {

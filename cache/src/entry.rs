@@ -1,8 +1,8 @@
 //! A stored response, shared by reference between cores.
 //!
 //! A million of them are kept, so what surrounds key, head and body is packed: one text for all that is bytes, a small
-//! body included, and one allocation for both, moments as lapses of four bytes, validators as places in the head. [`Entry::terms`] unpacks without
-//! allocating.
+//! body included, and one allocation for both, moments as lapses of four bytes, validators as places in the head.
+//! [`Entry::terms`] unpacks without allocating.
 
 mod whole;
 
@@ -137,6 +137,12 @@ impl Entry {
         let spec = vary.as_deref().unwrap_or_default();
         let is_near = body.place().is_none() && body.len_bytes() <= NEAR_BYTES;
         let near_len = if is_near { body.len_bytes() as usize } else { 0 };
+        let (near, far): (&[_], _);
+        if is_near {
+            (near, far) = (body.pieces(), None);
+        } else {
+            (near, far) = (&[], Some(Arc::new(body)));
+        }
         let is_short = |span: Span| u16::try_from(span.start() as usize + span.len()).is_ok();
         let etag = terms.etag.filter(|etag| is_short(*etag)).unwrap_or_default();
         let (changed_s, changed) = terms
@@ -171,11 +177,10 @@ impl Entry {
                     | flag(terms.never_stale, NEVER_STALE)
                     | flag(terms.public, PUBLIC),
             ),
-            far: (!is_near).then(|| Arc::new(body.clone())),
+            far,
             budget: None,
         };
         let tags: Vec<u8> = tags.iter().flat_map(|tag| tag.to_le_bytes()).collect();
-        let near = if is_near { body.pieces() } else { &[] };
         let front = [key, head, spec, &tags].into_iter();
         whole(around, front.chain(near.iter().map(|piece| &**piece)))
     }

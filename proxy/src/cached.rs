@@ -57,8 +57,7 @@ pub async fn serve(
             Step::NotHere => {
                 let below = Box::pin(disk::given_alone(to.core, exchange, &cache.rules)).await;
                 let Some(entry) = below else { return Err(Stop::Refused(Refusal::NotCached)) };
-                let terms = || Some(entry.terms());
-                if deliver::origin_decides(exchange, &cache.rules, entry.status(), entry.head(), terms) {
+                if origin_decides(exchange, &cache.rules, &entry) {
                     why = Bypass::Condition;
                     break;
                 }
@@ -125,11 +124,16 @@ fn look<'a>(to: To<'_>, cache: &'a RouteCache, client: &Client, exchange: &mut E
         Found::Pass(why) => return Step::Pass(why),
         Found::NotHere => return Step::NotHere,
     };
-    if deliver::origin_decides(exchange, &cache.rules, entry.status(), entry.head(), || Some(entry.terms())) {
+    if origin_decides(exchange, &cache.rules, &entry) {
         return Step::Pass(Bypass::Condition);
     }
     exchange.facts.cached = Some(cached);
     Step::Deliver(entry)
+}
+
+/// Whether a request has a condition that what is stored does not meet, so that only the origin can answer it.
+fn origin_decides(exchange: &Exchange, rules: &Rules, entry: &Entry) -> bool {
+    deliver::origin_decides(exchange, rules, entry.status(), entry.head(), || Some(entry.terms()))
 }
 
 /// Asks the store.
@@ -304,7 +308,7 @@ impl Part<'_> {
         if !asks(exchange, rules, is_fresh) {
             return End::Again;
         }
-        if deliver::origin_decides(exchange, rules, entry.status(), entry.head(), || Some(entry.terms())) {
+        if origin_decides(exchange, rules, entry) {
             return End::Pass(Bypass::Condition);
         }
         exchange.facts.cached = Some(Cached::Hit);
@@ -333,7 +337,7 @@ impl Part<'_> {
         if self.told.is_none() && !asks(exchange, rules, fits) {
             return End::Again;
         }
-        if deliver::origin_decides(exchange, rules, entry.status(), entry.head(), || Some(entry.terms())) {
+        if origin_decides(exchange, rules, entry) {
             return End::Pass(Bypass::Condition);
         }
         // What the origin said is known to the one who caused the fill.

@@ -147,8 +147,8 @@ impl Disk {
         let newest = self.inner.lock().newest(MOST_LISTED);
         let is_cut = newest.len() == MOST_LISTED;
         let is_meant = |entry: &Arc<Entry>| prefixes.iter().any(|prefix| entry.url().starts_with(prefix));
-        let mut entries = newest.into_iter().filter_map(|(_, lies)| self.inner.read_front(lies));
-        let found: Vec<_> = entries.by_ref().filter(is_meant).take(most).collect();
+        let entries = newest.into_iter().filter_map(|lies| self.inner.read_front(lies));
+        let found: Vec<_> = entries.filter(is_meant).take(most).collect();
         let is_cut = is_cut || found.len() == most;
         (found, is_cut)
     }

@@ -220,7 +220,7 @@ fn upstream(
     }
     let key = upstream.balance_key(Source { live, exchange, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     let priority = queue::priority(route, exchange);
-    if live.plan.shed.is_some_and(|shed| priority >= shed) {
+    if live.plan.sheds(priority) {
         say("queue", format!("priority {}: {}", priority.code(), refused(Refusal::SurgeShed)));
         return;
     }

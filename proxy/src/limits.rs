@@ -180,15 +180,14 @@ pub fn pass(
 ) -> Result<(), Refusal> {
     let route = exchange.facts.route_index;
     let ip = exchange.asker.map_or(client.peer.ip, |asker| asker.ip);
-    let (server, own) = (&live.plan.server.access, own_access(live, route));
-    if server.denies(ip) || own.is_some_and(|own| own.denies(ip)) {
+    if access(live, route).any(|access| access.denies(ip)) {
         return Err(Refusal::AddressDenied);
     }
     let limits = live.limits_of(route);
     if let Stream::Paced(paced) = &mut client.stream {
         paced.clear();
     }
-    if limits.is_empty() || server.allows(ip) || own.is_some_and(|own| own.allows(ip)) {
+    if limits.is_empty() || access(live, route).any(|access| access.allows(ip)) {
         return Ok(());
     }
     let mut flights = std::mem::take(&mut exchange.flights);
@@ -220,9 +219,9 @@ pub fn pass(
     Ok(())
 }
 
-/// Whom a route lets in and whom not, besides the server.
-fn own_access(live: &Live, route: Option<usize>) -> Option<&config::Access> {
-    route.map(|route| &live.plan.routes[route].access)
+/// Whom the server lets in and whom not, and whom a route does.
+fn access(live: &Live, route: Option<usize>) -> impl Iterator<Item = &config::Access> {
+    std::iter::once(&live.plan.server.access).chain(route.map(|route| &live.plan.routes[route].access))
 }
 
 /// A request that limits are asked about.
@@ -392,13 +391,12 @@ pub fn explain(
     say: &mut impl FnMut(&'static str, String),
 ) -> Result<(), Refusal> {
     let route = exchange.facts.route_index;
-    let (server, own) = (&live.plan.server.access, own_access(live, route));
-    if server.denies(client) || own.is_some_and(|own| own.denies(client)) {
+    if access(live, route).any(|access| access.denies(client)) {
         say("limit", format!("{client} is in a network that is refused"));
         return Err(Refusal::AddressDenied);
     }
     let limits = live.limits_of(route);
-    if !limits.is_empty() && (server.allows(client) || own.is_some_and(|own| own.allows(client))) {
+    if !limits.is_empty() && access(live, route).any(|access| access.allows(client)) {
         say("limit", format!("{client} is in a network that no limit counts"));
         return Ok(());
     }

@@ -47,19 +47,15 @@ pub async fn serve(
     exchange.facts.begun = Some(core.now());
     identify(live, client, exchange);
     outbound::identify(core, live, exchange);
-    let id = match select(live, exchange) {
-        Ok(id) => id,
-        Err(why) => {
-            limits::pass(core, live, client, exchange).map_err(Stop::Refused)?;
-            return Err(Stop::Refused(why));
-        }
-    };
-    let (route, parts) = live.route(id);
-    exchange.facts.route = Some(parts.slot);
-    exchange.facts.route_index = Some(id.0 as usize);
+    let selected = select(live, exchange);
+    if let Ok(id) = selected {
+        exchange.facts.route = Some(live.route(id).1.slot);
+        exchange.facts.route_index = Some(id.0 as usize);
+    }
 
-    // 2. Do the route's guards let it pass?
+    // 2. Do limits, which also count what no route takes, and the route's guards let it pass?
     limits::pass(core, live, client, exchange).map_err(Stop::Refused)?;
+    let (route, _) = live.route(selected.map_err(Stop::Refused)?);
     guard(route, exchange).map_err(Stop::Refused)?;
     if purge::is_asked(route, exchange).map_err(Stop::Refused)? {
         return purge::serve(core, live, client, exchange, route).await;

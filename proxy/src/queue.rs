@@ -30,7 +30,7 @@ pub async fn acquire(
     exchange: &mut Exchange,
     last: Refusal,
 ) -> Result<Lease, Stop> {
-    if to.live.plan.shed.is_some_and(|shed| priority(to.route, exchange) >= shed) {
+    if to.live.plan.sheds(priority(to.route, exchange)) {
         return Err(unserved(to, exchange, Unserved::Surge, last));
     }
     let now = match exchange.facts.tries {

@@ -122,8 +122,7 @@ impl Server {
         let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.slot).collect();
         self.shared.signals.keep_routes(&routes);
         self.shared.signals.keep_upstreams(&upstreams);
-        let limits = live.routes.iter().flat_map(|route| &route.limits);
-        self.shared.signals.keep_limits(&limits.map(Limit::slot).collect::<Vec<_>>());
+        self.shared.signals.keep_limits(&live.all_limits().map(Limit::slot).collect::<Vec<_>>());
         let ended = change.finish(live);
         self.control.reconfigure();
         for (known, _) in &known {

@@ -8,19 +8,17 @@ use std::path::Path;
 /// Longest file that is read.
 const FILE_BYTES: u64 = 16 * 1024;
 
-/// The text of a file; `None` where there is none.
-pub fn read(path: &Path) -> io::Result<Option<String>> {
+/// What a file says, if `parse` makes something of it; `None` where there is no file.
+pub fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Option<T>) -> io::Result<Option<T>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let mut text = String::new();
-    match File::open(path) {
-        Ok(file) => file.take(FILE_BYTES).read_to_string(&mut text).map(|_| Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The error of a file that says something else than it should.
-pub fn foreign() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it is not what Tidegate has written")
+    file.take(FILE_BYTES).read_to_string(&mut text)?;
+    let foreign = || io::Error::new(io::ErrorKind::InvalidData, "it is not what Tidegate has written");
+    parse(&text).map(Some).ok_or_else(foreign)
 }
 
 /// Writes a file beside and renames it, so that there is always a whole one.

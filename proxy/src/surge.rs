@@ -141,20 +141,31 @@ impl Shared {
     }
 }
 
+impl Live {
+    /// The surge that is on.
+    pub fn surge_on(&self) -> Option<&On> {
+        self.surge.as_ref().map(|surge| &surge.on)
+    }
+
+    /// What it tightens, in words.
+    pub fn tightens(&self, on: &On) -> String {
+        self.plan.surge(&on.profile).map(|surge| self.plan.tightens(surge)).unwrap_or_default()
+    }
+}
+
 impl Change<'_> {
     /// What another configuration makes, under the surge that is on if it has its profile.
     ///
     /// # Errors
     /// Two routes that match the same requests.
     pub fn reloaded(&self, plan: Plan) -> Result<Live, Conflict> {
-        let on = self.before.surge.as_ref().map(|surge| surge.on.clone());
+        let on = self.before.surge_on().cloned();
         build(plan, on, &self.shared.signals, Some(&self.before))
     }
 
     /// Puts it in force. Gives the surge that is over by this.
     pub fn finish(self, live: Live) -> Option<On> {
-        let of = |live: &Live| live.surge.as_ref().map(|surge| surge.on.clone());
-        let (before, now) = (of(&self.before), of(&live));
+        let (before, now) = (self.before.surge_on().cloned(), live.surge_on().cloned());
         self.shared.replace(live);
         if before != now {
             self.shared.surge.keep(now.as_ref());
@@ -207,7 +218,7 @@ pub fn on(shared: &Shared, profile: Option<&str>, lasts: Option<Duration>) -> Re
         (None, _) => return Err(No::Which(known())),
     };
     let now_ms = shared.unix_ms();
-    let before = change.before.surge.as_ref().map(|surge| surge.on.clone());
+    let before = change.before.surge_on().cloned();
     let since_ms = before.as_ref().filter(|on| on.profile == profile).map_or(now_ms, |on| on.since_ms);
     let until_ms = lasts.map(|lasts| now_ms.saturating_add(lasts.as_millis() as u64));
     let on = On { profile, since_ms, until_ms };
@@ -224,14 +235,14 @@ pub fn off(shared: &Shared) -> Option<On> {
 /// Waits until the time of the surge that is on is over, and switches it off. Whoever switches has to begin this anew.
 pub async fn over(shared: &Shared) {
     loop {
-        let until_ms = shared.live().surge.as_ref().and_then(|surge| surge.on.until_ms);
+        let until_ms = shared.live().surge_on().and_then(|on| on.until_ms);
         let Some(until_ms) = until_ms else { return std::future::pending().await };
         let left = Duration::from_millis(until_ms.saturating_sub(shared.unix_ms()));
         if left.is_zero() {
             let change = shared.change();
             // It may have been given more time a moment ago.
             let is_over = |on: &On| on.until_ms.is_some_and(|until| until <= shared.unix_ms());
-            if change.before.surge.as_ref().is_some_and(|surge| is_over(&surge.on))
+            if change.before.surge_on().is_some_and(is_over)
                 && let Some(on) = change.switch(None)
             {
                 tracing::info!("surge {}: its time is over, it is off", on.profile);
@@ -246,9 +257,7 @@ pub async fn over(shared: &Shared) {
 /// The surge that the last process has left on, if its time is not over.
 pub fn kept(state: Option<&Path>) -> Option<On> {
     let path = path(state?);
-    let on = state::read(&path)
-        .and_then(|text| text.map(|text| parse(&text).ok_or_else(state::foreign)).transpose());
-    match on {
+    match state::read(&path, parse) {
         Ok(on) => on.filter(|on| on.until_ms.is_none_or(|until| until > unix_ms(SystemTime::now()))),
         Err(error) => {
             tracing::error!("no surge is on: cannot read {}: {error}", path.display());
@@ -259,11 +268,10 @@ pub fn kept(state: Option<&Path>) -> Option<On> {
 
 /// What is tightened now, in words; `None` while no surge is on.
 pub fn explain(live: &Live, now_ms: Option<UnixMs>) -> Option<String> {
-    let on = &live.surge.as_ref()?.on;
+    let on = live.surge_on()?;
     let left = now_ms.and_then(|now_ms| on.left(now_ms));
     let left = left.map_or_else(String::new, |left| format!(" for another {left:.0?}"));
-    let tightens = live.plan.surge(&on.profile).map(|surge| live.plan.tightens(surge)).unwrap_or_default();
-    Some(format!("{} is on{left}: {tightens}", on.profile))
+    Some(format!("{} is on{left}: {}", on.profile, live.tightens(on)))
 }
 
 fn path(state: &Path) -> PathBuf {

@@ -107,8 +107,8 @@ impl Control {
         }
         keep_store(&mut plan.cache, &before.plan.cache);
         let ended = server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
-        let surge = match (&self.shared.live().surge, ended) {
-            (Some(surge), _) => format!(", surge {} is still on", surge.on.profile),
+        let surge = match (self.shared.live().surge_on(), ended) {
+            (Some(on), _) => format!(", surge {} is still on", on.profile),
             (None, Some(on)) => {
                 format!(", surge {0} is off, for there is no [surge.{0}] any more", on.profile)
             }
@@ -161,7 +161,7 @@ impl Observed for Control {
     fn surges(&self, each: &mut dyn FnMut(SurgeReading<'_>)) {
         let (live, now_ms) = (self.shared.live(), self.shared.unix_ms());
         for profile in &live.plan.surges {
-            let on = live.surge.as_ref().map(|surge| &surge.on).filter(|on| on.profile == profile.name);
+            let on = live.surge_on().filter(|on| on.profile == profile.name);
             each(SurgeReading {
                 profile: &profile.name,
                 tightens: &live.plan.tightens(profile),
@@ -272,15 +272,14 @@ impl admin::Control for Control {
         };
         let switched = server.surge_on(profile.as_deref(), *lasts);
         let (on, before) = switched.map_err(|no| no.to_string())?;
-        let live = self.shared.live();
-        let tightens = live.plan.surge(&on.profile).map(|surge| live.plan.tightens(surge));
+        let tightens = self.shared.live().tightens(&on);
         let until = match lasts {
             Some(lasts) => format!("for {lasts:?}"),
             None => "until it is switched off".to_owned(),
         };
         let place = before.filter(|before| before.profile != on.profile);
         let place = place.map_or_else(String::new, |before| format!(" in place of {}", before.profile));
-        Ok(format!("surge {} is on{place} {until}: {}", on.profile, tightens.unwrap_or_default()))
+        Ok(format!("surge {} is on{place} {until}: {}", on.profile, tightens))
     }
 
     fn purge(&self, order: &PurgeOrder) -> Result<u64, String> {

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::task::spawn_blocking;
 
-use super::{Desk, Shared, is_torn, json, text};
+use super::{Desk, Pairs, Shared, broken, json, read, text};
 use crate::stored::{CacheStatus, PurgeOrder, PurgeWhat, Purged};
 
 /// Entries in a list, unless it is said, and at most.
@@ -23,8 +22,6 @@ struct Bounds {
     usual: usize,
     most: usize,
 }
-
-pub(super) type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Paths to look at.
 pub(super) fn router() -> Router<Arc<Desk>> {
@@ -76,11 +73,6 @@ pub(super) async fn purge(State(desk): Shared, pairs: Pairs) -> Response {
     }
 }
 
-/// A thread of its own has panicked; the panic has been reported where it happened.
-pub(super) fn broken() -> Response {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be said at the moment; look at the log")
-}
-
 /// Prefix and number of the entries that are asked for.
 fn asked(pairs: Pairs, bounds: &Bounds, has_prefix: bool) -> Result<(Option<String>, usize), String> {
     let known = if has_prefix { "prefix and limit" } else { "limit" };
@@ -123,14 +115,4 @@ fn order(pairs: Pairs) -> Result<PurgeOrder, String> {
         }
     }
     what.map(|what| PurgeOrder { what, soft }).ok_or_else(|| WHICH.to_owned())
-}
-
-fn read(pairs: Pairs) -> Result<Vec<(String, String)>, String> {
-    let Ok(Query(pairs)) = pairs else {
-        return Err("the query is not valid; percent-encode its values".to_owned());
-    };
-    match pairs.iter().find(|(_, value)| value.is_empty() || is_torn(value)) {
-        Some((name, _)) => Err(format!("{name:?} is empty or has a control character")),
-        None => Ok(pairs),
-    }
 }

@@ -1,14 +1,14 @@
 //! The endpoints about surges: which there are, one on, none on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tokio::task::spawn_blocking;
 
-use super::stored::{Pairs, broken};
-use super::{Desk, Shared, json, text, wants_text};
+use super::{Desk, Pairs, Shared, broken, json, read, text, wants_text};
 use crate::control::SurgeOrder;
 use crate::status::SurgeStatus;
 use crate::table;
@@ -36,7 +36,7 @@ pub(super) async fn off(State(desk): Shared) -> Response {
 }
 
 /// A switch builds as much as a reload does.
-async fn give(desk: std::sync::Arc<Desk>, order: SurgeOrder) -> Response {
+async fn give(desk: Arc<Desk>, order: SurgeOrder) -> Response {
     match spawn_blocking(move || desk.control.surge(&order)).await {
         Ok(Ok(what)) => {
             tracing::info!("admin: {what}");
@@ -48,11 +48,8 @@ async fn give(desk: std::sync::Arc<Desk>, order: SurgeOrder) -> Response {
 }
 
 fn order(pairs: Pairs) -> Result<SurgeOrder, String> {
-    let Ok(Query(pairs)) = pairs else {
-        return Err("the query is not valid; percent-encode its values".to_owned());
-    };
     let (mut profile, mut lasts) = (None, None);
-    for (name, value) in pairs {
+    for (name, value) in read(pairs)? {
         match name.as_str() {
             "profile" => profile = Some(value),
             "for_s" => {

@@ -127,14 +127,12 @@ impl Index {
     }
 
     /// The entries, those written last first. Looks at no more than [`MOST_LOOKED`] records, overtaken ones included.
-    pub fn newest(&self) -> impl Iterator<Item = (u64, &Slot)> {
+    pub fn newest(&self) -> impl Iterator<Item = &Slot> {
         let written = self.segments.iter().rev().flat_map(|segment| {
             let at = |unit| Position { segment: segment.number, unit };
             segment.written.iter().rev().map(move |one| (one.hash, at(one.unit)))
         });
-        written.take(MOST_LOOKED).filter_map(|(hash, at)| {
-            self.find_entry(hash).filter(|slot| slot.at == at).map(|slot| (hash, slot))
-        })
+        written.take(MOST_LOOKED).filter_map(|(hash, at)| self.find_entry(hash).filter(|slot| slot.at == at))
     }
 
     fn is_above_floor(&self, at: Position) -> bool {

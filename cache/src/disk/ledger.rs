@@ -219,10 +219,10 @@ impl Ledger {
         taken
     }
 
-    /// Where entries lie and under which hash, those written last first: at most so many.
-    pub fn newest(&self, most: usize) -> Vec<(u64, Lies)> {
+    /// Where entries lie, those written last first: at most so many.
+    pub fn newest(&self, most: usize) -> Vec<Lies> {
         let newest = self.index.newest().take(most);
-        newest.map(|(hash, slot)| (hash, Lies { at: slot.at, bytes: slot.bytes() })).collect()
+        newest.map(|slot| Lies { at: slot.at, bytes: slot.bytes() }).collect()
     }
 
     /// What is kept under this hash is out of date.

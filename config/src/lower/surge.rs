@@ -19,11 +19,7 @@ impl Lowering<'_> {
         if written.is_empty() && !file.surge.is_refused() {
             self.never_closed(file);
         }
-        let mut surges = Vec::new();
-        for (name, surge) in written {
-            surges.push(self.surge(name, surge, plan));
-        }
-        surges
+        written.iter().map(|(name, surge)| self.surge(name, surge, plan)).collect()
     }
 
     fn surge(&mut self, name: &Spanned<String>, written: &Spanned<file::Surge>, plan: &Plan) -> Surge {

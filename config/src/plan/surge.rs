@@ -62,9 +62,12 @@ impl Plan {
         plan.shed = surge.shed;
         plan
     }
-}
 
-impl Plan {
+    /// Whether requests of this priority get no slot, for a surge sheds them.
+    pub fn sheds(&self, priority: Priority) -> bool {
+        self.shed.is_some_and(|shed| priority >= shed)
+    }
+
     /// What a surge tightens, in words.
     pub fn tightens(&self, surge: &Surge) -> String {
         let Surge { limits, connection_rate, queue_limit, queue_timeout, waiting_rooms, shed, name: _ } =

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -32,7 +32,7 @@ impl Kept {
     /// Reads what the last process has left in this folder. What cannot be read is begun anew, and the log says so.
     pub fn open(state: Option<&Path>, room: &str) -> (Self, Option<Saved>) {
         let path = state.map(|folder| folder.join(format!("room-{room}")));
-        let known = path.as_deref().and_then(|path| match read(path) {
+        let known = path.as_deref().and_then(|path| match state::read(path, parse) {
             Ok(known) => known,
             Err(error) => {
                 tracing::error!(
@@ -88,10 +88,6 @@ fn random() -> [u8; 32] {
         fastrand::Rng::new().fill(&mut secret);
     }
     secret
-}
-
-fn read(path: &Path) -> io::Result<Option<([u8; 32], Saved)>> {
-    state::read(path)?.map(|text| parse(&text).ok_or_else(state::foreign)).transpose()
 }
 
 /// The file's text.
