@@ -38,7 +38,7 @@ impl<'a> Field<'a> {
     ) -> Result<Self, Problem> {
         let origin = free_port()?;
         let log = scratch.join("origin.log");
-        let mut command = pinned(LOAD_CORE, &built.origin);
+        let mut command = pinned(LOAD_CORE, &built.origin)?;
         command.arg(format!("127.0.0.1:{origin}"));
         let mut process = Process::start(command, "the origin", &log)?;
         process.wait_for_port(origin, &log)?;

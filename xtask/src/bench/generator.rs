@@ -107,7 +107,7 @@ impl Generator {
 
     /// Makes the load and reads the report.
     pub(crate) fn run(self, load: &Load<'_>, built: &Built) -> Result<Report, Problem> {
-        let output = self.command(load, built).output().problem(&format!("run {}", self.name()))?;
+        let output = self.command(load, built)?.output().problem(&format!("run {}", self.name()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         // What a generator thinks of the result is not what is asked here, so its exit status says nothing.
         self.read(load, &text).map_err(|problem| {
@@ -116,7 +116,7 @@ impl Generator {
     }
 
     /// The command that makes the load.
-    pub(crate) fn command(self, load: &Load<'_>, built: &Built) -> Command {
+    pub(crate) fn command(self, load: &Load<'_>, built: &Built) -> Result<Command, Problem> {
         let program = match self {
             Self::Tidegate => built.tidegate.as_path(),
             Self::Oha => built.oha.as_path(),
@@ -124,7 +124,7 @@ impl Generator {
             Self::Hey => Path::new("hey"),
             Self::Ab => Path::new("ab"),
         };
-        let mut command = pinned(load.core, program);
+        let mut command = pinned(load.core, program)?;
         match self {
             Self::Tidegate => tidegate(&mut command, load),
             Self::Wrk => wrk(&mut command, load),
@@ -133,7 +133,7 @@ impl Generator {
             Self::Ab => ab(&mut command, load),
         }
         command.arg(load.url());
-        command
+        Ok(command)
     }
 
     /// Reads the report of a load that was made: what was printed, or the file that was written.

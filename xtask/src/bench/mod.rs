@@ -14,6 +14,7 @@ mod crowd;
 mod field;
 mod generator;
 mod goal;
+mod group;
 mod idle;
 mod load;
 mod machine;

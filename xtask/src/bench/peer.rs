@@ -129,34 +129,34 @@ impl Peer {
         let on_core = |program: &Path| pinned(SERVER_CORE, program);
         Ok(match self {
             Self::Tidegate => {
-                let mut command = on_core(&built.tidegate);
+                let mut command = on_core(&built.tidegate)?;
                 command.args(["run", "-c"]).arg(config);
                 command
             }
             Self::Nginx => {
-                let mut command = on_core(Path::new(&installed("nginx")?));
+                let mut command = on_core(Path::new(&installed("nginx")?))?;
                 command.arg("-p").arg(folder).arg("-c").arg(config).arg("-e").arg(folder.join("nginx.log"));
                 command
             }
             Self::Haproxy => {
-                let mut command = on_core(Path::new(&installed("haproxy")?));
+                let mut command = on_core(Path::new(&installed("haproxy")?))?;
                 command.arg("-db").arg("-f").arg(config);
                 command
             }
             Self::Caddy => {
-                let mut command = on_core(Path::new(&installed("caddy")?));
+                let mut command = on_core(Path::new(&installed("caddy")?))?;
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(config);
                 command.env("GOMAXPROCS", "1").env("HOME", folder).env("XDG_DATA_HOME", folder);
                 command.env("XDG_CONFIG_HOME", folder);
                 command
             }
             Self::Pingora => {
-                let mut command = on_core(&built.pingora);
+                let mut command = on_core(&built.pingora)?;
                 command.args([format!("127.0.0.1:{port}"), format!("127.0.0.1:{origin}")]);
                 command
             }
             Self::Varnish => {
-                let mut command = on_core(Path::new(&installed("varnishd")?));
+                let mut command = on_core(Path::new(&installed("varnishd")?))?;
                 command.args(["-F", "-j", "none", "-T", "none", "-s", "malloc,1g", "-l", "1m"]);
                 command.args(["-a", &format!("127.0.0.1:{port}"), "-n"]).arg(folder.join("work"));
                 command.arg("-f").arg(config);

@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::problem::{OrProblem, Problem};
 
+use super::group;
+
 /// The core that the measured server runs on.
 pub(crate) const SERVER_CORE: u32 = 0;
 /// The core that the load generator and the origin share.
@@ -94,11 +96,12 @@ impl Drop for Process {
 
 /// A command that will run on one core; the process keeps the id that it is started with.
 ///
-/// The kernel ends it when the bench is ended without a chance to drop its guards.
-pub(crate) fn pinned(core: u32, program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string()]).arg(program);
-    command
+/// It ends with the bench, also when that is ended without a chance to drop its guards.
+pub(crate) fn pinned(core: u32, program: &Path) -> Result<Command, Problem> {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &core.to_string()]).arg(program);
+    group::join(&mut command)?;
+    Ok(command)
 }
 
 /// A port of the loopback address that nobody listens on, and that was not given to anybody before.

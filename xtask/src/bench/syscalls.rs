@@ -9,18 +9,19 @@ use crate::shell;
 use super::build::Built;
 use super::generator::{Generator, Load};
 use super::peer::Running;
-use super::procfs;
+use super::{group, procfs};
 
 /// Counts while a load runs; none where the kernel does not let us count.
 pub(crate) fn per_request(running: &Running, load: &Load<'_>, built: &Built) -> Result<Option<f64>, Problem> {
     let Some(perf) = shell::find("perf").filter(|perf| may_count(perf)) else { return Ok(None) };
     let counts = load.scratch.join("syscalls.csv");
     let generator = Generator::usual(load.shape);
-    let loading = generator.command(load, built);
+    let loading = generator.command(load, built)?;
     let ids: Vec<String> = procfs::tree(running.process.id()).iter().map(ToString::to_string).collect();
     let mut command = Command::new(perf);
     command.args(["stat", "--field-separator", ",", "--event", EVENT, "--output"]).arg(&counts);
     command.args(["--pid", &ids.join(","), "--"]).arg(loading.get_program()).args(loading.get_args());
+    group::join(&mut command)?;
     let output = shell::capture(&mut command)?;
     let report = generator.read(load, &String::from_utf8_lossy(&output.stdout))?;
     let text = std::fs::read_to_string(&counts).problem("read the counted system calls")?;

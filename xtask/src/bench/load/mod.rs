@@ -104,7 +104,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
 fn start_origin(built: &Built, scratch: &Path) -> Result<(Process, u16), Problem> {
     let port = free_port()?;
     let log = scratch.join("origin.log");
-    let mut command = pinned(ORIGIN_CORE, &built.origin);
+    let mut command = pinned(ORIGIN_CORE, &built.origin)?;
     command.arg(format!("127.0.0.1:{port}"));
     let mut process = Process::start(command, "the origin", &log)?;
     process.wait_for_port(port, &log)?;

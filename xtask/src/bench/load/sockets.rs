@@ -37,7 +37,7 @@ pub(super) fn hold(built: &Built, scratch: &Path) -> Result<Held, Problem> {
     let mut origins = Vec::new();
     for at in 0..ORIGINS {
         let log = scratch.join(format!("origin-{at}.log"));
-        let mut command = pinned(ORIGIN_CORE, &built.origin);
+        let mut command = pinned(ORIGIN_CORE, &built.origin)?;
         command.arg(format!("127.0.0.1:{port}"));
         let mut origin = Process::start(command, "the origin", &log)?;
         origin.wait_for_port(port, &log)?;
@@ -46,7 +46,7 @@ pub(super) fn hold(built: &Built, scratch: &Path) -> Result<Held, Problem> {
     let scenario = scratch.join("sockets.toml");
     std::fs::write(&scenario, text(port)).problem("write a scenario")?;
     let report = scratch.join(OWN_REPORT);
-    let mut command: Command = pinned(GENERATOR_CORE, &built.tidegate);
+    let mut command: Command = pinned(GENERATOR_CORE, &built.tidegate)?;
     command.args(["load", "--quiet", "--json"]).arg(&report).arg(&scenario);
     shell::capture(&mut command)?;
     drop(origins);

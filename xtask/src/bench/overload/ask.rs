@@ -101,7 +101,7 @@ impl Scenario {
         let file = scratch.join("scenario.toml");
         std::fs::write(&file, self.text(port)).problem("write a scenario")?;
         let report = scratch.join(OWN_REPORT);
-        let mut command = pinned(LOAD_CORE, &built.tidegate);
+        let mut command = pinned(LOAD_CORE, &built.tidegate)?;
         command.args(["load", "--quiet", "--threads", "1", "--json"]).arg(&report).arg(&file);
         // What it thinks of the result is not what is asked here, so its exit status says nothing.
         let output = command.output().problem("run tidegate load")?;

@@ -103,7 +103,7 @@ impl App {
 
     /// Starts it on the port that it had.
     pub(super) fn start_again(&mut self) -> Result<(), Problem> {
-        let mut command = pinned(LOAD_CORE, &self.program);
+        let mut command = pinned(LOAD_CORE, &self.program)?;
         command.args([format!("127.0.0.1:{}", self.port), SLOTS.to_string()]);
         let mut process = Process::start(command, "the app", &self.log)?;
         process.wait_for_port(self.port, &self.log)?;
