@@ -7,20 +7,27 @@
 
 mod checks;
 mod page;
+mod picture;
 
 use crate::problem::{OrProblem, Problem};
 use crate::setup;
-use crate::shell;
 
 use super::field::Field;
 use super::goal;
 use super::measure::{Sample, median};
 use super::peer::{Peer, Role, Running};
 use super::scene::Scene;
-use super::{Plan, build, correctness, machine};
+use super::{Plan, build, correctness, keep, machine};
 
 /// Where the result is kept, relative to the root.
 const PAGE: &str = "docs/benchmarks/admission.md";
+/// The picture of it.
+const PICTURE: &str = "docs/pictures/admission.svg";
+
+/// The most CPU time that a request may take with both, over what it takes with neither.
+const LIMIT: f64 = 1.03;
+/// The setup that the limit is for.
+const LIMITED: Setup = Setup::Both;
 
 /// What decides about a request before it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +75,9 @@ struct Cost {
     setup: Setup,
     /// CPU time per request, the median of the rounds.
     cpu_us: f64,
-    /// Each round's CPU time over that of the same round with neither: the median, and what half of the rounds lie between.
+    /// Each round's CPU time over that of the same round with neither, from the least: the median, and what half of the
+    /// rounds lie between.
+    ratios: Vec<f64>,
     ratio: f64,
     quartiles: (f64, f64),
     requests_per_second: f64,
@@ -99,9 +108,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
     println!("\n{}{}", goal::table(&page::goals(&results)), page::tables(&results));
     if plan.whole {
         let version = Peer::Tidegate.version(&built)?;
-        std::fs::write(shell::root().join(PAGE), page::page(&results, plan, &version))
-            .problem(&format!("write {PAGE}"))?;
-        println!("{PAGE} is written");
+        keep(&[(PAGE, page::page(&results, plan, &version)), (PICTURE, picture::draw(&results))])?;
     } else {
         println!("{PAGE} is left as it is: it takes fifteen rounds of three seconds to write it");
     }
@@ -154,6 +161,7 @@ fn cost(setup: Setup, samples: &[Sample], base: &[f64]) -> Option<Cost> {
         cpu_us: of(|sample| sample.cpu_us)?,
         ratio: median(ratios.iter().copied())?,
         quartiles: (ratios[quarter], ratios[ratios.len() - 1 - quarter]),
+        ratios,
         requests_per_second: of(|sample| sample.report.requests_per_second)?,
         p99_us: of(|sample| sample.report.p99_us)?,
         errors: samples.iter().map(|sample| sample.report.errors).sum(),
@@ -164,6 +172,7 @@ fn cost(setup: Setup, samples: &[Sample], base: &[f64]) -> Option<Cost> {
 mod tests {
     use super::*;
     use crate::bench::generator::Report;
+    use crate::shell;
 
     fn sample(cpu_us: f64) -> Sample {
         let report = Report { requests: 10, errors: 1, requests_per_second: 5.0, ..Report::default() };

@@ -6,8 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::problem::{OrProblem, Problem};
-use crate::shell;
+use crate::problem::Problem;
 
 use super::build::Built;
 use super::generator::{Generator, Load, Pace, Report};
@@ -15,7 +14,7 @@ use super::measure::{AtRate, Results, Row, Sample, median};
 use super::peer::{Peer, Role, Running};
 use super::process::{LOAD_CORE, Process, free_port, pinned};
 use super::scene::Scene;
-use super::{Plan, correctness, procfs};
+use super::{Plan, correctness, keep, procfs};
 
 /// What takes part in a bench.
 pub(crate) struct Field<'a> {
@@ -163,11 +162,7 @@ impl<'a> Field<'a> {
         for &peer in &self.plan.peers {
             versions.push((peer, peer.version(self.built)?));
         }
-        let path = shell::root().join(page);
-        std::fs::create_dir_all(path.parent().unwrap_or(&path)).problem("create docs/benchmarks")?;
-        std::fs::write(&path, write(&versions)).problem(&format!("write {page}"))?;
-        println!("{page} is written");
-        Ok(())
+        keep(&[(page, write(&versions))])
     }
 }
 

@@ -22,6 +22,7 @@ mod measure;
 mod overload;
 mod page;
 mod peer;
+mod picture;
 mod process;
 mod procfs;
 mod proxy;
@@ -32,7 +33,8 @@ mod syscalls;
 
 use clap::Args;
 
-use crate::problem::Problem;
+use crate::problem::{OrProblem, Problem};
+use crate::shell;
 
 use peer::{Peer, Role};
 use scene::Scene;
@@ -198,6 +200,17 @@ impl Plan {
             whole: options.only.is_empty() && options.scene.is_empty() && enough,
         })
     }
+}
+
+/// Writes files of the docs: the path of each, relative to the root, and its text.
+fn keep(files: &[(&str, String)]) -> Result<(), Problem> {
+    for (name, text) in files {
+        let path = shell::root().join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(&path)).problem("create a folder of the docs")?;
+        std::fs::write(&path, text).problem(&format!("write {name}"))?;
+        println!("{name} is written");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

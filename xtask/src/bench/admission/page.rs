@@ -5,12 +5,14 @@ use std::fmt::Write;
 use super::super::goal::{self, Goal};
 use super::super::machine;
 use super::super::process::{LOAD_CORE, SERVER_CORE};
-use super::{Plan, Results, Setup};
+use super::{LIMIT, LIMITED, Plan, Results, Setup};
 
 /// The whole page.
 pub(super) fn page(results: &Results, plan: &Plan, version: &str) -> String {
     let mut text = String::from("# What limits and the queue cost\n\n");
     text += "Written by `cargo xtask bench admission`. Do not edit: run it again.\n\n";
+    text += "![CPU time per request with limits and the queue against neither, and the limiter's memory against its bound]";
+    text += "(../pictures/admission.svg)\n\n";
     text += &goal::table(&goals(results));
     text += &tables(results);
     text += &method(plan.rounds, plan.seconds);
@@ -25,12 +27,12 @@ pub(super) fn page(results: &Results, plan: &Plan, version: &str) -> String {
 
 /// All promises for admission.
 pub(super) fn goals(results: &Results) -> Vec<Goal> {
-    let both = results.costs.iter().find(|cost| cost.setup == Setup::Both);
+    let both = results.costs.iter().find(|cost| cost.setup == LIMITED);
     let checks = results.checks;
     vec![
         Goal::at_most(
             "CPU per request: a limit and a free slot / neither",
-            1.03,
+            LIMIT,
             both.map(|cost| cost.ratio),
         ),
         Goal::at_most(
@@ -111,6 +113,7 @@ mod tests {
             setup,
             cpu_us: 8.0 * ratio,
             ratio,
+            ratios: vec![ratio],
             quartiles: (ratio - 0.004, ratio + 0.004),
             requests_per_second: 60_000.0,
             p99_us: 1500.0,

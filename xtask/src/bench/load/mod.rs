@@ -12,7 +12,7 @@ mod sockets;
 use std::path::Path;
 
 use crate::problem::{OrProblem, Problem};
-use crate::{setup, shell};
+use crate::setup;
 
 use super::build::{self, Built};
 use super::generator::{Generator, Load};
@@ -20,7 +20,7 @@ use super::measure::median;
 use super::peer::Peer;
 use super::process::{Process, free_port, pinned};
 use super::scene::Scene;
-use super::{Plan, correctness, machine, procfs};
+use super::{Plan, correctness, keep, machine, procfs};
 
 /// Where the result is kept, relative to the root.
 const PAGE: &str = "docs/benchmarks/load.md";
@@ -91,9 +91,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
 
     println!("\n{}{}", page::goals(&results), page::tables(&results));
     if plan.whole {
-        let text = page::page(&results, plan, &built);
-        std::fs::write(shell::root().join(PAGE), text).problem(&format!("write {PAGE}"))?;
-        println!("{PAGE} is written");
+        keep(&[(PAGE, page::page(&results, plan, &built))])?;
     } else {
         println!("{PAGE} is left as it is: it takes all scenes and five rounds to write it");
     }

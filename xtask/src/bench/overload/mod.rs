@@ -14,11 +14,11 @@ mod picture;
 use std::path::Path;
 
 use crate::problem::{OrProblem, Problem};
-use crate::{setup, shell};
+use crate::setup;
 
 use super::build::{self, Built};
 use super::goal;
-use super::{Plan, machine, readme};
+use super::{Plan, keep, machine, readme};
 use ask::{Pace, Report, Scenario, Step, TIMEOUT_S};
 use front::{App, CAPACITY, Front, SLOTS};
 
@@ -72,14 +72,9 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
         println!("{PAGE} is left as it is: it takes all peers and {} seconds to write it", 60);
         return Ok(());
     }
-    let root = shell::root();
-    for (path, text) in [(PAGE, page::page(&results, plan, &built)?), (PICTURE, picture::draw(&results))] {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().unwrap_or(&path)).problem("create a folder of the docs")?;
-        std::fs::write(&path, text).problem(&format!("write {}", path.display()))?;
-    }
+    keep(&[(PAGE, page::page(&results, plan, &built)?), (PICTURE, picture::draw(&results))])?;
     readme::fill("overload", &page::short(&results))?;
-    println!("{PAGE}, {PICTURE} and README.md are written");
+    println!("README.md is written");
     Ok(())
 }
 

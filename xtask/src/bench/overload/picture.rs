@@ -1,8 +1,9 @@
 //! The picture: goodput over time, one small chart for each setup, all on the same scale, since lines of those who do well
-//! would lie on each other. An SVG without script that is readable on white and on black.
+//! would lie on each other.
 
 use std::fmt::Write;
 
+use super::super::picture::{Area, MARGIN, Sheet, level, text};
 use super::ask::{Moment, Report};
 use super::front::Front;
 use super::{Results, TIMES};
@@ -11,56 +12,30 @@ use super::{Results, TIMES};
 const COLUMNS: usize = 3;
 /// The size of a chart with its title, in pixels.
 const CELL: (f64, f64) = (300.0, 196.0);
-/// The room at the left of the first chart and above it.
-const MARGIN: (f64, f64) = (16.0, 62.0);
 /// The drawn part of a chart, from its cell's corner.
 const PLOT: Area = Area { x: 34.0, y: 44.0, width: 244.0, height: 112.0 };
-
-struct Area {
-    x: f64,
-    y: f64,
-    width: f64,
-    height: f64,
-}
-
-/// What everything looks like, in both schemes.
-const STYLE: &str = "\
-:root{--paper:#fff;--ink:#1f2328;--soft:#59636e;--line:#d1d9e0;--own:#0b7285;--other:#8a6d3b;--peak:#59636e}\
-@media(prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--soft:#9198a1;--line:#30363d;--own:#3bc9db;\
---other:#d9a54a;--peak:#9198a1}}\
-text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:var(--ink)}\
-.paper{fill:var(--paper)}.title{font-size:17px;font-weight:600}.name{font-size:13.5px;font-weight:600}\
-.soft{font-size:11.5px;fill:var(--soft)}.end{text-anchor:end}.grid{stroke:var(--line);stroke-width:1;fill:none}\
-.peak{stroke:var(--peak);stroke-width:1.25;stroke-dasharray:4 3;fill:none}\
-.own{--colour:var(--own)}.other{--colour:var(--other)}\
-.area{fill:var(--colour);fill-opacity:.22}.line{fill:none;stroke:var(--colour);stroke-width:2;stroke-linejoin:round}";
 
 /// Draws all of them.
 pub(super) fn draw(results: &Results) -> String {
     let rows = results.fronts.len().div_ceil(COLUMNS).max(1);
-    let width = 2.0 * MARGIN.0 + CELL.0 * COLUMNS as f64;
-    let height = MARGIN.1 + CELL.1 * rows as f64 + 8.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         role=\"img\" aria-labelledby=\"t d\"><title id=\"t\">Goodput of an app that is asked for {TIMES} times what it can do</title>\
-         <desc id=\"d\">{}</desc><style>{STYLE}</style>\
-         <rect class=\"paper\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>",
-        described(results)
-    );
-    let _ = write!(
-        svg,
-        "<text class=\"title\" x=\"{x}\" y=\"28\">Asked for {TIMES} times what the app can do: what reaches people in time</text>\
-         <text class=\"soft\" x=\"{x}\" y=\"48\">answers per second within 2 s, over {} s; dashed: what the app can do at most</text>",
-        results.seconds,
-        x = MARGIN.0 + 4.0
-    );
+    let mut charts = String::new();
     for (index, (front, report)) in results.fronts.iter().enumerate() {
         let x = MARGIN.0 + CELL.0 * (index % COLUMNS) as f64;
         let y = MARGIN.1 + CELL.1 * (index / COLUMNS) as f64;
-        let _ = write!(svg, "<g transform=\"translate({x} {y})\">{}</g>", chart(results, *front, report));
+        let _ = write!(charts, "<g transform=\"translate({x} {y})\">{}</g>", chart(results, *front, report));
     }
-    svg += "</svg>\n";
-    svg
+    let sheet = Sheet {
+        size: (2.0 * MARGIN.0 + CELL.0 * COLUMNS as f64, MARGIN.1 + CELL.1 * rows as f64 + 8.0),
+        title: &format!("Goodput of an app that is asked for {TIMES} times what it can do"),
+        told: &described(results),
+        heading: &format!("Asked for {TIMES} times what the app can do: what reaches people in time"),
+        legend: &format!(
+            "answers per second within 2 s, over {} s; dashed: what the app can do at most",
+            results.seconds
+        ),
+        style: "",
+    };
+    sheet.around(&charts)
 }
 
 /// The same in words, for those who cannot see it.
@@ -73,36 +48,28 @@ fn described(results: &Results) -> String {
 
 fn chart(results: &Results, front: Front, report: &Report) -> String {
     let peak = results.alone.peak;
+    let seconds = f64::from(results.seconds);
     // A little more than the peak has room, so that its line is seen.
     let top = peak * 1.15;
-    let x = |at_s: f64| PLOT.x + PLOT.width * (at_s / f64::from(results.seconds)).clamp(0.0, 1.0);
-    let y = |rate: f64| PLOT.y + PLOT.height * (1.0 - (rate / top).clamp(0.0, 1.0));
-    let (left, right, bottom) = (PLOT.x, PLOT.x + PLOT.width, PLOT.y + PLOT.height);
+    let x = |at_s: f64| PLOT.across(at_s / seconds);
+    let y = |rate: f64| PLOT.up(rate / top);
+    let (left, right, bottom) = (PLOT.x, PLOT.right(), PLOT.bottom());
     let critical = report.success("critical").unwrap_or(0.0) * 100.0;
     let p99 = report
         .of_admitted()
         .map_or("nothing admitted".to_owned(), |times| format!("p99 {:.0} ms", times.p99_ms));
-    let mut svg = format!(
-        "<text class=\"name\" x=\"4\" y=\"16\">{}</text><text class=\"name end\" x=\"{right}\" y=\"16\">{:.0} %</text>\
-         <text class=\"soft\" x=\"4\" y=\"33\">critical in time: {critical:.1} %</text>\
-         <text class=\"soft end\" x=\"{right}\" y=\"33\">{p99}</text>",
-        front.name(),
-        report.achieved_rate / peak * 100.0
-    );
+    let mut svg = text("name", (4.0, 16.0), front.name());
+    svg += &text("name end", (right, 16.0), &format!("{:.0} %", report.achieved_rate / peak * 100.0));
+    svg += &text("soft", (4.0, 33.0), &format!("critical in time: {critical:.1} %"));
+    svg += &text("soft end", (right, 33.0), &p99);
     for rate in [0.0, 100.0, 200.0, 300.0, 400.0] {
-        let at = y(rate);
-        let _ = write!(
-            svg,
-            "<path class=\"grid\" d=\"M{left} {at:.1}H{right}\"/>\
-             <text class=\"soft end\" x=\"{:.1}\" y=\"{:.1}\">{rate:.0}</text>",
-            left - 5.0,
-            at + 4.0
-        );
+        svg += &level("grid", (left, right), y(rate));
+        svg += &text("soft end", (left - 5.0, y(rate) + 4.0), &format!("{rate:.0}"));
     }
-    let _ = write!(svg, "<path class=\"peak\" d=\"M{left} {:.1}H{right}\"/>", y(peak));
-    let line = line(&report.timeline, f64::from(results.seconds), x, y);
+    svg += &level("bound", (left, right), y(peak));
+    let line = line(&report.timeline, seconds, x, y);
     let class = if front == Front::Tidegate { "own" } else { "other" };
-    if let Some((first, last)) = ends(&report.timeline, f64::from(results.seconds)) {
+    if let Some((first, last)) = ends(&report.timeline, seconds) {
         let (first, last) = (x(first), x(last));
         let _ = write!(
             svg,
@@ -110,16 +77,8 @@ fn chart(results: &Results, front: Front, report: &Report) -> String {
              <path class=\"line\" d=\"M{line}\"/></g>"
         );
     }
-    let ends = [(0.0, ""), (f64::from(results.seconds), " s")];
-    for (at, unit) in ends {
-        let class = if at > 0.0 { "soft end" } else { "soft" };
-        let _ = write!(
-            svg,
-            "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{at}{unit}</text>",
-            x(at),
-            bottom + 16.0
-        );
-    }
+    svg += &text("soft", (left, bottom + 16.0), "0");
+    svg += &text("soft end", (right, bottom + 16.0), &format!("{seconds} s"));
     svg
 }
 
