@@ -19,9 +19,7 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, wall_ms: UnixM
             write_line(out, name, line.value.of(buf));
         }
     }
-    if !head.headers.contains(Field::Date)
-        && let Some(date) = freshness::http_date(wall_ms)
-    {
+    if let Some(date) = own_date(head, buf, wall_ms) {
         write_line(out, b"Date", date.as_bytes());
     }
 }
@@ -30,7 +28,7 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, wall_ms: UnixM
 /// the same, and so does what belongs to it: its length, coding and range. The moment of arrival is its Date if it has
 /// none.
 fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], wall_ms: UnixMs, out: &mut Vec<u8>) {
-    let date = if head.headers.contains(Field::Date) { None } else { freshness::http_date(wall_ms) };
+    let date = own_date(head, buf, wall_ms);
     let updates = |field, name: &[u8]| {
         is_kept(field, name)
             && !is_named(head, buf, name)
@@ -152,6 +150,12 @@ pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The moment of arrival as Date, for a response that has none, or none that goes any further.
+fn own_date(head: &ResponseHead, buf: &[u8], wall_ms: UnixMs) -> Option<String> {
+    let has_date = head.headers.contains(Field::Date) && !is_named(head, buf, b"date");
+    if has_date { None } else { freshness::http_date(wall_ms) }
 }
 
 /// Whether Connection says that a field is about the connection alone.

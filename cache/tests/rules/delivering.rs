@@ -158,6 +158,20 @@ fn what_is_about_one_connection_is_not_kept() {
     assert_eq!(text(&out), wanted);
 }
 
+#[test]
+fn a_date_that_is_about_one_connection_leaves_room_for_the_moment_of_arrival() {
+    let fields = ["Cache-Control: max-age=60", "Connection: date", &dated("Date", -9)];
+    let (stored, answer) = (Stored::new(&fields), Response::new(304, &fields));
+    let wanted = format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n{}\r\n", dated("Date", 0));
+    assert_eq!(text(&stored.head), wanted);
+
+    let (request, rules, mut out) = (Request::get(&[]), Rules::default(), Vec::new());
+    let (old, later) = ((&*stored.head, None), Times::new(NOW + 5_000, NOW + 5_000));
+    let (head, buf) = (&answer.head, &answer.bytes);
+    storable::refresh(&request.ask(), old, head, buf, &rules, later, &mut out).unwrap();
+    assert!(text(&out).ends_with(&format!("{}\r\n", dated("Date", 5))), "{}", text(&out));
+}
+
 /// RFC 9111 sections 3.2 and 4.3.4.
 #[test]
 fn a_304_updates_fields_but_not_those_of_the_body() {
