@@ -101,8 +101,9 @@ pub(crate) fn wrong_in_path(path: &[u8]) -> Option<String> {
     Some(format!("{:?} cannot stand in a path", shown.chars().next().unwrap_or_default()))
 }
 
-/// Host without brackets, and port, 80 by default.
+/// Host without brackets, and port, 80 by default. It has to be one that a server takes in Host.
 fn host_and_port(authority: &str) -> Option<(&str, u16)> {
+    wire::uri::host(authority.as_bytes(), &mut Vec::new()).ok()?;
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
@@ -162,6 +163,7 @@ mod tests {
             "http://user@app",
             "http://[::1",
             "http://a b",
+            "http://a..",
             "http://nowhere",
             "http://app/ü",
         ]
