@@ -15,7 +15,10 @@ fuzz_target!(|data: &[u8]| {
         let entry = text.entry(Body::Empty);
         let again = Text::of(&entry);
         let once = Text::read(&again).expect("what was written is read");
-        assert_eq!((once.key, once.head, once.vary, once.status), (text.key, text.head, text.vary, text.status));
+        assert_eq!(
+            (once.key, once.head, once.vary, once.status),
+            (text.key, text.head, text.vary, text.status)
+        );
         assert_eq!(Text::of(&once.entry(Body::Empty)), again);
     }
     for kind in [Kind::Void, Kind::Purge] {
@@ -41,7 +44,9 @@ fn folder(data: &[u8], at: Position) {
     let head = Head { kind, text_bytes, text_sum, body_bytes: 0, body_sum: 0 }.write(at);
     assert_eq!(head.len(), HEAD_BYTES);
     let padding = vec![0; text.len().next_multiple_of(8) - text.len()];
-    for first in [data.to_vec(), [&opening[..], data].concat(), [&opening[..], &head, text, &padding].concat()] {
+    for first in
+        [data.to_vec(), [&opening[..], data].concat(), [&opening[..], &head, text, &padding].concat()]
+    {
         let before_bytes = first.len() as u64;
         let second = [&Opening { number: 2, before_bytes }.write()[..], data].concat();
         let disk = BTreeMap::from([(1, first), (2, second)]);

@@ -1,10 +1,10 @@
-//! Any bytes as a response head: nothing panics, what is accepted has no ambiguous line ending, and no prefix of it
-//! is refused. The first byte chooses the method of the request.
+//! Any bytes as a response head: nothing panics, what is accepted has no ambiguous line ending and reads the same
+//! when written again, and no prefix of it is refused. The first byte chooses the method of the request.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wire::{Framing, Limits, Method, ResponseHead};
+use wire::{Field, Framing, Limits, Method, ResponseHead};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, data)) = data.split_first() else { return };
@@ -27,4 +27,37 @@ fuzz_target!(|data: &[u8]| {
     for len in 0..bytes.len() {
         assert_eq!(partial.parse(&bytes[..len], method, &limits), Ok(false), "{len} bytes");
     }
+
+    let again = rewritten(&head, bytes);
+    let mut second = ResponseHead::new();
+    assert_eq!(second.parse(&again, method, &Limits::default()), Ok(true));
+    assert_eq!(rewritten(&second, &again), again);
+    assert_eq!(
+        (second.status, second.framing, second.keep_alive, second.names_fields, second.upgrade),
+        (head.status, head.framing, head.keep_alive, head.names_fields, head.upgrade),
+    );
+    // Nobody else can find another end of the body: there is one length, or a coding, never both.
+    let (length, coding) =
+        (head.headers.contains(Field::ContentLength), head.headers.contains(Field::TransferEncoding));
+    assert!(!(length && coding));
+    match head.framing {
+        Framing::Length(_) => assert!(length),
+        Framing::Chunked => assert!(coding),
+        Framing::Close => assert!(!length),
+        Framing::None => {}
+    }
 });
+
+/// The head as a proxy would write it from its parts.
+fn rewritten(head: &ResponseHead, bytes: &[u8]) -> Vec<u8> {
+    let mut out = format!("{} {} ", head.version.as_str(), head.status).into_bytes();
+    out.extend_from_slice(head.reason.of(bytes));
+    out.extend_from_slice(b"\r\n");
+    for header in &head.headers {
+        for part in [header.name.of(bytes), b":", header.value.of(bytes), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
