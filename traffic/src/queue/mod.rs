@@ -243,6 +243,8 @@ enum Gate {
 
 /// One who waits.
 struct Place {
+    /// Those who joined before have lower ones.
+    number: u64,
     stand: Stand,
     waker: Option<Waker>,
     joined: Moment,
@@ -369,6 +371,7 @@ impl Queue {
             state.stands_since = Some(now);
         }
         let place = Place {
+            number: 0,
             stand: Stand::Waiting,
             waker: None,
             joined: now,
