@@ -103,13 +103,18 @@ fn a_quiet_time_forgets_nothing() {
 #[test]
 fn long_polls_take_no_slots_from_others() {
     let mixed = Source { long_poll: Some((20, 30.0)), ..Source::steady(peak(8) * 0.7, 60.0) };
-    let record = play(Settings::default(), app(8, Shape::Exponential), &[mixed], 11);
-    let polls = record.samples.iter().map(|sample| sample.in_flight).max().unwrap();
-    assert!(polls > 100, "{polls} in flight at most");
-    let refused = record.refused(|done| done.came.as_secs() >= 5);
-    assert!(refused < 0.01, "{refused:.3} of the others were refused");
-    let p99 = record.quantile(0.99, 10.0, 60.0, |_| true);
-    assert!(p99 < 500.0, "p99 of the others {p99:.0} ms");
+    let mut shares = Vec::new();
+    for seed in 0..9 {
+        let record = play(Settings::default(), app(8, Shape::Exponential), &[mixed], seed);
+        let polls = record.samples.iter().map(|sample| sample.in_flight).max().unwrap();
+        assert!(polls > 100, "{polls} in flight at most");
+        let p99 = record.quantile(0.99, 10.0, 60.0, |_| true);
+        assert!(p99 < 500.0, "seed {seed}: p99 of the others {p99:.0} ms");
+        shares.push(record.refused(|done| done.came.as_secs() >= 5));
+    }
+    // Until the limit has grown, chance has the word: in one run of three more than that are refused.
+    shares.sort_by(f64::total_cmp);
+    assert!(shares[4] < 0.01, "so many of the others were refused: {shares:.3?}");
 }
 
 #[test]

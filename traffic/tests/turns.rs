@@ -1,8 +1,9 @@
-//! Who of those that wait is handed a slot.
+//! Who of those that wait is handed a slot, and when.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
 
 use tidegate_traffic::Moment;
 use tidegate_traffic::endpoint::{Address, Concurrency, Endpoint};
@@ -66,4 +67,39 @@ fn of_those_within_their_share_whoever_came_first_goes_first() {
     }
     drop(lease);
     assert!(poll(&greedy[12], 4, &bell).is_some(), "and then the greedy one");
+}
+
+#[test]
+fn slots_that_come_free_together_are_handed_out_one_after_the_other() {
+    let upstream = upstream(2);
+    let leases = fill(&upstream, 2);
+    let bells: [Arc<Bell>; 3] = Default::default();
+    let tickets = [0, 1, 2].map(|key| join(&upstream, 1, key));
+    for (ticket, bell) in tickets.iter().zip(&bells) {
+        assert!(poll(ticket, 1, bell).is_none() && ticket.next_look().is_none());
+    }
+    for lease in leases {
+        lease.succeed(Moment::from_ms(20), Duration::from_millis(20));
+        drop(lease);
+    }
+    let [first, second, third] = tickets;
+    assert_eq!(
+        bells.each_ref().map(|bell| bell.0.load(Relaxed)),
+        [1, 1, 0],
+        "one has a slot, one is to look again"
+    );
+    let lease = poll(&first, 20, &bells[0]).expect("it was handed one");
+    assert!(poll(&second, 20, &bells[1]).is_none());
+    // Most of the 10 ms that lie between two answers on average.
+    let due = second.next_look().expect("it looks after the other slot");
+    assert!((Moment::from_ms(26)..Moment::from_ms(29)).contains(&due), "{due:?}");
+    // Whoever looks after it may leave.
+    drop(second);
+    assert_eq!(bells[2].0.load(Relaxed), 1);
+    assert!(poll(&third, 21, &bells[2]).is_none());
+    assert_eq!(third.next_look(), Some(due));
+    let other = poll(&third, 29, &bells[2]).expect("it is due");
+    drop((lease, other));
+    // With nobody waiting there is no pace.
+    assert_eq!(fill(&upstream, 2).len(), 2);
 }
