@@ -28,6 +28,11 @@ pub const LIMIT_MOST: u32 = 10_000;
 const SAMPLES: u32 = 100;
 const SAMPLES_PER_PLACE: f64 = 3.0;
 const SAMPLES_MOST: f64 = 2_000.0;
+/// The same while the limit is lowered, which costs goodput, and latencies are alike: fewer of them say as much.
+const SAMPLES_ALIKE: u32 = 50;
+const SAMPLES_ALIKE_PER_PLACE: u32 = 6;
+/// Latencies are alike when their deviation is less than this share of their mean.
+const ALIKE: f64 = 0.3;
 /// A window lasts no longer, as long as it has a few requests.
 const LONGEST: Duration = Duration::from_secs(1);
 const SAMPLES_LEAST: u32 = 12;
@@ -181,9 +186,7 @@ impl Adaptive {
         self.window.latency_ns2 += counted * counted;
         let elapsed = now.since(self.window.began);
         let mean = self.window.latency_ns / f64::from(self.window.count);
-        let wanted =
-            (SAMPLES_PER_PLACE * f64::from(self.limit())).clamp(f64::from(SAMPLES), SAMPLES_MOST) as u32;
-        let is_whole = self.window.count >= wanted && elapsed.as_nanos() as f64 >= 2.0 * mean
+        let is_whole = self.window.count >= self.samples() && elapsed.as_nanos() as f64 >= 2.0 * mean
             || elapsed >= LONGEST && self.window.count >= SAMPLES_LEAST;
         if !is_whole {
             return false;
@@ -199,6 +202,17 @@ impl Adaptive {
             }
         }
         true
+    }
+
+    /// How many requests a window has.
+    fn samples(&self) -> u32 {
+        let limit = self.limit();
+        let samples = (SAMPLES_PER_PLACE * f64::from(limit)).clamp(f64::from(SAMPLES), SAMPLES_MOST) as u32;
+        if matches!(self.phase, Phase::Measuring { .. }) && self.spread < ALIKE {
+            samples.min((SAMPLES_ALIKE_PER_PLACE * limit).max(SAMPLES_ALIKE))
+        } else {
+            samples
+        }
     }
 
     /// A step up or down by a tenth per latency: after some dozens it stands at the median.

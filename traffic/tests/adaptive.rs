@@ -129,31 +129,40 @@ fn critical_requests_get_through_whatever_else_is_asked() {
     }
 }
 
-/// The scene of the overload bench, from a cold start: times that differ little, or not at all, seen late by a little.
-/// Places that take equally long become free together, so that whoever is next may still wait for as long as one takes.
+/// The scene of the overload bench, from a cold start: times that differ little, or not at all, seen late by a little, by an
+/// app that looks at its clock at every moment or once in a millisecond. Places that take equally long become free
+/// together unless the queue parts them. Now and then many come just while the limit is lowered to measure, so it is the
+/// mean of some runs that is bounded closely.
 #[test]
 fn one_greedy_tenant_is_hardly_felt_by_nine_that_ask_for_less_than_their_share() {
     let tenant = |fair_key: u64, rate: f64| Source { fair_key, ..Source::steady(rate, 20.0) };
     let nine: Vec<Source> = (1..10).map(|key| tenant(key, 30.0)).collect();
     let mut ten = nine.clone();
     ten.push(tenant(0, 800.0));
-    for (shape, jitter_ms) in
-        [(Shape::Uniform, 0.0), (Shape::Uniform, 1.0), (Shape::Fixed, 0.0), (Shape::Fixed, 1.0)]
-    {
+    for (shape, jitter_ms, tick_ms) in [
+        (Shape::Uniform, 0.0, 0.0),
+        (Shape::Uniform, 1.0, 0.0),
+        (Shape::Fixed, 0.0, 0.0),
+        (Shape::Fixed, 1.0, 0.0),
+        (Shape::Fixed, 0.3, 1.0),
+    ] {
+        let mut ratios = Vec::new();
         for seed in 0..4 {
-            let app = || App { jitter_ms, ..app(8, shape) };
+            let app = || App { jitter_ms, tick_ms, ..app(8, shape) };
             let alone = play(Settings::default(), app(), &nine, seed);
             let crowded = play(Settings::default(), app(), &ten, seed);
             let p99 = |record: &Record| record.quantile(0.99, 0.0, 20.0, |done| done.source < 9);
-            let times = p99(&crowded) / p99(&alone);
-            assert!(
-                times < 2.5,
-                "{shape:?} jitter {jitter_ms} seed {seed}: {times:.2} times as long as without it"
-            );
+            ratios.push(p99(&crowded) / p99(&alone));
             let refused = crowded.refused(|done| done.source < 9);
             assert!(refused < 0.01, "seed {seed}: {refused:.4} of the others were refused");
-            assert!(crowded.goodput(2.0, 20.0) / peak(8) >= 0.95);
+            assert!(crowded.goodput(2.0, 20.0) / peak(8) >= 0.98);
         }
+        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+        let most = ratios.iter().copied().fold(0.0, f64::max);
+        assert!(
+            mean < 1.6 && most < 2.5,
+            "{shape:?} jitter {jitter_ms} tick {tick_ms}: {ratios:.2?} times as long as without it"
+        );
     }
 }
 
