@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  the rate rises with it:
-//!  twice the limit       the rate rises no more
+//!  half as much again    the rate rises no more
 //!   ┌──▶ ( Rising ) ─────────────┬──────────────┐
 //!   └──────┘                     ▼              ▼ the latency without a queue is not known
 //!                          ( Cruising ) ──▶ ( Measuring ) ◀─┐ the rate is what it was before:
@@ -39,6 +39,8 @@ const SAMPLES_MOST: f64 = 2_000.0;
 const MEASURE_SAMPLES: f64 = 50.0;
 const MEASURE_SAMPLES_PER_PLACE: f64 = 6.0;
 const MEASURE_SAMPLES_PER_VARIANCE: f64 = 100.0;
+/// And while it rises, for which the sign of a change is enough.
+const RISE_SAMPLES_PER_VARIANCE: f64 = 50.0;
 /// A window lasts no longer, as long as it has a few requests.
 const LONGEST: Duration = Duration::from_secs(1);
 const SAMPLES_LEAST: f64 = 12.0;
@@ -50,8 +52,10 @@ const REMEASURE: Duration = Duration::from_secs(10);
 const LOST_SHARE: f64 = 0.02;
 /// The same when the app seems to have become faster.
 const REMEASURE_SOON: Duration = Duration::from_secs(2);
-/// While nobody knows how much the app takes, a rate that is so many times the one at half the limit has risen with it.
-const RISEN: f64 = 1.4;
+/// From one limit to the next while nobody knows how much the app takes, and what the rate has to rise by to have risen
+/// with it: half as much.
+const RISE: f64 = 1.5;
+const RISEN: f64 = 1.25;
 /// Share of the places at which the latency is measured.
 const MEASURE_SHARE: f64 = 0.8;
 /// The same while no latency is known: a limit that is far too low for a moment is felt by everybody.
@@ -95,7 +99,7 @@ pub struct Adaptive {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Phase {
-    /// Nobody knows yet how much the app takes; what was seen at half the limit.
+    /// Nobody knows yet how much the app takes; what was seen at the limit before.
     Rising(Option<Reading>),
     Cruising,
     Measuring {
@@ -204,7 +208,7 @@ impl Adaptive {
         let Some(reading) = self.read(now.since(self.window.began)) else { return false };
         self.window = Window { began: now, ..Window::default() };
         match self.phase {
-            Phase::Rising(half) => self.rise(now, reading, is_wanted, half),
+            Phase::Rising(before) => self.rise(now, reading, is_wanted, before),
             Phase::Cruising => self.cruise(now, reading, is_wanted),
             Phase::Measuring { level, before, rate, since } => {
                 self.measured(now, reading, level, (before, rate), since);
@@ -223,9 +227,11 @@ impl Adaptive {
                 let samples = MEASURE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
                 (samples.max(MEASURE_SAMPLES_PER_PLACE * level).max(MEASURE_SAMPLES), 2.0 * mean_at_work)
             }
-            Phase::Rising(_) | Phase::Cruising => {
-                ((SAMPLES_PER_PLACE * self.limit).max(SAMPLES), 2.0 * mean)
+            Phase::Rising(_) => {
+                let samples = RISE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
+                (samples.max(SAMPLES_PER_PLACE * self.limit).max(MEASURE_SAMPLES), 2.0 * mean)
             }
+            Phase::Cruising => ((SAMPLES_PER_PLACE * self.limit).max(SAMPLES), 2.0 * mean),
         };
         let is_whole = count >= samples.min(SAMPLES_MOST) && elapsed_ns >= least_ns
             || elapsed >= LONGEST && count >= SAMPLES_LEAST;
@@ -252,24 +258,26 @@ impl Adaptive {
         self.spread += (spread - self.spread) / if self.spread == 0.0 { 1.0 } else { 4.0 };
     }
 
-    /// Doubles the limit as long as that doubles the rate, as slow start does (RFC 5681).
-    fn rise(&mut self, now: Moment, reading: Reading, is_wanted: bool, half: Option<Reading>) {
+    /// Raises the limit as long as the rate rises with it, as slow start does (RFC 5681 section 3.1).
+    fn rise(&mut self, now: Moment, reading: Reading, is_wanted: bool, before: Option<Reading>) {
         if !self.is_saturated(reading) {
             return self.cruise(now, reading, is_wanted);
         }
-        if half.is_none_or(|half| reading.rate > RISEN * half.rate) && self.limit < f64::from(LIMIT_MOST) {
+        if before.is_none_or(|before| reading.rate > RISEN * before.rate) {
             self.phase = Phase::Rising(Some(reading));
-            return self.set(now, 2.0 * self.limit, reading.mean);
+            return self.set(now, RISE * self.limit, reading.mean);
         }
         self.phase = Phase::Cruising;
-        if self.baseline == 0.0 && let Some(half) = half {
+        if self.baseline == 0.0
+            && let Some(before) = before
+        {
             let first = f64::from(LIMIT_FIRST);
-            if self.limit <= 2.0 * first {
+            if self.limit <= RISE * first {
                 // The first limit may have been too high already.
                 self.limit = first;
                 return self.measure(now, FIRST_SHARE * first, first, reading);
             }
-            self.learn_baseline(half);
+            self.learn_baseline(before);
         }
         self.cruise(now, reading, is_wanted);
     }
