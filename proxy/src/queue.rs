@@ -1,7 +1,8 @@
 //! Taking a slot at an upstream: at once where one is free, else after waiting in its queue, which also holds requests
 //! while no endpoint takes connections. Whoever waits is watched: a client that leaves gives its place up at once.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -151,9 +152,17 @@ async fn served(
 ) -> Result<Waited, Stop> {
     let is_whole = is_whole(exchange);
     client.timer.set(LOOK);
+    // The core's timers are too coarse for the moment at which a slot is due.
+    let mut look = pin!(None);
     poll_fn(|cx: &mut Context<'_>| {
-        if let Poll::Ready(waited) = ticket.poll(to.core.now(), cx.waker()) {
-            return Poll::Ready(Ok(waited));
+        loop {
+            if let Poll::Ready(waited) = ticket.poll(to.core.now(), cx.waker()) {
+                return Poll::Ready(Ok(waited));
+            }
+            look.set(ticket.next_look().map(|at| tokio::time::sleep(at.since(to.core.now()))));
+            if look.as_mut().as_pin_mut().is_none_or(|look| look.poll(cx).is_pending()) {
+                break;
+            }
         }
         // What waits for a slot is finished; what waits for an app that is away would hold up the leaving.
         if to.core.shared.is_draining() && ticket.is_held() {

@@ -246,6 +246,30 @@ fn those_who_differ_in_the_key_take_turns() {
 }
 
 #[test]
+fn slots_that_come_free_together_are_handed_out_one_after_the_other() {
+    let app = App::default();
+    let config = format!(
+        "[upstream.app]\nendpoints = [\"{APP}\"]\nqueue.concurrency = 2\n[[route]]\nupstream = \"app\"\n"
+    );
+    app.serve(scene(config)).run(async |scene| {
+        let mut clients = Vec::new();
+        for target in ["/1", "/2", "/3", "/4"] {
+            clients.push(asks(scene, target, "").await);
+        }
+        scene.pass(Duration::from_millis(80)).await;
+        app.let_go.set(2);
+        scene.pass(Duration::from_millis(30)).await;
+        assert_eq!(app.seen(), ["/1", "/2", "/3"], "answers take 90 ms, so with two slots one comes in 45");
+        scene.pass(Duration::from_millis(30)).await;
+        assert_eq!(app.seen(), ["/1", "/2", "/3", "/4"]);
+        app.let_go.set(4);
+        for client in &mut clients {
+            assert_eq!(client.response().await.status(), 200);
+        }
+    });
+}
+
+#[test]
 fn clients_that_leave_give_up_their_places_at_once() {
     let app = App::default();
     app.serve(scene(queue("limit = 2", ""))).run(async |scene| {

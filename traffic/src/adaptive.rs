@@ -3,14 +3,19 @@
 //! An app with `c` places works off at most `c / service time`, however many requests lie before it; what is above `c`
 //! only waits inside the app. So `c` is the highest rate that was seen times the latency without a queue, as a path's
 //! bandwidth times its delay says how many packets belong into it (the idea is BBR's). Both are measured by windows of
-//! many requests, never by single ones: means over a window hold for mixes of cheap and costly requests too.
+//! many requests, never by single ones: means over a window hold for mixes of cheap and costly requests too. How far
+//! chance may have put such a mean off is known from how much latencies differ, and nothing is concluded from less.
 //!
 //! ```text
-//!              saturated for long, or the rate fell by half
-//!  ( Cruising ) ──────────────────────────────────────────▶ ( Measuring ) ◀─┐ the rate is what it was before:
-//!        ▲                                                     │     │      │ still more than the app has places
-//!        └─────────────────────────────────────────────────────┘     └──────┘
-//!              the rate fell with the limit: the latency is the one without a queue
+//!  the rate rises with it:
+//!  half as much again    the rate rises no more
+//!   ┌──▶ ( Rising ) ─────────────┬──────────────┐
+//!   └──────┘                     ▼              ▼ the latency without a queue is not known
+//!                          ( Cruising ) ──▶ ( Measuring ) ◀─┐ the rate is what it was before:
+//!                                ▲     saturated    │   │   │ still more than the app has places
+//!                                │     for long     │   └───┘
+//!                                └──────────────────┘
+//!                                  the rate fell with the limit: the latency is the one without a queue
 //! ```
 //!
 //! While the limit is not in use nothing is learnt about the rate, so that a quiet time never lowers it; a limit that
@@ -25,12 +30,20 @@ pub const LIMIT_FIRST: u32 = 10;
 pub const LIMIT_MOST: u32 = 10_000;
 
 /// Requests of a window, at least; with a higher limit it is so many times the limit.
-const SAMPLES: u32 = 100;
+const SAMPLES: f64 = 100.0;
 const SAMPLES_PER_PLACE: f64 = 3.0;
 const SAMPLES_MOST: f64 = 2_000.0;
+/// The same while the limit is lowered, which costs goodput: no more than what tells a rate from the one before although
+/// answers come in batches, and a mean that is off by no more than a tenth by chance, whose variance is the square of the
+/// spread.
+const MEASURE_SAMPLES: f64 = 50.0;
+const MEASURE_SAMPLES_PER_PLACE: f64 = 6.0;
+const MEASURE_SAMPLES_PER_VARIANCE: f64 = 100.0;
+/// And while it rises, for which the sign of a change is enough.
+const RISE_SAMPLES_PER_VARIANCE: f64 = 50.0;
 /// A window lasts no longer, as long as it has a few requests.
 const LONGEST: Duration = Duration::from_secs(1);
-const SAMPLES_LEAST: u32 = 12;
+const SAMPLES_LEAST: f64 = 12.0;
 /// Share of the limit that has to be in flight for the limit to be what bounds the rate.
 const SATURATED: f64 = 0.85;
 /// Time from one measuring to the next while the limit is in use: at least this, and so long that no more than this share of
@@ -39,20 +52,25 @@ const REMEASURE: Duration = Duration::from_secs(10);
 const LOST_SHARE: f64 = 0.02;
 /// The same when the app seems to have become faster.
 const REMEASURE_SOON: Duration = Duration::from_secs(2);
+/// From one limit to the next while nobody knows how much the app takes, and what the rate has to rise by to have risen
+/// with it: half as much.
+const RISE: f64 = 1.5;
+const RISEN: f64 = 1.25;
 /// Share of the places at which the latency is measured.
 const MEASURE_SHARE: f64 = 0.8;
 /// The same while no latency is known: a limit that is far too low for a moment is felt by everybody.
 const FIRST_SHARE: f64 = 0.8;
 /// From one level to the next when the first was still too high to see a latency without a queue.
 const DEEPER_SHARE: f64 = 0.7;
-/// The room above the places, as a share of them: this, and so much for each time that the deviation of latencies holds
-/// their mean. The more they differ, the less a window says of them.
+/// The room above the places, as a share of them: this, and what chance makes of the means that the places are told from.
 const ROOM: f64 = 0.05;
-const ROOM_PER_SPREAD: f64 = 0.2;
 /// And so many times the square root of the places.
 const ROOM_PER_ROOT: f64 = 0.5;
 /// A deviation of so many times the mean counts at most.
-const SPREAD_MOST: f64 = 2.0;
+const SPREAD_MOST: f64 = 4.0;
+/// A latency that is lower by this share, and by so many times what chance does, is the one of a faster app.
+const FASTER: f64 = 0.3;
+const FASTER_PER_CHANCE: f64 = 3.0;
 /// One latency counts at most so many times the typical one.
 const OUTLIER: f64 = 64.0;
 
@@ -63,8 +81,9 @@ pub struct Adaptive {
     limit: f64,
     phase: Phase,
     window: Window,
-    /// Mean latency without a queue in nanoseconds; 0 while unknown.
+    /// Mean latency without a queue in nanoseconds, 0 while unknown, and of how many requests.
     baseline: f64,
+    baseline_of: f64,
     /// Rates of the last saturated windows, per nanosecond; the latest first.
     rates: [f64; 3],
     /// About the median of all latencies in nanoseconds.
@@ -80,6 +99,8 @@ pub struct Adaptive {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Phase {
+    /// Nobody knows yet how much the app takes; what was seen at the limit before.
+    Rising(Option<Reading>),
     Cruising,
     Measuring {
         /// The limit meanwhile.
@@ -104,9 +125,13 @@ struct Window {
 }
 
 /// What a window says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 struct Reading {
+    count: f64,
     mean: f64,
+    /// Mean over those that are at work at some moment, among which long ones are more often (the inspection paradox of
+    /// renewal theory): how long a change of the limit takes to be felt.
+    mean_at_work: f64,
     rate: f64,
     /// Requests in flight on average (Little's law).
     in_flight: f64,
@@ -116,9 +141,10 @@ impl Default for Adaptive {
     fn default() -> Self {
         Self {
             limit: f64::from(LIMIT_FIRST),
-            phase: Phase::Cruising,
+            phase: Phase::Rising(None),
             window: Window::default(),
             baseline: 0.0,
+            baseline_of: 1.0,
             rates: [0.0; 3],
             typical: 0.0,
             spread: 0.0,
@@ -134,7 +160,7 @@ impl Adaptive {
     /// The limit in force.
     pub fn limit(&self) -> u32 {
         let limit = match self.phase {
-            Phase::Cruising => self.limit,
+            Phase::Rising(_) | Phase::Cruising => self.limit,
             Phase::Measuring { level, .. } => level,
         };
         (limit.round() as u32).clamp(1, LIMIT_MOST)
@@ -179,26 +205,42 @@ impl Adaptive {
         self.window.count += 1;
         self.window.latency_ns += counted;
         self.window.latency_ns2 += counted * counted;
-        let elapsed = now.since(self.window.began);
-        let mean = self.window.latency_ns / f64::from(self.window.count);
-        let wanted =
-            (SAMPLES_PER_PLACE * f64::from(self.limit())).clamp(f64::from(SAMPLES), SAMPLES_MOST) as u32;
-        let is_whole = self.window.count >= wanted && elapsed.as_nanos() as f64 >= 2.0 * mean
-            || elapsed >= LONGEST && self.window.count >= SAMPLES_LEAST;
-        if !is_whole {
-            return false;
-        }
-        let rate = f64::from(self.window.count) / (elapsed.as_nanos() as f64).max(1.0);
-        let reading = Reading { mean, rate, in_flight: rate * mean };
-        self.learn_spread(self.window.latency_ns2 / f64::from(self.window.count) / (mean * mean) - 1.0);
+        let Some(reading) = self.read(now.since(self.window.began)) else { return false };
         self.window = Window { began: now, ..Window::default() };
         match self.phase {
+            Phase::Rising(before) => self.rise(now, reading, is_wanted, before),
             Phase::Cruising => self.cruise(now, reading, is_wanted),
             Phase::Measuring { level, before, rate, since } => {
                 self.measured(now, reading, level, (before, rate), since);
             }
         }
         true
+    }
+
+    /// What the window says, once it is over.
+    fn read(&mut self, elapsed: Duration) -> Option<Reading> {
+        let Window { latency_ns, latency_ns2, .. } = self.window;
+        let (count, elapsed_ns) = (f64::from(self.window.count), (elapsed.as_nanos() as f64).max(1.0));
+        let (mean, mean_at_work) = (latency_ns / count, latency_ns2 / latency_ns);
+        let (samples, least_ns) = match self.phase {
+            Phase::Measuring { level, .. } => {
+                let samples = MEASURE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
+                (samples.max(MEASURE_SAMPLES_PER_PLACE * level).max(MEASURE_SAMPLES), 2.0 * mean_at_work)
+            }
+            Phase::Rising(_) => {
+                let samples = RISE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
+                (samples.max(SAMPLES_PER_PLACE * self.limit).max(MEASURE_SAMPLES), 2.0 * mean)
+            }
+            Phase::Cruising => ((SAMPLES_PER_PLACE * self.limit).max(SAMPLES), 2.0 * mean),
+        };
+        let is_whole = count >= samples.min(SAMPLES_MOST) && elapsed_ns >= least_ns
+            || elapsed >= LONGEST && count >= SAMPLES_LEAST;
+        if !is_whole {
+            return None;
+        }
+        self.learn_spread(latency_ns2 / count / (mean * mean) - 1.0);
+        let rate = count / elapsed_ns;
+        Some(Reading { count, mean, mean_at_work, rate, in_flight: rate * mean })
     }
 
     /// A step up or down by a tenth per latency: after some dozens it stands at the median.
@@ -216,21 +258,55 @@ impl Adaptive {
         self.spread += (spread - self.spread) / if self.spread == 0.0 { 1.0 } else { 4.0 };
     }
 
-    fn cruise(&mut self, now: Moment, reading: Reading, is_wanted: bool) {
-        let Reading { mean, rate, in_flight } = reading;
-        let is_saturated = in_flight >= SATURATED * self.limit;
-        if self.baseline == 0.0 {
-            if is_saturated {
-                return self.measure(now, FIRST_SHARE * self.limit, self.limit, reading);
+    /// Raises the limit as long as the rate rises with it, as slow start does (RFC 5681 section 3.1).
+    fn rise(&mut self, now: Moment, reading: Reading, is_wanted: bool, before: Option<Reading>) {
+        if !self.is_saturated(reading) {
+            return self.cruise(now, reading, is_wanted);
+        }
+        if before.is_none_or(|before| reading.rate > RISEN * before.rate) {
+            self.phase = Phase::Rising(Some(reading));
+            return self.set(now, RISE * self.limit, reading.mean);
+        }
+        self.phase = Phase::Cruising;
+        if self.baseline == 0.0
+            && let Some(before) = before
+        {
+            let first = f64::from(LIMIT_FIRST);
+            if self.limit <= RISE * first {
+                // The first limit may have been too high already.
+                self.limit = first;
+                return self.measure(now, FIRST_SHARE * first, first, reading);
             }
-            self.baseline = mean;
+            self.learn_baseline(before);
+        }
+        self.cruise(now, reading, is_wanted);
+    }
+
+    /// Whether the limit is what bounds the rate.
+    fn is_saturated(&self, reading: Reading) -> bool {
+        reading.in_flight >= SATURATED * self.limit
+    }
+
+    fn learn_baseline(&mut self, reading: Reading) {
+        (self.baseline, self.baseline_of) = (reading.mean, reading.count);
+    }
+
+    /// The standard error of a window's mean over the baseline, as a share of it.
+    fn chance(&self, reading: Reading) -> f64 {
+        self.spread * (1.0 / reading.count + 1.0 / self.baseline_of).sqrt()
+    }
+
+    fn cruise(&mut self, now: Moment, reading: Reading, is_wanted: bool) {
+        let Reading { mean, rate, .. } = reading;
+        if self.baseline == 0.0 {
+            self.learn_baseline(reading);
         }
         // So much below it is a faster app and no chance.
-        if mean < 0.7 * self.baseline {
-            self.baseline = mean;
+        if mean < (1.0 - (FASTER_PER_CHANCE * self.chance(reading)).max(FASTER)) * self.baseline {
+            self.learn_baseline(reading);
             self.remeasure_soon();
         }
-        if !is_saturated {
+        if !self.is_saturated(reading) {
             self.rates = [0.0; 3];
             // It is reached at times, though not for long: bursts, which the app takes without slowing down.
             if is_wanted && mean < 1.3 * self.baseline {
@@ -241,7 +317,7 @@ impl Adaptive {
         self.rates = [rate, self.rates[0], self.rates[1]];
         // More than are in flight cannot be at work, whatever a baseline from slower times says.
         let places = (self.rates.into_iter().fold(0.0, f64::max) * self.baseline).min(self.limit);
-        let fitting = self.with_room(places);
+        let fitting = self.with_room(places, reading);
         let (measured_rate, measured_limit) = self.measured;
         if measured_rate > 0.0 && rate > 1.5 * measured_rate * (self.limit / measured_limit).max(1.0) {
             self.remeasure_soon();
@@ -265,7 +341,7 @@ impl Adaptive {
     fn measure(&mut self, now: Moment, level: f64, before: f64, reading: Reading) {
         let level = below(level, before);
         self.phase = Phase::Measuring { level, before, rate: reading.rate, since: now };
-        self.settle(now, reading.mean);
+        self.settle(now, reading.mean_at_work);
     }
 
     /// What is in flight was begun under the limit before; it is over after about two latencies.
@@ -282,7 +358,7 @@ impl Adaptive {
         (before, rate): (f64, f64),
         since: Moment,
     ) {
-        self.baseline = reading.mean;
+        self.learn_baseline(reading);
         // Less in flight than was allowed: it is a quiet time, and this is the latency of one.
         let is_saturated = reading.in_flight >= SATURATED * level;
         let kept_share = reading.rate / rate;
@@ -300,7 +376,7 @@ impl Adaptive {
         self.remeasure_at = now.plus(lost.mul_f64(1.0 / LOST_SHARE).max(REMEASURE));
         if is_saturated {
             let places = rate.max(reading.rate) * reading.mean;
-            self.limit = self.with_room(places).min(f64::from(LIMIT_MOST));
+            self.limit = self.with_room(places, reading).min(f64::from(LIMIT_MOST));
         }
         self.measured = (rate.max(reading.rate), self.limit);
         self.settle(now, reading.mean);
@@ -317,8 +393,8 @@ impl Adaptive {
 
     /// The limit for an app with so many places: with some room, so that no place stays empty while a request is on its
     /// way and a window that shows too little does no harm.
-    fn with_room(&self, places: f64) -> f64 {
-        let share = ROOM + ROOM_PER_SPREAD * self.spread;
+    fn with_room(&self, places: f64, reading: Reading) -> f64 {
+        let share = ROOM + self.chance(reading);
         ((1.0 + share) * places + ROOM_PER_ROOT * places.sqrt()).max(1.0)
     }
 }

@@ -74,6 +74,12 @@ impl Set {
         }
     }
 
+    /// Slots of all endpoints that are not drained; `None` is no limit.
+    pub(crate) fn slots(&self) -> Option<u64> {
+        let open = self.endpoints.iter().filter(|endpoint| endpoint.weight() > 0 && !endpoint.is_draining());
+        open.map(|endpoint| endpoint.limit().map(u64::from)).sum()
+    }
+
     /// See [`Upstream::pick`].
     pub(crate) fn pick(set: &Arc<Self>, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Result<Lease, NoEndpoint> {
         let kept_share = set.queue.kept_share(ask.priority, set.settings.queue.reserve_share, ask.now);
@@ -543,7 +549,7 @@ impl Lease {
             Hold::Slot => {
                 self.hold.set(Hold::Answered);
                 self.endpoint().slots().answered(now, latency);
-                self.set.queue.note_service(latency);
+                self.set.queue.note_service(now, latency);
             }
             Hold::Long => {
                 self.hold.set(Hold::Stream);

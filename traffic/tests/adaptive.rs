@@ -59,6 +59,26 @@ fn one_place_and_a_hundred_are_found_as_well() {
     }
 }
 
+/// Where a few requests are costly, chance puts single windows far off: a limit that believed them would shrink although the
+/// app is idle. What comes at once to an app with many places is not held back for long either.
+#[test]
+fn a_few_costly_requests_do_not_make_a_limit_that_starves_the_app() {
+    let rare = Shape::Bimodal { share: 0.02, times: 50.0 };
+    for (shape, places) in [(BIMODAL, 32), (BIMODAL, 100), (rare, 8), (rare, 32), (rare, 100)] {
+        let (mut first, mut then) = (Vec::new(), Vec::new());
+        for seed in 0..8 {
+            let record = overloaded(app(places, shape), 12.0, seed);
+            first.push(record.goodput(0.5, 4.0) / peak(places));
+            then.push(record.goodput(4.0, 12.0) / peak(places));
+        }
+        for (goodput, least, median) in [(&mut first, 0.1, 0.6), (&mut then, 0.4, 0.9)] {
+            goodput.sort_by(f64::total_cmp);
+            let is_enough = goodput[0] >= least && goodput[4] >= median;
+            assert!(is_enough, "{shape:?} with {places}: shares of the peak {goodput:.2?}");
+        }
+    }
+}
+
 #[test]
 fn a_slower_or_faster_app_is_followed_within_seconds() {
     for shape in SHAPES {
@@ -103,13 +123,18 @@ fn a_quiet_time_forgets_nothing() {
 #[test]
 fn long_polls_take_no_slots_from_others() {
     let mixed = Source { long_poll: Some((20, 30.0)), ..Source::steady(peak(8) * 0.7, 60.0) };
-    let record = play(Settings::default(), app(8, Shape::Exponential), &[mixed], 11);
-    let polls = record.samples.iter().map(|sample| sample.in_flight).max().unwrap();
-    assert!(polls > 100, "{polls} in flight at most");
-    let refused = record.refused(|done| done.came.as_secs() >= 5);
-    assert!(refused < 0.01, "{refused:.3} of the others were refused");
-    let p99 = record.quantile(0.99, 10.0, 60.0, |_| true);
-    assert!(p99 < 500.0, "p99 of the others {p99:.0} ms");
+    let mut shares = Vec::new();
+    for seed in 0..9 {
+        let record = play(Settings::default(), app(8, Shape::Exponential), &[mixed], seed);
+        let polls = record.samples.iter().map(|sample| sample.in_flight).max().unwrap();
+        assert!(polls > 100, "{polls} in flight at most");
+        let p99 = record.quantile(0.99, 10.0, 60.0, |_| true);
+        assert!(p99 < 500.0, "seed {seed}: p99 of the others {p99:.0} ms");
+        shares.push(record.refused(|done| done.came.as_secs() >= 5));
+    }
+    // Until the limit has grown, chance has the word: in one run of three more than that are refused.
+    shares.sort_by(f64::total_cmp);
+    assert!(shares[4] < 0.01, "so many of the others were refused: {shares:.3?}");
 }
 
 #[test]
@@ -124,31 +149,40 @@ fn critical_requests_get_through_whatever_else_is_asked() {
     }
 }
 
-/// The scene of the overload bench, from a cold start: times that differ little, or not at all, seen late by a little.
-/// Places that take equally long become free together, so that whoever is next may still wait for as long as one takes.
+/// The scene of the overload bench, from a cold start: times that differ little, or not at all, seen late by a little, by an
+/// app that looks at its clock at every moment or once in a millisecond. Places that take equally long become free
+/// together unless the queue parts them. Now and then many come just while the limit is lowered to measure, so it is the
+/// mean of some runs that is bounded closely.
 #[test]
 fn one_greedy_tenant_is_hardly_felt_by_nine_that_ask_for_less_than_their_share() {
     let tenant = |fair_key: u64, rate: f64| Source { fair_key, ..Source::steady(rate, 20.0) };
     let nine: Vec<Source> = (1..10).map(|key| tenant(key, 30.0)).collect();
     let mut ten = nine.clone();
     ten.push(tenant(0, 800.0));
-    for (shape, jitter_ms) in
-        [(Shape::Uniform, 0.0), (Shape::Uniform, 1.0), (Shape::Fixed, 0.0), (Shape::Fixed, 1.0)]
-    {
+    for (shape, jitter_ms, tick_ms) in [
+        (Shape::Uniform, 0.0, 0.0),
+        (Shape::Uniform, 1.0, 0.0),
+        (Shape::Fixed, 0.0, 0.0),
+        (Shape::Fixed, 1.0, 0.0),
+        (Shape::Fixed, 0.3, 1.0),
+    ] {
+        let mut ratios = Vec::new();
         for seed in 0..4 {
-            let app = || App { jitter_ms, ..app(8, shape) };
+            let app = || App { jitter_ms, tick_ms, ..app(8, shape) };
             let alone = play(Settings::default(), app(), &nine, seed);
             let crowded = play(Settings::default(), app(), &ten, seed);
             let p99 = |record: &Record| record.quantile(0.99, 0.0, 20.0, |done| done.source < 9);
-            let times = p99(&crowded) / p99(&alone);
-            assert!(
-                times < 2.5,
-                "{shape:?} jitter {jitter_ms} seed {seed}: {times:.2} times as long as without it"
-            );
+            ratios.push(p99(&crowded) / p99(&alone));
             let refused = crowded.refused(|done| done.source < 9);
             assert!(refused < 0.01, "seed {seed}: {refused:.4} of the others were refused");
-            assert!(crowded.goodput(2.0, 20.0) / peak(8) >= 0.95);
+            assert!(crowded.goodput(2.0, 20.0) / peak(8) >= 0.98);
         }
+        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+        let most = ratios.iter().copied().fold(0.0, f64::max);
+        assert!(
+            mean < 1.6 && most < 2.5,
+            "{shape:?} jitter {jitter_ms} tick {tick_ms}: {ratios:.2?} times as long as without it"
+        );
     }
 }
 

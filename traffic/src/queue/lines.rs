@@ -7,6 +7,9 @@
 //! turns, which it has at once whenever it wants them. Plain turns would make each of its requests wait for one of
 //! everybody's, and those of a small burst for a round each. As with new flows in RFC 8290, keys that have asked for
 //! nothing yet go before those with a backlog.
+//!
+//! Among keys that are not ahead of the clock, whoever came first goes first: none of them has had more than its share,
+//! and going by their tags would let those who come last, of keys that asked for little, pass one that has waited for long.
 
 use super::{Place, Priority, Stand};
 use core::task::Waker;
@@ -29,6 +32,8 @@ pub(super) struct Lines {
     free: Vec<u32>,
     by_priority: [Line; Priority::ALL.len()],
     waiting: usize,
+    /// How many have joined so far.
+    numbers: u64,
     /// Slots that normal requests got while low ones waited, since one of those got one.
     normal_row: u32,
 }
@@ -36,22 +41,23 @@ pub(super) struct Lines {
 /// Who waits at one priority.
 #[derive(Default)]
 struct Line {
-    /// Who is next first: the tag and the number of each key of which somebody waits.
-    turns: BTreeSet<(u64, u64, u64)>,
+    /// Who is next first: the turn of each key of which somebody waits, and the key.
+    turns: BTreeSet<(Turn, u64)>,
     flows: HashMap<u64, Flow>,
     /// Tags of keys of which nobody waits, as far as they are less than [`CREDIT`] behind the clock.
     tags: HashMap<u64, u64>,
     /// The highest tag that went.
     clock: u64,
-    /// Among equal tags, who came to it first goes first.
-    numbers: u64,
 }
+
+/// Where a key stands: the later of its tag and the clock, and the number of the first of it.
+type Turn = (u64, u64);
 
 /// Those who wait of one key.
 struct Flow {
     places: VecDeque<u32>,
     tag: u64,
-    number: u64,
+    turn: Turn,
 }
 
 impl Lines {
@@ -69,9 +75,11 @@ impl Lines {
     }
 
     /// A new place, at the end of its line or, among those of its key, at the front.
-    pub(super) fn join(&mut self, place: Place, at_front: bool) -> u32 {
+    pub(super) fn join(&mut self, mut place: Place, at_front: bool) -> u32 {
         let line = &mut self.by_priority[place.priority as usize];
         let key = place.fair_key;
+        self.numbers += 1;
+        place.number = self.numbers;
         let index = if let Some(index) = self.free.pop() {
             self.places[index as usize] = Some(place);
             index
@@ -79,7 +87,7 @@ impl Lines {
             self.places.push(Some(place));
             self.places.len() as u32 - 1
         };
-        let flow = line.flow(key);
+        let flow = line.flow(key, self.numbers);
         if at_front {
             flow.push_front(index);
         } else {
@@ -104,7 +112,7 @@ impl Lines {
         let first = order.into_iter().find(|at| !self.by_priority[*at].turns.is_empty());
         let next = first.and_then(|at| {
             let line = &self.by_priority[at];
-            let (_, _, key) = line.turns.first()?;
+            let (_, key) = line.turns.first()?;
             let flow = &line.flows[key].places;
             if newest { flow.back() } else { flow.front() }.copied()
         });
@@ -123,7 +131,7 @@ impl Lines {
         }
         let mut others = Vec::new();
         for line in order.map(|at| &self.by_priority[at]) {
-            for flow in line.turns.iter().map(|(_, _, key)| &line.flows[key].places) {
+            for flow in line.turns.iter().map(|(_, key)| &line.flows[key].places) {
                 if newest {
                     others.extend(flow.iter().rev());
                 } else {
@@ -192,38 +200,48 @@ impl Lines {
         } else if let Some(at) = flow.iter().position(|known| *known == place) {
             flow.remove(at);
         }
-        if flow.is_empty() {
-            line.forget(fair_key);
+        match flow.front() {
+            Some(first) => {
+                let number = self.places[*first as usize].as_ref().map_or(0, |place| place.number);
+                line.stand_anew(fair_key, number);
+            }
+            None => line.forget(fair_key),
         }
         self.waiting -= 1;
     }
 }
 
 impl Line {
-    /// Those who wait of a key.
-    fn flow(&mut self, key: u64) -> &mut VecDeque<u32> {
+    /// Those who wait of a key; `number` is that of one who is about to.
+    fn flow(&mut self, key: u64, number: u64) -> &mut VecDeque<u32> {
         let flow = self.flows.entry(key).or_insert_with(|| {
             let tag = self.tags.remove(&key).unwrap_or(0).max(self.clock.saturating_sub(CREDIT));
-            self.numbers += 1;
-            self.turns.insert((tag, self.numbers, key));
-            Flow { places: VecDeque::new(), tag, number: self.numbers }
+            let turn = (tag.max(self.clock), number);
+            self.turns.insert((turn, key));
+            Flow { places: VecDeque::new(), tag, turn }
         });
         &mut flow.places
     }
 
+    /// The key stands elsewhere once who had the turn is taken out.
     fn took_turn(&mut self, key: u64) {
         let Some(flow) = self.flows.get_mut(&key) else { return };
-        self.turns.remove(&(flow.tag, flow.number, key));
         self.clock = self.clock.max(flow.tag);
-        self.numbers += 1;
-        (flow.tag, flow.number) = (flow.tag + 1, self.numbers);
-        self.turns.insert((flow.tag, flow.number, key));
+        flow.tag += 1;
+    }
+
+    /// The first of a key is another one, or its tag.
+    fn stand_anew(&mut self, key: u64, number: u64) {
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        self.turns.remove(&(flow.turn, key));
+        flow.turn = (flow.tag.max(self.clock), number);
+        self.turns.insert((flow.turn, key));
     }
 
     /// Nobody of this key waits any more.
     fn forget(&mut self, key: u64) {
         let Some(flow) = self.flows.remove(&key) else { return };
-        self.turns.remove(&(flow.tag, flow.number, key));
+        self.turns.remove(&(flow.turn, key));
         let oldest = self.clock.saturating_sub(CREDIT);
         if flow.tag <= oldest {
             return;

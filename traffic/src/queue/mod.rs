@@ -2,7 +2,8 @@
 //!
 //! A request that finds a free slot while nobody waits takes it without coming here; one load says that nobody does. All
 //! others join the queue, which all cores share behind one short lock. A slot that is given back is handed to whoever is
-//! next ([`lines`] says who that is), and its waker is called; nobody gets past those who wait but by priority.
+//! next ([`lines`] says who that is, [`pace`] how soon), and its waker is called; nobody gets past those who wait but by
+//! priority.
 //!
 //! ```text
 //!                 a slot is free, and it is next
@@ -15,6 +16,7 @@
 //! although no endpoint counts as down, one request at a time knocks, and the others wait for what it finds.
 
 mod lines;
+mod pace;
 
 use crate::endpoint::{Concurrency, EndpointId};
 use crate::moment::{Moment, nanos};
@@ -26,6 +28,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Seq
 use core::task::{Poll, Waker};
 use core::time::Duration;
 use lines::Lines;
+use pace::Pace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How long it is from one knock at endpoints that take no connection to the next.
@@ -206,6 +209,8 @@ pub struct Queue {
     clock: AtomicU64,
     /// About what an answer takes, in nanoseconds.
     service: AtomicU64,
+    /// What the quicker answers take; see [`pace`].
+    quick: AtomicU64,
     /// Endpoints take no connections.
     is_shut: AtomicBool,
     state: Mutex<State>,
@@ -226,6 +231,7 @@ struct State {
     gate: Gate,
     /// When endpoints were last found again.
     up_at: Moment,
+    pace: Pace,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -243,6 +249,8 @@ enum Gate {
 
 /// One who waits.
 struct Place {
+    /// Those who joined before have lower ones.
+    number: u64,
     stand: Stand,
     waker: Option<Waker>,
     joined: Moment,
@@ -270,6 +278,8 @@ enum Served {
     Skip,
     /// Nothing for anybody.
     Stop,
+    /// A slot that is not due yet.
+    Early,
 }
 
 impl Queue {
@@ -280,6 +290,7 @@ impl Queue {
             critical_seen: AtomicU64::new(0),
             clock: AtomicU64::new(0),
             service: AtomicU64::new(0),
+            quick: AtomicU64::new(0),
             is_shut: AtomicBool::new(false),
             state: Mutex::new(State {
                 settings,
@@ -291,6 +302,7 @@ impl Queue {
                 down: None,
                 gate: Gate::Open,
                 up_at: Moment::ZERO,
+                pace: Pace::default(),
             }),
         })
     }
@@ -340,10 +352,13 @@ impl Queue {
     }
 
     /// A request was answered; only looked at while somebody waits.
-    pub(crate) fn note_service(&self, latency: Duration) {
+    pub(crate) fn note_service(&self, now: Moment, latency: Duration) {
         if self.is_anybody_waiting() {
+            // The slot that is given back next may be due.
+            self.tell(now);
             let (old, new) = (self.service.load(Relaxed), nanos(latency));
             // Two cores at once lose one of two equally good numbers.
+            self.quick.store(pace::learn(self.quick.load(Relaxed), new), Relaxed);
             self.service.store(if old == 0 { new } else { old - old / 8 + new / 8 }, Relaxed);
         }
     }
@@ -369,6 +384,7 @@ impl Queue {
             state.stands_since = Some(now);
         }
         let place = Place {
+            number: 0,
             stand: Stand::Waiting,
             waker: None,
             joined: now,
@@ -527,6 +543,13 @@ impl State {
                     }
                     Served::Skip => {}
                     Served::Stop => break,
+                    Served::Early => {
+                        if self.pace.lookout.is_none() {
+                            self.pace.lookout = Some(place);
+                            wakers.extend(self.lines.get_mut(place).waker.take());
+                        }
+                        return;
+                    }
                 }
             }
             let Some((place, stand)) = served else {
@@ -539,6 +562,7 @@ impl State {
             let is_granted = matches!(stand, Stand::Granted(_));
             if is_granted {
                 self.lines.took_turn(place);
+                self.pace.handed_out(now, self.gap(queue));
             }
             self.settle(queue, place, stand, wakers);
             if is_granted && self.gate != Gate::Open {
@@ -578,6 +602,10 @@ impl State {
                         lease.give_back();
                         Served::Settled(Stand::Refused(why))
                     }
+                    None if self.gate == Gate::Open && now < self.due(queue) => {
+                        lease.give_back();
+                        Served::Early
+                    }
                     _ => Served::Settled(Stand::Granted(lease)),
                 }
             }
@@ -598,10 +626,60 @@ impl State {
         }
     }
 
+    /// One that has a ticket looks what has become of it, which is told once.
+    fn look(
+        &mut self,
+        queue: &Queue,
+        place: u32,
+        now: Moment,
+        waker: &Waker,
+        wakers: &mut Vec<Waker>,
+    ) -> Option<Result<Lease, Unserved>> {
+        if matches!(self.lines.get(place).stand, Stand::Waiting) {
+            let is_lookout = self.pace.lookout == Some(place);
+            let overdue = self.overdue(queue, self.lines.get(place), now);
+            if overdue.is_some() || is_lookout {
+                // It need not be woken.
+                self.lines.get_mut(place).waker = None;
+            }
+            if let Some(why) = overdue {
+                self.settle(queue, place, Stand::Refused(why), wakers);
+            }
+            if is_lookout && (overdue.is_some() || now >= self.due(queue)) {
+                self.pace.lookout = None;
+                self.serve(queue, now, wakers);
+            }
+        }
+        let place = self.lines.get_mut(place);
+        match core::mem::replace(&mut place.stand, Stand::Refused(Unserved::Timeout)) {
+            Stand::Waiting => {
+                place.stand = Stand::Waiting;
+                if !place.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                    place.waker = Some(waker.clone());
+                }
+                None
+            }
+            Stand::Granted(lease) => Some(Ok(lease)),
+            Stand::Refused(why) => Some(Err(why)),
+        }
+    }
+
+    /// The shortest time from one slot to the next.
+    fn gap(&self, queue: &Queue) -> Duration {
+        let slots = self.current.as_ref().and_then(|current| current.load().slots());
+        slots.map_or(Duration::ZERO, |slots| pace::gap(queue.quick.load(Relaxed), slots))
+    }
+
+    /// When the next slot may be handed out.
+    fn due(&self, queue: &Queue) -> Moment {
+        self.pace.due(self.gap(queue))
+    }
+
     /// One that waits does not any more.
     fn settle(&mut self, queue: &Queue, place: u32, stand: Stand, wakers: &mut Vec<Waker>) {
         let priority = self.lines.get(place).priority;
         let waker = self.lines.settle(place, stand);
+        self.pace.left(place);
         wakers.extend(waker);
         self.left(queue, priority);
     }
@@ -635,30 +713,30 @@ pub struct Waited {
 }
 
 impl Ticket {
-    /// Ready once it is known what becomes of the request; until then `waker` is called when it may be.
+    /// Ready once it is known what becomes of the request; until then `waker` is called when it may be. It is also to be
+    /// polled at [`Ticket::next_look`].
     pub fn poll(&self, now: Moment, waker: &Waker) -> Poll<Waited> {
         let now = self.queue.tell(now);
         let mut wakers = Vec::new();
         let mut state = self.queue.state();
-        if matches!(state.lines.get(self.place).stand, Stand::Waiting)
-            && let Some(why) = state.overdue(&self.queue, state.lines.get(self.place), now)
-        {
-            state.settle(&self.queue, self.place, Stand::Refused(why), &mut wakers);
-        }
+        let settled = state.look(&self.queue, self.place, now, waker, &mut wakers);
         let (held, queued) = state.waited(self.place, now);
-        let place = state.lines.get_mut(self.place);
-        let result = match core::mem::replace(&mut place.stand, Stand::Refused(Unserved::Timeout)) {
-            Stand::Waiting => {
-                place.stand = Stand::Waiting;
-                if !place.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                    place.waker = Some(waker.clone());
-                }
-                return Poll::Pending;
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        match settled {
+            None => Poll::Pending,
+            Some(result) => {
+                let result = result.map(|lease| lease.from(now));
+                Poll::Ready(Waited { result, held, queued })
             }
-            Stand::Granted(lease) => Ok(lease.from(now)),
-            Stand::Refused(why) => Err(why),
-        };
-        Poll::Ready(Waited { result, held, queued })
+        }
+    }
+
+    /// When to poll it again whether it is woken or not, if that has to be: one of those who wait takes care that a slot
+    /// is handed out when it is due. Asked after each poll.
+    pub fn next_look(&self) -> Option<Moment> {
+        let state = self.queue.state();
+        (state.pace.lookout == Some(self.place)).then(|| state.due(&self.queue))
     }
 
     /// How long it has waited, for an endpoint to be there and for a slot.
@@ -677,6 +755,8 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.queue.state();
         let priority = state.lines.get(self.place).priority;
+        let was_lookout = state.pace.lookout == Some(self.place);
+        state.pace.left(self.place);
         let (stand, was_waiting) = state.lines.leave(self.place);
         if was_waiting {
             state.left(&self.queue, priority);
@@ -684,6 +764,9 @@ impl Drop for Ticket {
         drop(state);
         // A slot that was handed to it goes to the next one, for which the lock has to be free.
         drop(stand);
+        if was_lookout {
+            self.queue.freed();
+        }
     }
 }
 

@@ -57,12 +57,14 @@ pub struct App {
     /// How long after the end of its work a response is seen, on average: it travels, and whoever has to see it does
     /// something else first. Exponential.
     pub jitter_ms: f64,
+    /// It looks for work that is done at whole multiples of this time: what ends in between goes on together.
+    pub tick_ms: f64,
 }
 
 impl App {
     /// One whose pace never changes.
     pub fn steady(places: usize, service_ms: f64, shape: Shape) -> Self {
-        Self { places, service_ms, shape, paces: Vec::new(), jitter_ms: 0.0 }
+        Self { places, service_ms, shape, paces: Vec::new(), jitter_ms: 0.0, tick_ms: 0.0 }
     }
 }
 
@@ -100,6 +102,8 @@ enum Event {
     Finish(u64),
     /// Its response is seen.
     See(u64),
+    /// It was told to look again.
+    Look(u64),
     Tick,
 }
 
@@ -178,6 +182,7 @@ impl Model {
                 Event::Arrive(source) => self.arrive(source),
                 Event::Finish(job) => self.finish(job),
                 Event::See(job) => self.see(job),
+                Event::Look(job) => self.rung.lock().unwrap().push(job),
                 Event::Tick => {
                     self.upstream.queue().tick(when);
                     // Those who wait for a response for long are looked at now and then, as the driver does.
@@ -239,7 +244,13 @@ impl Model {
                 let Some(ticket) = self.jobs.get_mut(&id).and_then(|job| job.ticket.take()) else { continue };
                 let waker = Waker::from(Arc::new(Bell(id, Arc::clone(&self.rung))));
                 match ticket.poll(self.now, &waker) {
-                    Poll::Pending => self.jobs.get_mut(&id).unwrap().ticket = Some(ticket),
+                    Poll::Pending => {
+                        if let Some(moment) = ticket.next_look() {
+                            // Timers have ticks of a millisecond.
+                            self.at(Moment(moment.0.next_multiple_of(1_000_000)), Event::Look(id));
+                        }
+                        self.jobs.get_mut(&id).unwrap().ticket = Some(ticket);
+                    }
                     Poll::Ready(waited) => match waited.result {
                         Ok(lease) => self.begin(id, lease),
                         Err(why) => self.refuse(id, why),
@@ -287,7 +298,9 @@ impl Model {
             }
         };
         let takes = Duration::from_secs_f64(drawn * pace * self.app.service_ms / 1e3);
-        self.at(self.now.plus(takes), Event::Finish(id));
+        let tick = (self.app.tick_ms * 1e6) as u64;
+        let done = self.now.plus(takes).0;
+        self.at(Moment(if tick > 0 { done.next_multiple_of(tick) } else { done }), Event::Finish(id));
     }
 
     fn finish(&mut self, id: u64) {
