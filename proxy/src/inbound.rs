@@ -77,7 +77,8 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     };
     status_line(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, hop.route, is_kept);
-    let has_date = response.headers.contains(Field::Date) || exchange.is_fill();
+    let is_dropped = || response.names_fields && response.headers.named_by_connection(buffer, b"date");
+    let has_date = response.headers.contains(Field::Date) && !is_dropped() || exchange.is_fill();
     if !has_date && !edited(&hop.route.response_headers, b"date") {
         // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1); the cache does so
         // by its own clock.

@@ -486,6 +486,10 @@ fn a_response_says_when_it_came_if_the_endpoint_did_not() {
     let dated = format!("HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n");
     let (_, response) = exchanged(APP, get, &dated);
     assert_eq!(response.header("date"), Some(date));
+    // One that is said to be for this connection alone does not go on.
+    let named = dated.replace("Date:", "Connection: date\r\nDate:");
+    let (_, response) = exchanged(APP, get, &named);
+    assert!(response.header("date").is_some_and(|own| own != date && own.ends_with(" GMT")));
 }
 
 #[test]
