@@ -2,8 +2,8 @@
 //!
 //! The same proxy in front of the same origin under the same load, with neither, with one and with both. What is looked
 //! for is a few parts in a hundred, less than what a machine changes from one minute to the next, so each round compares
-//! with itself: all setups are measured within it, in an order that turns around each time, and what counts is the median
-//! of the rounds' ratios.
+//! with itself: all setups are measured within it, each started anew, in an order that begins with another one each time,
+//! and what counts is the median of the rounds' ratios.
 
 mod checks;
 mod page;
@@ -15,7 +15,7 @@ use crate::setup;
 use super::field::Field;
 use super::goal;
 use super::measure::{Sample, median};
-use super::peer::{Peer, Role, Running};
+use super::peer::{Peer, Role};
 use super::scene::Scene;
 use super::{Plan, build, correctness, keep, machine};
 
@@ -118,36 +118,34 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
     }
 }
 
-/// All setups, all rounds.
+/// All setups, all rounds. Each round starts each of them anew: where a process happens to lie in memory makes it cheaper or
+/// dearer by more than what is looked for, for as long as it lives.
 fn costs(field: &Field<'_>) -> Result<Vec<Cost>, Problem> {
-    let mut runners: Vec<(Setup, Running, Vec<Sample>)> = Vec::new();
-    for setup in Setup::ALL {
-        let (path, origin) = (setup.setup_path(), field.origin);
-        let running = Peer::Tidegate.start_as(setup.name(), &path, field.built, origin, field.scratch)?;
-        correctness::check(running.port)
-            .map_err(|problem| Problem::new(format!("{}: {problem}", setup.about())))?;
-        field.sample(&running, &field.load(Scene::Small64, &running))?;
-        runners.push((setup, running, Vec::new()));
-    }
+    let mut all: Vec<Vec<Sample>> = vec![Vec::new(); Setup::ALL.len()];
     println!("\n{}", Scene::Small64.about());
     for round in 1..=field.plan.rounds {
-        let (turns, count) = (turns(runners.len(), round), runners.len());
-        let mut shown = vec![String::new(); count];
-        for at in turns {
-            let (setup, running, samples) = &mut runners[at];
-            let sample = field.sample(running, &field.load(Scene::Small64, running))?;
+        let mut shown = vec![String::new(); all.len()];
+        for at in turns(all.len(), round) {
+            let (setup, path) = (Setup::ALL[at], Setup::ALL[at].setup_path());
+            let running =
+                Peer::Tidegate.start_as(setup.name(), &path, field.built, field.origin, field.scratch)?;
+            if round == 1 {
+                correctness::check(running.port)
+                    .map_err(|problem| Problem::new(format!("{}: {problem}", setup.about())))?;
+            }
+            let sample = field.sample(&running, &field.load(Scene::Small64, &running))?;
             shown[at] = format!("{} {:.3}", setup.name(), sample.cpu_us);
-            samples.push(sample);
+            all[at].push(sample);
         }
         println!("  round {round:2}, µs CPU per request: {}", shown.join(", "));
     }
-    let base: Vec<f64> = runners[0].2.iter().map(|sample| sample.cpu_us).collect();
-    Ok(runners.iter().filter_map(|(setup, _, samples)| cost(*setup, samples, &base)).collect())
+    let base: Vec<f64> = all[0].iter().map(|sample| sample.cpu_us).collect();
+    Ok(Setup::ALL.iter().zip(&all).filter_map(|(setup, samples)| cost(*setup, samples, &base)).collect())
 }
 
-/// The order of a round: the other way round each time, so that none is always the first after a pause.
+/// The order of a round: each begins with another one, so that none has the same neighbours or the same place always.
 fn turns(count: usize, round: u32) -> Vec<usize> {
-    if round.is_multiple_of(2) { (0..count).rev().collect() } else { (0..count).collect() }
+    (0..count).map(|at| (at + round as usize) % count).collect()
 }
 
 /// What a setup cost, against the same rounds of what it is compared with; none when there was no round.
@@ -191,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn rounds_turn_around() {
-        assert_eq!((turns(3, 1), turns(3, 2)), (vec![0, 1, 2], vec![2, 1, 0]));
+    fn everyone_begins_a_round_as_often_as_the_others() {
+        assert_eq!([1, 2, 3].map(|round| turns(3, round)), [[1, 2, 0], [2, 0, 1], [0, 1, 2]]);
     }
 
     #[test]

@@ -90,8 +90,8 @@ fn method(rounds: u32, seconds: u32) -> String {
     format!(
         "## How it was measured\n
 The proxy runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`, one thread) and the origin
-([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. All setups run side by side and are measured in {rounds} rounds
-of {seconds} seconds each, in an order that turns around from round to round. `/ neither` is the median over the rounds of a setup's
+([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Each of {rounds} rounds starts all setups
+anew and measures each for {seconds} seconds, in an order that begins with another one each time. `/ neither` is the median over the rounds of a setup's
 CPU time over that of the same round with neither; half of the rounds lie within the range beside it.
 
 - Before anything is timed, every setup has to pass on bodies of both directions byte by byte. While it is timed, every
