@@ -77,8 +77,8 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     };
     status_line(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, hop.route, is_kept);
-    let is_dropped = || response.names_fields && response.headers.named_by_connection(buffer, b"date");
-    let has_date = response.headers.contains(Field::Date) && !is_dropped() || exchange.is_fill();
+    let goes_on = response.headers.contains(Field::Date) && !response.ends_here(buffer, b"date");
+    let has_date = goes_on || exchange.is_fill();
     if !has_date && !edited(&hop.route.response_headers, b"date") {
         // Whoever passes a response on says when it came, if nobody did (RFC 9110 section 6.6.1); the cache does so
         // by its own clock.
@@ -222,10 +222,9 @@ fn fields(
     route: &config::Route,
     is_kept: impl Fn(Field, &[u8]) -> bool,
 ) {
-    let headers = &exchange.response.headers;
-    let named = exchange.response.names_fields;
+    let response = &exchange.response;
     let mut lines = Lines::new(out, buffer);
-    for header in headers {
+    for header in &response.headers {
         let name = header.name.of(buffer);
         let keep = match header.field {
             Field::ContentLength | Field::TransferEncoding => false,
@@ -234,7 +233,7 @@ fn fields(
         };
         if keep
             && is_kept(header.field, name)
-            && !(named && headers.named_by_connection(buffer, name))
+            && !response.ends_here(buffer, name)
             && !edited(&route.response_headers, name)
         {
             lines.keep(header);

@@ -137,6 +137,13 @@ struct Reading {
     in_flight: f64,
 }
 
+impl Reading {
+    /// Whether a limit is what bounds the rate.
+    fn saturates(self, limit: f64) -> bool {
+        self.in_flight >= SATURATED * limit
+    }
+}
+
 impl Default for Adaptive {
     fn default() -> Self {
         Self {
@@ -260,7 +267,7 @@ impl Adaptive {
 
     /// Raises the limit as long as the rate rises with it, as slow start does (RFC 5681 section 3.1).
     fn rise(&mut self, now: Moment, reading: Reading, is_wanted: bool, before: Option<Reading>) {
-        if !self.is_saturated(reading) {
+        if !reading.saturates(self.limit) {
             return self.cruise(now, reading, is_wanted);
         }
         if before.is_none_or(|before| reading.rate > RISEN * before.rate) {
@@ -282,11 +289,6 @@ impl Adaptive {
         self.cruise(now, reading, is_wanted);
     }
 
-    /// Whether the limit is what bounds the rate.
-    fn is_saturated(&self, reading: Reading) -> bool {
-        reading.in_flight >= SATURATED * self.limit
-    }
-
     fn learn_baseline(&mut self, reading: Reading) {
         (self.baseline, self.baseline_of) = (reading.mean, reading.count);
     }
@@ -306,7 +308,7 @@ impl Adaptive {
             self.learn_baseline(reading);
             self.remeasure_soon();
         }
-        if !self.is_saturated(reading) {
+        if !reading.saturates(self.limit) {
             self.rates = [0.0; 3];
             // It is reached at times, though not for long: bursts, which the app takes without slowing down.
             if is_wanted && mean < 1.3 * self.baseline {
@@ -360,7 +362,7 @@ impl Adaptive {
     ) {
         self.learn_baseline(reading);
         // Less in flight than was allowed: it is a quiet time, and this is the latency of one.
-        let is_saturated = reading.in_flight >= SATURATED * level;
+        let is_saturated = reading.saturates(level);
         let kept_share = reading.rate / rate;
         // Had all that was in flight been of use, the rate would have fallen as the limit did.
         if is_saturated && kept_share > f64::midpoint(1.0, level / before) && level > 1.0 {

@@ -15,7 +15,7 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, wall_ms: UnixM
     for line in &head.headers {
         let name = line.name.of(buf);
         let dropped = line.field == Field::SetCookie && rules.set_cookie == SetCookie::Strip;
-        if is_kept(line.field, name) && !dropped && !is_named(head, buf, name) {
+        if is_kept(line.field, name) && !dropped && !head.ends_here(buf, name) {
             write_line(out, name, line.value.of(buf));
         }
     }
@@ -31,7 +31,7 @@ fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], wall_ms: UnixMs, out
     let date = own_date(head, buf, wall_ms);
     let updates = |field, name: &[u8]| {
         is_kept(field, name)
-            && !is_named(head, buf, name)
+            && !head.ends_here(buf, name)
             && !matches!(
                 field,
                 Field::ContentLength | Field::ContentEncoding | Field::ContentRange | Field::SetCookie
@@ -154,11 +154,6 @@ pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// The moment of arrival as Date, for a response that has none, or none that goes any further.
 fn own_date(head: &ResponseHead, buf: &[u8], wall_ms: UnixMs) -> Option<String> {
-    let has_date = head.headers.contains(Field::Date) && !is_named(head, buf, b"date");
+    let has_date = head.headers.contains(Field::Date) && !head.ends_here(buf, b"date");
     if has_date { None } else { freshness::http_date(wall_ms) }
-}
-
-/// Whether Connection says that a field is about the connection alone.
-fn is_named(head: &ResponseHead, buf: &[u8], name: &[u8]) -> bool {
-    head.names_fields && head.headers.named_by_connection(buf, name)
 }
