@@ -8,7 +8,7 @@ use super::generator::Load;
 use super::measure::Results;
 use super::peer::{Peer, Role};
 use super::scene::{Scene, Shape};
-use super::{Plan, build, correctness, idle, machine, page, route, syscalls};
+use super::{Plan, build, correctness, idle, machine, page, readme, route, syscalls};
 
 /// Where the result is kept, relative to the root.
 const PAGE: &str = "docs/benchmarks/proxy.md";
@@ -44,6 +44,10 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
     println!("\n{}", page::tables(&results));
     field
         .keep(PAGE, |versions| page::page(&results, plan.rounds, plan.seconds, versions, &machine::look()))?;
+    if plan.whole {
+        readme::fill("bench", &page::short(&results))?;
+        println!("README.md is written");
+    }
     match results.errors() {
         0 => Ok(()),
         errors => Err(Problem::new(format!("{errors} requests failed")).help("see the errors column above")),
