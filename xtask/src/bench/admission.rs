@@ -1,9 +1,8 @@
 //! `cargo xtask bench admission`: what a limit and the queue cost a request that they let through.
 //!
 //! The same proxy in front of the same origin under the same load, with neither, with one and with both. What is looked
-//! for is a few parts in a hundred, less than what a machine changes from one minute to the next, so each round compares
-//! with itself: all setups are measured within it, each started anew, in an order that begins with another one each time,
-//! and what counts is the median of the rounds' ratios.
+//! for is a few parts in a hundred, less than what a machine changes from one second to the next, so each round compares
+//! with itself: all setups are started anew, their loads take turns, and what counts is the median of the rounds' ratios.
 
 mod checks;
 mod page;
@@ -14,7 +13,8 @@ use crate::setup;
 
 use super::field::Field;
 use super::goal;
-use super::measure::{Sample, median};
+use super::measure::{Row, Sample, median};
+use super::page::CPU;
 use super::peer::{Peer, Role};
 use super::scene::Scene;
 use super::{Plan, build, correctness, keep, machine};
@@ -81,7 +81,6 @@ struct Cost {
     ratio: f64,
     quartiles: (f64, f64),
     requests_per_second: f64,
-    p99_us: f64,
     /// Of all rounds together.
     errors: u64,
 }
@@ -118,79 +117,63 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
     }
 }
 
-/// All setups, all rounds. Each round starts each of them anew: where a process happens to lie in memory makes it cheaper or
+/// All setups, all rounds. Each round starts all of them anew: where a process happens to lie in memory makes it cheaper or
 /// dearer by more than what is looked for, for as long as it lives.
 fn costs(field: &Field<'_>) -> Result<Vec<Cost>, Problem> {
     let mut all: Vec<Vec<Sample>> = vec![Vec::new(); Setup::ALL.len()];
     println!("\n{}", Scene::Small64.about());
     for round in 1..=field.plan.rounds {
-        let mut shown = vec![String::new(); all.len()];
-        for at in turns(all.len(), round) {
-            let (setup, path) = (Setup::ALL[at], Setup::ALL[at].setup_path());
+        let start = |setup: Setup| {
+            let path = setup.setup_path();
             let running =
                 Peer::Tidegate.start_as(setup.name(), &path, field.built, field.origin, field.scratch)?;
-            if round == 1 {
-                correctness::check(running.port)
-                    .map_err(|problem| Problem::new(format!("{}: {problem}", setup.about())))?;
-            }
-            let sample = field.sample(&running, &field.load(Scene::Small64, &running))?;
-            shown[at] = format!("{} {:.3}", setup.name(), sample.cpu_us);
-            all[at].push(sample);
-        }
+            correctness::check(running.port)
+                .map_err(|problem| Problem::new(format!("{}: {problem}", setup.about())))?;
+            Ok(running)
+        };
+        let servers = Setup::ALL.into_iter().map(start).collect::<Result<Vec<_>, Problem>>()?;
+        let samples = field.round(Scene::Small64, &servers.iter().collect::<Vec<_>>())?;
+        let shown = Setup::ALL.iter().zip(&samples);
+        let shown: Vec<_> =
+            shown.map(|(setup, sample)| format!("{} {:.3}", setup.name(), sample.cpu_us)).collect();
         println!("  round {round:2}, µs CPU per request: {}", shown.join(", "));
+        all.iter_mut().zip(samples).for_each(|(all, sample)| all.push(sample));
     }
-    let base: Vec<f64> = all[0].iter().map(|sample| sample.cpu_us).collect();
-    Ok(Setup::ALL.iter().zip(&all).filter_map(|(setup, samples)| cost(*setup, samples, &base)).collect())
+    let rows: Vec<Row> = all.into_iter().filter_map(|samples| Row::new(Peer::Tidegate, samples)).collect();
+    Ok(Setup::ALL.iter().zip(&rows).filter_map(|(setup, row)| cost(*setup, row, &rows[0])).collect())
 }
 
-/// The order of a round: each begins with another one, so that none has the same neighbours or the same place always.
-fn turns(count: usize, round: u32) -> Vec<usize> {
-    (0..count).map(|at| (at + round as usize) % count).collect()
-}
-
-/// What a setup cost, against the same rounds of what it is compared with; none when there was no round.
-fn cost(setup: Setup, samples: &[Sample], base: &[f64]) -> Option<Cost> {
-    let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
-    let mut ratios: Vec<f64> = samples.iter().zip(base).map(|(sample, base)| sample.cpu_us / base).collect();
-    ratios.sort_by(f64::total_cmp);
+/// What a setup cost, against the same rounds of what it is compared with.
+fn cost(setup: Setup, row: &Row, base: &Row) -> Option<Cost> {
+    let ratios = row.ratios(base, CPU);
     let quarter = ratios.len() / 4;
     Some(Cost {
         setup,
-        cpu_us: of(|sample| sample.cpu_us)?,
+        cpu_us: row.cpu_us,
         ratio: median(ratios.iter().copied())?,
         quartiles: (ratios[quarter], ratios[ratios.len() - 1 - quarter]),
         ratios,
-        requests_per_second: of(|sample| sample.report.requests_per_second)?,
-        p99_us: of(|sample| sample.report.p99_us)?,
-        errors: samples.iter().map(|sample| sample.report.errors).sum(),
+        requests_per_second: row.requests_per_second,
+        errors: row.errors,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::generator::Report;
     use crate::shell;
 
-    fn sample(cpu_us: f64) -> Sample {
-        let report = Report { requests: 10, errors: 1, requests_per_second: 5.0, ..Report::default() };
-        Sample { report, cpu_us, busy: 1.0 }
-    }
-
     #[test]
-    fn a_round_is_compared_with_itself() {
+    fn a_cost_is_the_middle_of_what_its_rounds_say() {
+        let row = |rounds: [f64; 5]| {
+            let sample = |cpu_us| Sample { cpu_us, requests_per_second: 5.0, busy: 1.0, errors: 1 };
+            Row::new(Peer::Tidegate, rounds.map(sample).to_vec()).expect("rounds")
+        };
         // The machine became twice as slow, which is nothing that a setup costs.
         let base = [8.0, 16.0, 8.0, 16.0, 8.0];
-        let samples: Vec<Sample> = base.iter().map(|base| sample(base * 1.02)).collect();
-        let cost = cost(Setup::Both, &samples, &base).expect("rounds");
+        let cost = cost(Setup::Both, &row(base.map(|base| base * 1.02)), &row(base)).expect("rounds");
         assert!((cost.ratio - 1.02).abs() < 1e-9 && (cost.quartiles.1 - cost.quartiles.0).abs() < 1e-9);
         assert_eq!((cost.cpu_us, cost.errors), (8.0 * 1.02, 5));
-        assert_eq!(super::cost(Setup::Both, &[], &[]), None);
-    }
-
-    #[test]
-    fn everyone_begins_a_round_as_often_as_the_others() {
-        assert_eq!([1, 2, 3].map(|round| turns(3, round)), [[1, 2, 0], [2, 0, 1], [0, 1, 2]]);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! per request, because it does not depend on which of the two cores is the busier one.
 
 use std::path::Path;
-use std::time::Instant;
 
 use crate::problem::Problem;
 
@@ -14,7 +13,7 @@ use super::measure::{AtRate, Results, Row, Sample, median};
 use super::peer::{Peer, Role, Running};
 use super::process::{LOAD_CORE, Process, free_port, pinned};
 use super::scene::Scene;
-use super::{Plan, correctness, keep, procfs};
+use super::{Plan, correctness, keep, turns};
 
 /// What takes part in a bench.
 pub(crate) struct Field<'a> {
@@ -50,6 +49,11 @@ impl<'a> Field<'a> {
         peer.start(self.role, self.built, self.origin, self.scratch)
     }
 
+    /// The peers that are caches.
+    pub(crate) fn caches(&self) -> impl Iterator<Item = Peer> {
+        self.plan.peers.iter().copied().filter(|peer| peer.is_cache())
+    }
+
     /// How many requests for what caches may keep have reached the origin.
     pub(crate) fn fetched(&self) -> Result<u64, Problem> {
         correctness::count(self.origin, "cached")
@@ -71,24 +75,25 @@ impl<'a> Field<'a> {
             load_with_the_usual(&Load { seconds: 1, ..self.load(scene, running) }, self.built)?;
         }
         for round in 1..=self.plan.rounds {
-            for (running, samples) in &mut runners {
-                let sample = self.sample(running, &self.load(scene, running))?;
+            let sampled =
+                self.round(scene, &runners.iter().map(|(running, _)| running).collect::<Vec<_>>())?;
+            for ((running, samples), sample) in runners.iter_mut().zip(sampled) {
                 println!(
-                    "  round {round} {:9} {:7.2} µs CPU, {:8.0}/s, p99 {:8.0} µs, {} errors",
+                    "  round {round} {:12} {:7.2} µs CPU, {:8.0}/s, {} errors",
                     running.peer.name(),
                     sample.cpu_us,
-                    sample.report.requests_per_second,
-                    sample.report.p99_us,
-                    sample.report.errors
+                    sample.requests_per_second,
+                    sample.errors
                 );
                 samples.push(sample);
             }
         }
-        let rows = runners.iter().filter_map(|(running, samples)| Row::new(running.peer, samples)).collect();
-        results.scenes.push((scene, rows));
+        let (runners, sampled): (Vec<Running>, Vec<Vec<Sample>>) = runners.into_iter().unzip();
+        let rows =
+            runners.iter().zip(sampled).filter_map(|(running, samples)| Row::new(running.peer, samples));
+        results.scenes.push((scene, rows.collect()));
         if matches!(scene, Scene::Small64 | Scene::Small1000 | Scene::Hit64 | Scene::Hit1000) {
-            let running: Vec<Running> = runners.into_iter().map(|(running, _)| running).collect();
-            results.at_rate.extend(self.measure_at_one_rate(scene, &running, results)?);
+            results.at_rate.extend(self.measure_at_one_rate(scene, &runners, results)?);
         }
         Ok(())
     }
@@ -111,7 +116,7 @@ impl<'a> Field<'a> {
                 let load = Load { pace: Pace::PerSecond(rate), ..self.load(scene, running) };
                 let report = Generator::Tidegate.run(&load, self.built)?;
                 println!(
-                    "  round {round} {:9} at {rate}/s: p50 {:8.0} µs, p99 {:8.0} µs, {} errors",
+                    "  round {round} {:12} at {rate}/s: p50 {:8.0} µs, p99 {:8.0} µs, {} errors",
                     running.peer.name(),
                     report.p50_us,
                     report.p99_us,
@@ -134,18 +139,17 @@ impl<'a> Field<'a> {
         Ok(rows.collect())
     }
 
-    /// Loads a server once and takes its CPU time before and after. A cache's request that reached the origin is an
-    /// error, because what is timed are hits.
-    pub(crate) fn sample(&self, running: &Running, load: &Load<'_>) -> Result<Sample, Problem> {
+    /// Loads servers in turns, once. A cache's request that reached the origin is an error, because what is timed are
+    /// hits; whose it was is not known, so it counts for each.
+    pub(crate) fn round(&self, scene: Scene, servers: &[&Running]) -> Result<Vec<Sample>, Problem> {
         let fetched = self.fetched()?;
-        let before = procfs::cpu_us(running.process.id())?;
-        let started = Instant::now();
-        let mut report = load_with_the_usual(load, self.built)?;
-        let wall_us = started.elapsed().as_secs_f64() * 1e6;
-        let used = procfs::cpu_us(running.process.id())? - before;
-        report.errors += self.fetched()? - fetched;
-        let cpu_us = used / report.requests.max(1) as f64;
-        Ok(Sample { report, cpu_us, busy: used / wall_us })
+        let loads: Vec<_> = servers.iter().map(|server| (*server, self.load(scene, server))).collect();
+        let mut samples = turns::round(&loads, self.built)?;
+        let missed = self.fetched()? - fetched;
+        for sample in &mut samples {
+            sample.errors += missed;
+        }
+        Ok(samples)
     }
 
     /// Keeps the page of a bench in the docs; `write` makes its text of the versions of the peers.

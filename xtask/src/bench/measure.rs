@@ -1,49 +1,55 @@
 //! One measurement, many of them, and their medians.
 
-use super::generator::Report;
 use super::peer::Peer;
 use super::scene::Scene;
 
 /// What one round told about one peer in one scene.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
-    pub(crate) report: Report,
     /// CPU time of the server, user and system, per answered request.
     pub(crate) cpu_us: f64,
+    /// While it was loaded.
+    pub(crate) requests_per_second: f64,
     /// The share of one core that the server used while it was loaded, 0 to 1.
     pub(crate) busy: f64,
+    /// Requests that failed.
+    pub(crate) errors: u64,
 }
 
-/// The medians of one peer in one scene.
+/// The rounds of one peer in one scene, and their medians.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     pub(crate) peer: Peer,
     pub(crate) cpu_us: f64,
     pub(crate) requests_per_second: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
     pub(crate) busy: f64,
     /// Of all rounds together.
     pub(crate) errors: u64,
-    /// The lowest and the highest CPU time of the rounds, to see how much to believe.
-    pub(crate) cpu_us_range: (f64, f64),
+    /// Round by round.
+    pub(crate) samples: Vec<Sample>,
 }
 
 impl Row {
     /// The medians of the rounds of one peer; none when there was no round.
-    pub(crate) fn new(peer: Peer, samples: &[Sample]) -> Option<Self> {
+    pub(crate) fn new(peer: Peer, samples: Vec<Sample>) -> Option<Self> {
         let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
-        let cpu = |pick: fn(f64, f64) -> f64| samples.iter().map(|sample| sample.cpu_us).reduce(pick);
         Some(Self {
             peer,
             cpu_us: of(|sample| sample.cpu_us)?,
-            requests_per_second: of(|sample| sample.report.requests_per_second)?,
-            p50_us: of(|sample| sample.report.p50_us)?,
-            p99_us: of(|sample| sample.report.p99_us)?,
+            requests_per_second: of(|sample| sample.requests_per_second)?,
             busy: of(|sample| sample.busy)?,
-            errors: samples.iter().map(|sample| sample.report.errors).sum(),
-            cpu_us_range: (cpu(f64::min)?, cpu(f64::max)?),
+            errors: samples.iter().map(|sample| sample.errors).sum(),
+            samples,
         })
+    }
+
+    /// A figure over that of a peer, which took turns with this one: of each round, from the least. What a round was like
+    /// is in both.
+    pub(crate) fn ratios(&self, peer: &Self, of: fn(&Sample) -> f64) -> Vec<f64> {
+        let rounds = self.samples.iter().zip(&peer.samples);
+        let mut ratios: Vec<f64> = rounds.map(|(own, other)| of(own) / of(other)).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios
     }
 }
 
@@ -112,9 +118,7 @@ mod tests {
     use super::*;
 
     fn sample(cpu_us: f64, errors: u64) -> Sample {
-        let report =
-            Report { requests: 10, errors, requests_per_second: 5.0, p50_us: 1.0, p90_us: 1.5, p99_us: 2.0 };
-        Sample { report, cpu_us, busy: 1.0 }
+        Sample { cpu_us, requests_per_second: 5.0, busy: 1.0, errors }
     }
 
     #[test]
@@ -126,7 +130,18 @@ mod tests {
 
     #[test]
     fn one_bad_round_does_not_move_the_median_but_its_errors_count() {
-        let row = Row::new(Peer::Nginx, &[sample(9.0, 0), sample(90.0, 3), sample(10.0, 0)]).expect("rounds");
-        assert_eq!((row.cpu_us, row.errors, row.cpu_us_range), (10.0, 3, (9.0, 90.0)));
+        let rounds = vec![sample(9.0, 0), sample(90.0, 3), sample(10.0, 0)];
+        let row = Row::new(Peer::Nginx, rounds).expect("rounds");
+        assert_eq!((row.cpu_us, row.errors), (10.0, 3));
+    }
+
+    #[test]
+    fn a_round_is_compared_with_itself() {
+        // The machine became twice as slow, which is nothing that a peer costs.
+        let row = |peer, rounds: [f64; 3]| {
+            Row::new(peer, rounds.map(|cpu_us| sample(cpu_us, 0)).to_vec()).expect("rounds")
+        };
+        let (own, other) = (row(Peer::Tidegate, [8.0, 16.0, 9.0]), row(Peer::Nginx, [16.0, 32.0, 12.0]));
+        assert_eq!(own.ratios(&other, |sample| sample.cpu_us), [0.5, 0.5, 0.75]);
     }
 }

@@ -30,6 +30,7 @@ mod readme;
 mod route;
 mod scene;
 mod syscalls;
+mod turns;
 
 use clap::Args;
 

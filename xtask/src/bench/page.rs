@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::goal::{self, Bound, Goal};
 use super::machine::Machine;
-use super::measure::{Results, Row};
+use super::measure::{Results, Row, Sample, median};
 use super::peer::{Peer, Role};
 use super::process::{LOAD_CORE, SERVER_CORE};
 use super::route;
@@ -47,12 +47,10 @@ pub(crate) fn short(results: &Results) -> String {
         for row in rows {
             let _ = write!(text, " {:.2} |", row.cpu_us);
         }
-        let of = |peer| results.row(*scene, peer).map(|row| row.cpu_us);
-        let _ = writeln!(
-            text,
-            " {} |",
-            of(Peer::Nginx).map_or_else(String::new, |nginx| ratio(of(Peer::Tidegate), nginx))
-        );
+        let of = |peer| results.row(*scene, peer);
+        let (own, nginx) = (of(Peer::Tidegate), of(Peer::Nginx));
+        let _ =
+            writeln!(text, " {} |", nginx.map_or_else(String::new, |nginx| shown(middle(own, nginx, CPU))));
     }
     text
 }
@@ -96,24 +94,23 @@ pub(crate) fn tables(results: &Results) -> String {
 pub(crate) fn scene_table(scene: Scene, rows: &[Row]) -> String {
     let own = rows.iter().find(|row| row.peer.is_own());
     let mut text = format!("## {}\n\n", scene.about());
-    text += "| peer | CPU µs per request | lowest to highest | requests/s | p50 µs | p99 µs | core used | errors ";
-    text += "| CPU: Tidegate / peer | p99: Tidegate / peer |\n";
-    text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    text += "| peer | CPU µs per request | requests/s | core used | errors | CPU: Tidegate / peer | of each round |\n";
+    text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
     for row in rows {
+        let ratios = own.map(|own| own.ratios(row, CPU)).unwrap_or_default();
+        let range = match (ratios.first(), ratios.last()) {
+            (Some(least), Some(most)) => format!("{least:.2} to {most:.2}"),
+            _ => "–".to_owned(),
+        };
         let _ = writeln!(
             text,
-            "| {} | {:.2} | {:.2} to {:.2} | {:.0} | {:.0} | {:.0} | {:.0} % | {} | {} | {} |",
+            "| {} | {:.2} | {:.0} | {:.0} % | {} | {} | {range} |",
             row.peer.name(),
             row.cpu_us,
-            row.cpu_us_range.0,
-            row.cpu_us_range.1,
             row.requests_per_second,
-            row.p50_us,
-            row.p99_us,
             row.busy * 100.0,
             row.errors,
-            ratio(own.map(|own| own.cpu_us), row.cpu_us),
-            ratio(own.map(|own| own.p99_us), row.p99_us),
+            shown(median(ratios.into_iter())),
         );
     }
     text.push('\n');
@@ -138,18 +135,27 @@ pub(crate) fn rate_table(scene: Scene, results: &Results) -> String {
 }
 
 pub(crate) fn ratio(own: Option<f64>, peer: f64) -> String {
-    match own {
-        Some(own) if peer > 0.0 => format!("{:.2}", own / peer),
-        _ => "–".to_owned(),
-    }
+    shown(own.filter(|_| peer > 0.0).map(|own| own / peer))
 }
+
+fn shown(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+/// The median of the rounds' ratios.
+fn middle(own: Option<&Row>, peer: &Row, of: fn(&Sample) -> f64) -> Option<f64> {
+    median(own?.ratios(peer, of).into_iter())
+}
+
+/// CPU time per request.
+pub(crate) const CPU: fn(&Sample) -> f64 = |sample| sample.cpu_us;
 
 /// All promises of the reverse proxy.
 fn goals(results: &Results) -> Vec<Goal> {
     let mut goals = Vec::new();
     for scene in [Scene::Small64, Scene::Small1000] {
         for (peer, limit) in [(Peer::Nginx, 0.70), (Peer::Haproxy, 0.70), (Peer::Pingora, 0.35)] {
-            goals.push(compare(results, scene, peer, "CPU per request", limit, |row| row.cpu_us));
+            goals.push(compare(results, scene, peer, "CPU per request", limit, CPU));
         }
         for peer in [Peer::Nginx, Peer::Haproxy, Peer::Pingora] {
             let p99 = |peer| Some(results.at_rate(scene, peer)?.p99_us);
@@ -158,10 +164,10 @@ fn goals(results: &Results) -> Vec<Goal> {
             goals.push(Goal::at_most(&what, 1.0, measured));
         }
     }
-    goals.push(compare(results, Scene::Large64, Peer::Nginx, "CPU per request", 1.0, |row| row.cpu_us));
-    goals.push(compare(results, Scene::Short64, Peer::Nginx, "CPU per request", 1.0, |row| row.cpu_us));
-    let speed =
-        compare(results, Scene::Short64, Peer::Nginx, "requests/s", 1.0, |row| row.requests_per_second);
+    goals.push(compare(results, Scene::Large64, Peer::Nginx, "CPU per request", 1.0, CPU));
+    goals.push(compare(results, Scene::Short64, Peer::Nginx, "CPU per request", 1.0, CPU));
+    let speed = |sample: &Sample| sample.requests_per_second;
+    let speed = compare(results, Scene::Short64, Peer::Nginx, "requests/s", 1.0, speed);
     goals.push(Goal { bound: Bound::AtLeast, ..speed });
     let calls = results.syscalls.iter().find(|(peer, _)| peer.is_own()).and_then(|(_, calls)| *calls);
     goals.push(Goal::at_most("system calls per proxied request", 4.1, calls));
@@ -182,20 +188,27 @@ pub(crate) fn compare(
     peer: Peer,
     figure: &str,
     limit: f64,
-    of: fn(&Row) -> f64,
+    of: fn(&Sample) -> f64,
 ) -> Goal {
-    let value = |peer: Peer| results.row(scene, peer).map(of);
-    let measured = value(Peer::Tidegate).zip(value(peer)).map(|(own, other)| own / other);
+    let other = results.row(scene, peer);
+    let measured = other.and_then(|other| middle(results.row(scene, Peer::Tidegate), other, of));
     Goal::at_most(&format!("{}: {figure}, Tidegate / {}", scene.about(), peer.name()), limit, measured)
 }
+
+/// How the loads of a round take turns, for the pages.
+pub(crate) const TURNS: &str = "\
+- Within a round the peers' loads run at the same time, and all but one are stopped; every 50 ms (250 ms with 1,000
+  connections) it is another one's turn. What changes on the machine changes for all of them. What counts is the median of
+  the rounds' ratios, and beside it is what they were in each.";
 
 fn method(rounds: u32, seconds: u32) -> String {
     format!(
         "## How it was measured\n
 The server runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`, one thread; `ab` for connections with
 one request) and the origin ([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Every figure is the
-median of {rounds} rounds of {seconds} seconds; within a round the peers take turns.
+median of {rounds} rounds, in each of which every peer is loaded for {seconds} seconds.
 
+{TURNS}
 - Before anything is timed, every peer has to pass on bodies of 0 to 64 KiB and a POST of 16 KiB byte by byte. The
   origin also checks every byte of every POST while the clock runs and answers 422 when one is wrong, which counts as an
   error.
@@ -203,12 +216,9 @@ median of {rounds} rounds of {seconds} seconds; within a round the peers take tu
   requests answered. It includes opening the connections of the round.
 - `core used` says how much of its core a server used. Where it is well below 100 %, the load generator and the origin
   were the limit, and requests/s says little about the server.
-- Latencies in the tables at full speed are those of a closed loop: a client sends its next request when it has the
-  answer to the last one. They compare peers under the same number of clients, not at the same rate: a faster server is
-  asked for more, and a pause of the server keeps the loop from asking. The tables below them therefore show latencies
-  at a rate that is the same for all, half of what the slowest reached, measured by `tidegate load` from the moment that
-  each request was due.
-- `ab` tells latencies in whole milliseconds.
+- Latencies are those at a rate that is the same for all, half of what the slowest reached, measured by `tidegate load`
+  from the moment that each request was due. Those of a closed loop at full speed are not shown: a faster server is
+  asked for more there, and a pause of the server keeps the loop from asking.
 - Memory is the growth of the resident memory of the server's processes, without the sockets, which are the kernel's.
 - System calls are counted by the kernel (`perf stat`, `raw_syscalls:sys_enter`) in a run of its own.
 
@@ -223,16 +233,8 @@ mod tests {
     use crate::bench::route::Cost;
 
     fn row(peer: Peer, cpu_us: f64) -> Row {
-        Row {
-            peer,
-            cpu_us,
-            requests_per_second: 1e6 / cpu_us,
-            p50_us: 100.0,
-            p99_us: 20.0 * cpu_us,
-            busy: 0.995,
-            errors: 0,
-            cpu_us_range: (cpu_us - 0.5, cpu_us + 0.5),
-        }
+        let sample = |cpu_us| Sample { cpu_us, requests_per_second: 1e6 / cpu_us, busy: 0.995, errors: 0 };
+        Row::new(peer, vec![sample(cpu_us), sample(cpu_us + 6.0), sample(cpu_us)]).expect("rounds")
     }
 
     fn results() -> Results {
@@ -266,10 +268,7 @@ mod tests {
     #[test]
     fn a_table_shows_medians_and_ratios() {
         let text = tables(&results());
-        assert!(
-            text.contains("| nginx | 15.00 | 14.50 to 15.50 | 66667 | 100 | 300 | 100 % | 0 | 0.60 | 0.60 |"),
-            "{text}"
-        );
+        assert!(text.contains("| nginx | 15.00 | 66667 | 100 % | 0 | 0.60 | 0.60 to 0.71 |"), "{text}");
         assert!(text.contains("| nginx | not countable here |"), "{text}");
         assert!(text.contains("### The same, 30000 requests per second"), "{text}");
         assert!(text.contains("| Tidegate | 50 | 90 | 0 | 1.00 |"), "{text}");

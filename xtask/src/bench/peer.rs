@@ -11,7 +11,7 @@ use crate::shell;
 use super::build::Built;
 use super::process::{Process, SERVER_CORE, free_port, pinned};
 
-/// A program that stands in front of an app.
+/// A program that stands in front of an app, or in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Peer {
     Tidegate,
@@ -20,6 +20,9 @@ pub(crate) enum Peer {
     Caddy,
     Pingora,
     Varnish,
+    /// No cache, but what none can be cheaper than: the origin by itself, on the server's core. It reads a request and
+    /// writes an answer that lies ready, in two calls to the kernel.
+    Sockets,
 }
 
 /// What a peer is set up as.
@@ -36,7 +39,7 @@ impl Role {
     pub(crate) const fn peers(self) -> &'static [Peer] {
         match self {
             Self::Proxy => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Caddy, Peer::Pingora],
-            Self::Cache => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Varnish],
+            Self::Cache => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Varnish, Peer::Sockets],
         }
     }
 }
@@ -51,6 +54,7 @@ impl Peer {
             Self::Caddy => "Caddy",
             Self::Pingora => "Pingora",
             Self::Varnish => "Varnish",
+            Self::Sockets => "bare sockets",
         }
     }
 
@@ -66,7 +70,13 @@ impl Peer {
             (Self::Varnish, _) => "bench/peers/cache-varnish.vcl",
             (Self::Caddy, _) => "bench/peers/Caddyfile",
             (Self::Pingora, _) => "bench/pingora/src/main.rs",
+            (Self::Sockets, _) => "bench/origin/src/main.rs",
         }
+    }
+
+    /// Whether it keeps what it is told.
+    pub(crate) fn is_cache(self) -> bool {
+        self != Self::Sockets
     }
 
     /// The version that runs here, as the program or its lock file tells it.
@@ -78,6 +88,7 @@ impl Peer {
             Self::Caddy => (PathBuf::from(installed("caddy")?), "version"),
             Self::Pingora => return pingora_version(),
             Self::Varnish => (PathBuf::from(installed("varnishd")?), "-V"),
+            Self::Sockets => return Ok("–".to_owned()),
         };
         let output = shell::capture(Command::new(program).arg(flag))?;
         let text = [output.stdout, output.stderr].concat();
@@ -108,7 +119,7 @@ impl Peer {
         let folder = scratch.join(name);
         std::fs::create_dir_all(&folder).problem("create a folder for a peer")?;
         let config = match self {
-            Self::Pingora => PathBuf::new(),
+            Self::Pingora | Self::Sockets => PathBuf::new(),
             _ => write_config(setup_path, port, origin, &folder)?,
         };
         let command = self.command(built, &config, port, origin, &folder)?;
@@ -163,6 +174,11 @@ impl Peer {
                 for parameter in VARNISH_PARAMETERS {
                     command.args(["-p", parameter]);
                 }
+                command
+            }
+            Self::Sockets => {
+                let mut command = on_core(&built.origin)?;
+                command.arg(format!("127.0.0.1:{port}"));
                 command
             }
         })

@@ -58,6 +58,11 @@ impl Process {
         Ok(())
     }
 
+    /// Waits until the process ends by itself.
+    pub(crate) fn wait(&mut self) -> Result<(), Problem> {
+        self.child.wait().problem(&format!("wait for {}", self.name)).map(drop)
+    }
+
     /// Asks the process to leave and waits; a process that stays is killed.
     fn end(&mut self) {
         self.signal(Signal::TERM);

@@ -68,7 +68,7 @@ fn measure_idle(field: &Field<'_>, connections: u32, results: &mut Results) -> R
     for &peer in &field.plan.peers {
         // One at a time, since the clients of all of them would be more than one process may open.
         let bytes = idle::bytes_per_connection(&field.start(peer)?, connections)?;
-        println!("  {:9} {:7.2} KiB per connection", peer.name(), bytes / 1024.0);
+        println!("  {:12} {:7.2} KiB per connection", peer.name(), bytes / 1024.0);
         results.idle_bytes.push((peer, bytes));
     }
     Ok(())
@@ -83,7 +83,7 @@ fn count_syscalls(field: &Field<'_>, results: &mut Results) -> Result<(), Proble
         let calls = syscalls::per_request(&running, &load, field.built)?;
         let shown =
             calls.map_or_else(|| "not countable here".to_owned(), |calls| format!("{calls:.2} per request"));
-        println!("  {:9} {shown}", peer.name());
+        println!("  {:12} {shown}", peer.name());
         results.syscalls.push((peer, calls));
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::super::goal::{self, Goal};
 use super::super::machine;
+use super::super::page::TURNS;
 use super::super::process::{LOAD_CORE, SERVER_CORE};
 use super::{LIMIT, LIMITED, Plan, Results, Setup};
 
@@ -46,19 +47,18 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
 /// Everything that was measured.
 pub(super) fn tables(results: &Results) -> String {
     let mut text = String::from("## A proxied request of 1 KiB, 64 connections\n\n");
-    text += "| Tidegate with | CPU µs per request | / neither | half of the rounds | requests/s | p99 µs | errors |\n";
-    text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    text += "| Tidegate with | CPU µs per request | / neither | half of the rounds | requests/s | errors |\n";
+    text += "| --- | ---: | ---: | ---: | ---: | ---: |\n";
     for cost in &results.costs {
         let _ = writeln!(
             text,
-            "| {} | {:.3} | {:.3} | {:.3} to {:.3} | {:.0} | {:.0} | {} |",
+            "| {} | {:.3} | {:.3} | {:.3} to {:.3} | {:.0} | {} |",
             cost.setup.about(),
             cost.cpu_us,
             cost.ratio,
             cost.quartiles.0,
             cost.quartiles.1,
             cost.requests_per_second,
-            cost.p99_us,
             cost.errors
         );
     }
@@ -91,9 +91,10 @@ fn method(rounds: u32, seconds: u32) -> String {
         "## How it was measured\n
 The proxy runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`, one thread) and the origin
 ([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Each of {rounds} rounds starts all setups
-anew and measures each for {seconds} seconds, in an order that begins with another one each time. `/ neither` is the median over the rounds of a setup's
-CPU time over that of the same round with neither; half of the rounds lie within the range beside it.
+anew and loads each for {seconds} seconds. `/ neither` is the median over the rounds of a setup's CPU time over that of the
+same round with neither; half of the rounds lie within the range beside it.
 
+{TURNS}
 - Before anything is timed, every setup has to pass on bodies of both directions byte by byte. While it is timed, every
   answer with another status than 200 is an error, so a limit that refused or a queue that shed would be seen.
 - CPU per request is the user and system time that the kernel accounts to the proxy, divided by the requests answered.
@@ -116,7 +117,6 @@ mod tests {
             ratios: vec![ratio],
             quartiles: (ratio - 0.004, ratio + 0.004),
             requests_per_second: 60_000.0,
-            p99_us: 1500.0,
             errors: 0,
         };
         let checks = checks::Measured {
@@ -136,7 +136,8 @@ mod tests {
         assert!(goals.contains("| ≤ 1.03 | 1.02 | reached |"), "{goals}");
         assert!(goals.contains("| ≤ 1.00 | 1.02 | missed |"), "{goals}");
         let text = tables(&results());
-        let row = "| a limit by client and a queue with free slots | 8.168 | 1.021 | 1.017 to 1.025 | 60000 | 1500 | 0 |";
+        let row =
+            "| a limit by client and a queue with free slots | 8.168 | 1.021 | 1.017 to 1.025 | 60000 | 0 |";
         assert!(text.contains(row), "{text}");
         assert!(
             text.contains("After 10000000 distinct keys the limiter holds 65.0 MiB; it may hold 64.0 MiB.")

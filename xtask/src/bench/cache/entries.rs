@@ -45,7 +45,7 @@ pub(super) struct Hits {
 /// Fills every peer with so many entries over so many connections.
 pub(super) fn measure(field: &Field<'_>, connections: u32, entries: u32) -> Result<Vec<Kept>, Problem> {
     let mut all = Vec::new();
-    for &peer in &field.plan.peers {
+    for peer in field.caches() {
         let running = field.start(peer)?;
         let filled = Filled { running: &running, connections };
         // Each of the few once, then hits of them, as many as there will be of all.

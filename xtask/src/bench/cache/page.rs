@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::goal::{self, Goal};
 use super::super::machine::Machine;
-use super::super::page::{compare, rate_table, ratio, scene_table};
+use super::super::page::{CPU, TURNS, compare, rate_table, ratio, scene_table};
 use super::super::peer::{Peer, Role};
 use super::super::process::{LOAD_CORE, SERVER_CORE};
 use super::super::scene::Scene;
@@ -24,8 +24,8 @@ pub(super) fn page(results: &Results, plan: &Plan, versions: &[(Peer, String)], 
         "## The peers\n\n| peer | version | hits tell their age | set up by |\n| --- | --- | --- | --- |\n";
     for (peer, version) in versions {
         let path = peer.setup_path(Role::Cache);
-        let tells = results.aged.iter().any(|(at, tells)| at == peer && *tells);
-        let tells = if tells { "yes" } else { "no" };
+        let tells = results.aged.iter().find(|(at, _)| at == peer);
+        let tells = tells.map_or("no cache", |(_, tells)| if *tells { "yes" } else { "no" });
         let _ = writeln!(text, "| {} | {version} | {tells} | [{path}](../../{path}) |", peer.name());
     }
     text
@@ -34,8 +34,7 @@ pub(super) fn page(results: &Results, plan: &Plan, versions: &[(Peer, String)], 
 /// All promises of the cache that this bench can see.
 pub(super) fn goals(results: &Results) -> String {
     let mut goals = Vec::new();
-    let cpu =
-        |scene, peer, limit| compare(&results.speed, scene, peer, "CPU per request", limit, |row| row.cpu_us);
+    let cpu = |scene, peer, limit| compare(&results.speed, scene, peer, "CPU per request", limit, CPU);
     for scene in [Scene::Hit64, Scene::Hit1000] {
         goals.push(cpu(scene, Peer::Nginx, 0.55));
         goals.push(cpu(scene, Peer::Haproxy, 0.55));
@@ -156,8 +155,9 @@ fn method(rounds: u32, seconds: u32) -> String {
         "## How it was measured\n
 The server runs on core {SERVER_CORE}, with one thread (Varnish with one pool of them); the load generator (`wrk`, one
 thread) and the origin ([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Every figure of a hit is
-the median of {rounds} rounds of {seconds} seconds; within a round the peers take turns.
+the median of {rounds} rounds, in each of which every peer is loaded for {seconds} seconds.
 
+{TURNS}
 - Before anything is timed, every peer has to pass on what it may not keep byte by byte, both ways, and to answer the
   second request for bodies of 0 bytes to 1 MiB byte by byte without a request to the origin.
 - Every timed request was a hit: the origin counts, and a request that reached it is an error.
@@ -166,8 +166,11 @@ the median of {rounds} rounds of {seconds} seconds; within a round the peers tak
 - `core used` says how much of its core a server used. Where it is well below 100 %, the load generator was the limit,
   and requests/s says little about the server.
 - Peers add nothing to an answer but what they add by themselves; nginx's files are in the page cache, and open.
-- Latencies at full speed are those of a closed loop. The tables below them show latencies at a rate that is the same for
-  all, half of what the slowest reached, measured by `tidegate load` from the moment that each request was due.
+- Bare sockets are no cache: the origin itself, in the place of one. It reads a request and writes an answer that lies
+  ready, with a call to the kernel for each. So its row says what part of a hit is the kernel's, and what nobody who
+  makes these two calls can go below.
+- Latencies of hits are those at a rate that is the same for all, half of what the slowest reached, measured by `tidegate
+  load` from the moment that each request was due.
 - In a stampede, 1,000 connections are open before the first request is sent, by a client of the bench's own. The origin
   begins its answer at once and ends it {DELAY_MS} ms later. What has expired was fresh for a second and may be given out
   for a minute while it is fetched anew. Counts are the worst of {rounds} rounds, times the medians. HAProxy has neither
@@ -189,19 +192,11 @@ the median of {rounds} rounds of {seconds} seconds; within a round the peers tak
 mod tests {
     use super::*;
     use crate::bench::cache::entries::Hits;
-    use crate::bench::measure::{Results as Speed, Row};
+    use crate::bench::measure::{Results as Speed, Row, Sample};
 
     fn row(peer: Peer, cpu_us: f64) -> Row {
-        Row {
-            peer,
-            cpu_us,
-            requests_per_second: 1e6 / cpu_us,
-            p50_us: 100.0,
-            p99_us: 200.0,
-            busy: 0.995,
-            errors: 0,
-            cpu_us_range: (cpu_us, cpu_us),
-        }
+        let sample = Sample { cpu_us, requests_per_second: 1e6 / cpu_us, busy: 0.995, errors: 0 };
+        Row::new(peer, vec![sample]).expect("a round")
     }
 
     fn seen(origin_requests: u64, before_end: u32, stale: u32) -> Seen {

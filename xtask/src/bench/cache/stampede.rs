@@ -46,7 +46,7 @@ pub(super) struct Seen {
 /// Lets a thousand clients storm every peer, as often as there are rounds.
 pub(super) fn measure(field: &Field<'_>, scene: Scene, clients: u32) -> Result<Vec<Seen>, Problem> {
     let mut seen = Vec::new();
-    for &peer in &field.plan.peers {
+    for peer in field.caches() {
         let running = field.start(peer)?;
         let mut rounds = Vec::new();
         for round in 1..=field.plan.rounds {
