@@ -51,17 +51,24 @@ pub struct Listening {
 /// Binds `address` once for each of `cores`. The kernel spreads TCP connections over the sockets
 /// (SO_REUSEPORT). Gives the address that was bound too, for port 0 means any free one.
 ///
+/// `ours` are the addresses that this process listens on already.
+///
 /// # Errors
 /// What the system says; an address that another process listens on is found out even though
 /// SO_REUSEPORT would let two processes share it.
-pub fn bind(
+pub fn bind<'a>(
     address: &ListenAddress,
     backlog: u32,
     cores: usize,
+    ours: impl IntoIterator<Item = &'a ListenAddress>,
 ) -> io::Result<(ListenAddress, Vec<Listening>)> {
     match address {
         ListenAddress::Tcp(address) => {
-            if address.port() != 0 {
+            // All addresses of a port and one of them take it from each other; who holds it is no other process then.
+            let is_ours = ours
+                .into_iter()
+                .any(|ours| matches!(ours, ListenAddress::Tcp(ours) if ours.port() == address.port()));
+            if address.port() != 0 && !is_ours {
                 tcp(*address, None, false)?;
             }
             let first = tcp(*address, Some(backlog), true)?;
