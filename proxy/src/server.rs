@@ -189,11 +189,15 @@ impl Server {
     /// Gives the number of connections that were cut off.
     pub async fn shut_down(self, drain: Duration) -> usize {
         self.shared.drain();
+        let (done, mut closed) = mpsc::channel(1);
         for core in &self.cores {
             // A thread that is gone has nothing to drain.
-            let _ = core.commands.send(Command::Drain);
+            let _ = core.commands.send(Command::Drain(done.clone()));
         }
+        drop(done);
         let end = tokio::time::Instant::now() + drain;
+        // Who was connected already counts among those that are open from then on.
+        let _ = tokio::time::timeout_at(end, closed.recv()).await;
         let open = || self.shared.connections.load(Ordering::Relaxed);
         while open() > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -254,7 +258,7 @@ impl Server {
     fn change_rules(&self, listener: &Listener) {
         let rules = Rules { proxy_protocol: listener.proxy_protocol };
         for core in &self.cores {
-            let _ = core.commands.send(Command::Rules(listener.address.clone(), rules));
+            let _ = core.commands.send(Command::Change(listener.address.clone(), rules, listener.backlog));
         }
         for (known, _) in &mut self.bound().listeners {
             if known.address == listener.address {
