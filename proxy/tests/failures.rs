@@ -548,6 +548,24 @@ fn a_draining_tidegate_finishes_requests_and_closes_idle_connections() {
 }
 
 #[test]
+fn a_draining_tidegate_answers_what_has_arrived_on_a_kept_connection() {
+    let app = async |mut conn: Conn| {
+        while conn.request().await.is_some() {
+            conn.send(ok("app")).await;
+        }
+    };
+    scene(APP).origin(FIRST, app).run(async |scene| {
+        let mut client = scene.client();
+        client.get("/").await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        scene.drain();
+        let response = client.response().await;
+        assert_eq!((response.status(), response.header("connection")), (200, Some("close")));
+        assert_eq!(client.rest().await, b"");
+    });
+}
+
+#[test]
 fn a_draining_tidegate_closes_behind_a_response_that_had_begun() {
     scene(APP)
         .origin(FIRST, async |mut conn| {
