@@ -101,14 +101,10 @@ impl Client {
 
     fn poll_head(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<Arrival> {
         loop {
-            if core.shared.is_draining() && self.pending.is_empty() {
-                if self.served > 0 {
-                    return Poll::Ready(Arrival::Left);
-                }
-                // The first request of a connection that has just been accepted may be on its way.
-                if !std::mem::replace(&mut self.is_hurried, true) {
-                    self.timer.set(LAST_MOMENT);
-                }
+            let is_leaving = core.shared.is_draining() && self.pending.is_empty();
+            // The first request of a connection that has just been accepted may be on its way.
+            if is_leaving && self.served == 0 && !std::mem::replace(&mut self.is_hurried, true) {
+                self.timer.set(LAST_MOMENT);
             }
             let mut scratch = core.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
@@ -138,6 +134,8 @@ impl Client {
                         self.timer.set(live.plan.server.timeouts.head);
                     }
                 }
+                // What has arrived by now is answered.
+                Poll::Pending if is_leaving && self.served > 0 => return Poll::Ready(Arrival::Left),
                 Poll::Pending => {
                     drop(scratch);
                     ready!(self.timer.poll(cx));

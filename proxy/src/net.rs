@@ -51,17 +51,24 @@ pub struct Listening {
 /// Binds `address` once for each of `cores`. The kernel spreads TCP connections over the sockets
 /// (SO_REUSEPORT). Gives the address that was bound too, for port 0 means any free one.
 ///
+/// `ours` are the addresses that this process listens on already.
+///
 /// # Errors
 /// What the system says; an address that another process listens on is found out even though
 /// SO_REUSEPORT would let two processes share it.
-pub fn bind(
+pub fn bind<'a>(
     address: &ListenAddress,
     backlog: u32,
     cores: usize,
+    ours: impl IntoIterator<Item = &'a ListenAddress>,
 ) -> io::Result<(ListenAddress, Vec<Listening>)> {
     match address {
         ListenAddress::Tcp(address) => {
-            if address.port() != 0 {
+            // All addresses of a port and one of them take it from each other; who holds it is no other process then.
+            let is_ours = ours
+                .into_iter()
+                .any(|ours| matches!(ours, ListenAddress::Tcp(ours) if ours.port() == address.port()));
+            if address.port() != 0 && !is_ours {
                 tcp(*address, None, false)?;
             }
             let first = tcp(*address, Some(backlog), true)?;
@@ -133,6 +140,14 @@ impl std::os::fd::AsRawFd for Listening {
 }
 
 impl Listening {
+    /// Lets so many connections wait from here on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        Ok(rustix::net::listen(&self.socket, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+    }
+
     /// Accepts one connection without waiting.
     pub fn accept(&self) -> io::Result<(Stream, Peer)> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -146,5 +161,33 @@ impl Listening {
             .and_then(|address| SocketAddr::try_from(address).ok())
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
         Ok((Stream::Fresh(Some(socket.into())), Peer::new(ip)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_is_changed_while_it_is_in_use() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("front.sock");
+        let (_, sockets) = bind(&ListenAddress::Unix(path.clone()), 1, 1, []).expect("a path");
+        let connect = || {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+            socket.set_nonblocking(true).expect("a flag");
+            socket.connect(&SockAddr::unix(&path).expect("an address")).map(|()| socket)
+        };
+        let mut waiting = Vec::new();
+        // Nobody accepts them.
+        let error = loop {
+            match connect() {
+                Ok(socket) => waiting.push(socket),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        sockets[0].set_backlog(8).expect("a longer one");
+        assert!(connect().is_ok());
     }
 }

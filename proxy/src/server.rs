@@ -45,6 +45,9 @@ struct Bound {
     log: Option<(config::AccessLog, AccessLog)>,
 }
 
+/// A listener with the address that was bound for it, and a socket for each core.
+type Opened = (Listener, (ListenAddress, Vec<net::Listening>));
+
 /// Why the data plane does not start, or does not take a new configuration.
 #[derive(Debug)]
 pub enum StartError {
@@ -67,10 +70,7 @@ impl Server {
     /// See [`StartError`]; nothing stays behind then.
     pub fn start(plan: Plan, signals: Arc<Signals>) -> Result<Self, StartError> {
         let threads = plan.server.threads;
-        let mut sockets = Vec::new();
-        for listener in &plan.listeners {
-            sockets.push((listener.clone(), bind(listener, threads)?));
-        }
+        let sockets = bind(&plan.listeners, &[], threads)?;
         let log = open_log(plan.server.access_log.as_ref(), &signals)?;
         let kept = surge::kept(plan.server.state.as_deref());
         let live = surge::build(plan, kept.clone(), &signals, None).map_err(StartError::Routes)?;
@@ -102,12 +102,7 @@ impl Server {
     pub fn reload(&self, plan: Plan) -> Result<Option<On>, StartError> {
         let change = self.shared.change();
         let known = self.bound().listeners.clone();
-        let mut fresh = Vec::new();
-        for listener in &plan.listeners {
-            if !known.iter().any(|(known, _)| known.address == listener.address) {
-                fresh.push((listener.clone(), bind(listener, self.cores.len())?));
-            }
-        }
+        let fresh = bind(&plan.listeners, &known, self.cores.len())?;
         let log_before = self.bound().log.as_ref().map(|(settings, _)| settings.clone());
         let log = if log_before == plan.server.access_log {
             None
@@ -194,11 +189,15 @@ impl Server {
     /// Gives the number of connections that were cut off.
     pub async fn shut_down(self, drain: Duration) -> usize {
         self.shared.drain();
+        let (done, mut closed) = mpsc::channel(1);
         for core in &self.cores {
             // A thread that is gone has nothing to drain.
-            let _ = core.commands.send(Command::Drain);
+            let _ = core.commands.send(Command::Drain(done.clone()));
         }
+        drop(done);
         let end = tokio::time::Instant::now() + drain;
+        // Who was connected already counts among those that are open from then on.
+        let _ = tokio::time::timeout_at(end, closed.recv()).await;
         let open = || self.shared.connections.load(Ordering::Relaxed);
         while open() > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -236,7 +235,7 @@ impl Server {
         cut
     }
 
-    fn listen(&self, sockets: Vec<(Listener, (ListenAddress, Vec<net::Listening>))>) {
+    fn listen(&self, sockets: Vec<Opened>) {
         for (listener, (address, sockets)) in sockets {
             for (core, socket) in self.cores.iter().zip(sockets) {
                 let rules = Rules { proxy_protocol: listener.proxy_protocol };
@@ -259,7 +258,7 @@ impl Server {
     fn change_rules(&self, listener: &Listener) {
         let rules = Rules { proxy_protocol: listener.proxy_protocol };
         for core in &self.cores {
-            let _ = core.commands.send(Command::Rules(listener.address.clone(), rules));
+            let _ = core.commands.send(Command::Change(listener.address.clone(), rules, listener.backlog));
         }
         for (known, _) in &mut self.bound().listeners {
             if known.address == listener.address {
@@ -281,9 +280,23 @@ impl Server {
     }
 }
 
-fn bind(listener: &Listener, cores: usize) -> Result<(ListenAddress, Vec<net::Listening>), StartError> {
-    net::bind(&listener.address, listener.backlog, cores)
-        .map_err(|error| StartError::Bind(listener.address.clone(), error))
+/// Binds the listeners that are not known yet.
+fn bind(
+    listeners: &[Listener],
+    known: &[(Listener, ListenAddress)],
+    cores: usize,
+) -> Result<Vec<Opened>, StartError> {
+    let mut fresh: Vec<Opened> = Vec::new();
+    for listener in listeners {
+        if known.iter().any(|(known, _)| known.address == listener.address) {
+            continue;
+        }
+        let ours = known.iter().map(|(_, bound)| bound).chain(fresh.iter().map(|(_, (bound, _))| bound));
+        let opened = net::bind(&listener.address, listener.backlog, cores, ours)
+            .map_err(|error| StartError::Bind(listener.address.clone(), error))?;
+        fresh.push((listener.clone(), opened));
+    }
+    Ok(fresh)
 }
 
 fn open_log(

@@ -1,6 +1,8 @@
 //! One thread of the data plane: its runtime, its listeners, its clock.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use config::ListenAddress;
 use signals::log::LogHandle;
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
@@ -22,6 +25,9 @@ use crate::timers::TICK;
 
 /// Connections accepted before the core looks at those that it has.
 const ACCEPTS_AT_ONCE: usize = 32;
+
+/// As many connections as can wait to be accepted where a backlog is the longest that the configuration takes.
+const MOST_BACKLOG: usize = 65_536;
 
 /// Turns of tasks after which the core asks for events although tasks still wait, which costs a call to
 /// the system: seldom, for it asks anyway as soon as none waits. All of them take about a millisecond.
@@ -40,14 +46,14 @@ const SAID_EVERY: Duration = Duration::from_secs(30);
 pub enum Command {
     /// Accept from this socket.
     Listen(ListenAddress, Listening, Rules),
-    /// Other rules for the connections of this listener from here on.
-    Rules(ListenAddress, Rules),
+    /// Other rules for the connections of this listener from here on, and so many that wait to be accepted.
+    Change(ListenAddress, Rules, u32),
     /// Close this listener.
     Unlisten(ListenAddress),
     /// Write the access log here.
     Log(Option<LogHandle>),
-    /// Close all listeners and idle connections.
-    Drain,
+    /// Close all listeners and idle connections. What comes with it is dropped when that is done.
+    Drain(mpsc::Sender<Infallible>),
 }
 
 /// Starts the thread; it ends when the sender of its commands is dropped.
@@ -80,31 +86,36 @@ async fn run(index: usize, shared: Arc<Shared>, mut inbox: mpsc::UnboundedReceiv
     let core = Core::new(shared, shard, Box::new(Sockets), fastrand::u64(..));
     spawn_local(tick(index, Rc::clone(&core)));
     spawn_local(spin(Rc::clone(&core)));
-    let mut listeners: HashMap<ListenAddress, (AbortHandle, Rc<std::cell::Cell<Rules>>)> = HashMap::new();
+    let mut listeners: HashMap<ListenAddress, Open> = HashMap::new();
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Listen(address, socket, rules) => {
-                let rules = Rc::new(std::cell::Cell::new(rules));
-                let accepting = spawn_local(accept(Rc::clone(&core), socket, Rc::clone(&rules)));
-                listeners.insert(address, (accepting.abort_handle(), rules));
-            }
-            Command::Rules(address, changed) => {
-                if let Some((_, rules)) = listeners.get(&address) {
-                    rules.set(changed);
+            Command::Listen(address, socket, rules) => match Open::new(&core, socket, rules) {
+                Ok(open) => drop(listeners.insert(address, open)),
+                Err(error) => tracing::error!(%error, "cannot wait for connections"),
+            },
+            Command::Change(address, rules, backlog) => {
+                if let Some(open) = listeners.get(&address) {
+                    open.rules.set(rules);
+                    if let Err(error) = open.socket.get_ref().set_backlog(backlog) {
+                        tracing::warn!(%error, "the backlog stays as it is");
+                    }
                 }
             }
             Command::Unlisten(address) => {
-                if let Some((accepting, _)) = listeners.remove(&address) {
-                    accepting.abort();
+                if let Some(open) = listeners.remove(&address) {
+                    open.close(&core).await;
                 }
             }
             Command::Log(log) => *core.log.borrow_mut() = log,
-            Command::Drain => {
-                for (_, (accepting, _)) in listeners.drain() {
-                    accepting.abort();
+            Command::Drain(done) => {
+                for (_, open) in listeners.drain() {
+                    open.close(&core).await;
                 }
+                // What was accepted last is counted among the open connections once it has run.
+                tokio::task::yield_now().await;
                 core.pools.borrow_mut().clear();
                 core.timers.wake_all();
+                drop(done);
             }
         }
     }
@@ -146,15 +157,36 @@ async fn spin(core: Rc<Core>) {
     }
 }
 
-/// Accepts connections until it is aborted.
-async fn accept(core: Rc<Core>, socket: Listening, rules: Rc<std::cell::Cell<Rules>>) {
-    let socket = match sys::watch(socket) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::error!(%error, "cannot wait for connections");
-            return;
+/// A listener of this core.
+struct Open {
+    accepting: AbortHandle,
+    socket: Rc<AsyncFd<Listening>>,
+    rules: Rc<Cell<Rules>>,
+}
+
+impl Open {
+    /// Accepts from this socket from here on.
+    fn new(core: &Rc<Core>, socket: Listening, rules: Rules) -> io::Result<Self> {
+        let socket = Rc::new(sys::watch(socket)?);
+        let rules = Rc::new(Cell::new(rules));
+        let accepting = spawn_local(accept(Rc::clone(core), Rc::clone(&socket), Rc::clone(&rules)));
+        Ok(Self { accepting: accepting.abort_handle(), socket, rules })
+    }
+
+    /// Accepts who is connected already, for the kernel would reset them, and closes the socket.
+    async fn close(self, core: &Rc<Core>) {
+        self.accepting.abort();
+        // It holds the socket until it has run once more.
+        tokio::task::yield_now().await;
+        for _ in 0..MOST_BACKLOG {
+            let Ok((stream, peer)) = self.socket.get_ref().accept() else { break };
+            spawn_local(connection::serve(Rc::clone(core), stream, peer, self.rules.get()));
         }
-    };
+    }
+}
+
+/// Accepts connections until it is aborted.
+async fn accept(core: Rc<Core>, socket: Rc<AsyncFd<Listening>>, rules: Rc<Cell<Rules>>) {
     let mut said: Option<Instant> = None;
     loop {
         let Ok(mut ready) = socket.readable().await else { return };
@@ -184,4 +216,54 @@ fn is_exhausted(error: &io::Error) -> bool {
     [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOBUFS, rustix::io::Errno::NOMEM]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::path::Path;
+
+    use signals::Signals;
+
+    use super::*;
+    use crate::{net, surge};
+
+    fn shared() -> Arc<Shared> {
+        let text = "server.threads = 1\nlistener = [{ address = \":0\" }]\nroute = [{ respond = 204 }]";
+        let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let loaded = config::parse(text, "", &|_| None, &none).unwrap_or_else(|error| panic!("{error}"));
+        let signals = Signals::new(2);
+        let live = surge::build(loaded.plan, None, &signals, None).expect("routes");
+        Shared::new(live, signals)
+    }
+
+    #[test]
+    fn who_is_connected_when_a_listener_closes_is_answered() {
+        for drains in [false, true] {
+            let shared = shared();
+            let (commands, inbox) = mpsc::unbounded_channel();
+            let address = ListenAddress::Tcp("127.0.0.1:0".parse().expect("an address"));
+            let (bound, mut sockets) = net::bind(&address, 8, 1, []).expect("a port");
+            let ListenAddress::Tcp(bound) = bound else { panic!("{bound:?}") };
+            // Nobody accepts yet: the kernel alone knows of the connection.
+            let mut client = TcpStream::connect(bound).expect("a connection");
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("sent");
+            let socket = sockets.pop().expect("a socket");
+            let listen = Command::Listen(address.clone(), socket, Rules { proxy_protocol: false });
+            assert!(commands.send(listen).is_ok());
+            let (done, mut closed) = mpsc::channel(1);
+            let close = if drains { Command::Drain(done) } else { Command::Unlisten(address) };
+            assert!(commands.send(close).is_ok());
+            let thread = start(0, shared, inbox).expect("a thread");
+            if drains {
+                assert!(closed.blocking_recv().is_none());
+            }
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+            drop(commands);
+            thread.join().expect("it ends");
+        }
+    }
 }

@@ -408,6 +408,32 @@ fn a_drained_endpoint_finishes_its_work_and_gets_no_more() {
 }
 
 #[test]
+fn an_endpoint_that_gets_nothing_new_finds_its_idle_connections_closed() {
+    for is_drained in [true, false] {
+        let closed = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&closed);
+        let app = async move |mut conn: Conn| {
+            while conn.request().await.is_some() {
+                conn.send(ok("first")).await;
+            }
+            seen.set(true);
+        };
+        scene(APP).origin(FIRST, app).origin(SECOND, second).run(async |scene| {
+            scene.client().get("/").await;
+            scene.seconds(1).await;
+            assert!(!closed.get(), "it is kept");
+            if is_drained {
+                scene.endpoint(FIRST).drain(true, scene.shared.now());
+            } else {
+                scene.reload(&APP.replace(FIRST, SECOND));
+            }
+            scene.seconds(1).await;
+            assert!(closed.get(), "drained: {is_drained}");
+        });
+    }
+}
+
+#[test]
 fn a_client_that_never_reads_is_cut_off() {
     scene(format!("server.timeouts.write = \"10s\"\n{APP}"))
         .origin(FIRST, async |mut conn| {
@@ -545,6 +571,24 @@ fn a_draining_tidegate_finishes_requests_and_closes_idle_connections() {
             assert_eq!(response.header("connection"), Some("close"));
             assert_eq!(busy.rest().await, b"");
         });
+}
+
+#[test]
+fn a_draining_tidegate_answers_what_has_arrived_on_a_kept_connection() {
+    let app = async |mut conn: Conn| {
+        while conn.request().await.is_some() {
+            conn.send(ok("app")).await;
+        }
+    };
+    scene(APP).origin(FIRST, app).run(async |scene| {
+        let mut client = scene.client();
+        client.get("/").await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        scene.drain();
+        let response = client.response().await;
+        assert_eq!((response.status(), response.header("connection")), (200, Some("close")));
+        assert_eq!(client.rest().await, b"");
+    });
 }
 
 #[test]

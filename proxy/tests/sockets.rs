@@ -241,6 +241,22 @@ fn a_reload_opens_and_closes_listeners_and_keeps_connections() {
 }
 
 #[test]
+fn one_port_is_listened_on_at_all_addresses_and_at_one_of_them() {
+    let endpoint = origin(answer_all).to_string();
+    let server = start(plan(&["127.0.0.1:0"], &endpoint));
+    let one = server.address().expect("a listener").to_string();
+    let all = one.replace("127.0.0.1", "0.0.0.0");
+    for listeners in [&[&all[..]][..], &[&one], &[&all, &one]] {
+        server.reload(plan(listeners, &endpoint)).unwrap_or_else(|error| panic!("{listeners:?}: {error}"));
+        assert_eq!(server.addresses().len(), listeners.len());
+    }
+    assert_eq!(stop(server), 0);
+    let server = start(plan(&[&all, &one], &endpoint));
+    ask(&mut TcpStream::connect(&one).expect("a connection"));
+    assert_eq!(stop(server), 0);
+}
+
+#[test]
 fn a_reload_that_cannot_be_carried_out_changes_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
