@@ -56,12 +56,11 @@ const REMEASURE_SOON: Duration = Duration::from_secs(2);
 /// with it: half as much.
 const RISE: f64 = 1.5;
 const RISEN: f64 = 1.25;
-/// Share of the places at which the latency is measured.
-const MEASURE_SHARE: f64 = 0.8;
-/// The same while no latency is known: a limit that is far too low for a moment is felt by everybody.
-const FIRST_SHARE: f64 = 0.8;
+/// How far below the places the latency is measured. For so long everybody waits for more than is left, those too who ask
+/// for less than their share: where times are alike and the rate says with few requests whether it fell, it is not far.
+const STEP: Step = Step { per_chance: 4.0, least: 0.1, most: 0.2 };
 /// From one level to the next when the first was still too high to see a latency without a queue.
-const DEEPER_SHARE: f64 = 0.7;
+const DEEPER: Step = Step { per_chance: 6.0, least: 0.2, most: 0.3 };
 /// The room above the places, as a share of them: this, and what chance makes of the means that the places are told from.
 const ROOM: f64 = 0.05;
 /// And so many times the square root of the places.
@@ -108,9 +107,32 @@ enum Phase {
         /// What was in flight before, as far as it was of use.
         before: f64,
         /// The rate before.
-        rate: f64,
+        known: Rate,
         since: Moment,
     },
+}
+
+/// Share by which the limit is lowered: so many times what chance does to a rate, to be told from that, within bounds.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    per_chance: f64,
+    least: f64,
+    most: f64,
+}
+
+/// A rate per nanosecond, and of how many requests.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Rate {
+    per_ns: f64,
+    of: f64,
+}
+
+impl Rate {
+    /// Of both together.
+    fn and(self, other: Self) -> Self {
+        let of = self.of + other.of;
+        Self { per_ns: of / (self.of / self.per_ns + other.of / other.per_ns), of }
+    }
 }
 
 /// Requests that finished within a stretch of time.
@@ -217,8 +239,8 @@ impl Adaptive {
         match self.phase {
             Phase::Rising(before) => self.rise(now, reading, is_wanted, before),
             Phase::Cruising => self.cruise(now, reading, is_wanted),
-            Phase::Measuring { level, before, rate, since } => {
-                self.measured(now, reading, level, (before, rate), since);
+            Phase::Measuring { level, before, known, since } => {
+                self.measured(now, reading, level, (before, known), since);
             }
         }
         true
@@ -229,11 +251,9 @@ impl Adaptive {
         let Window { latency_ns, latency_ns2, .. } = self.window;
         let (count, elapsed_ns) = (f64::from(self.window.count), (elapsed.as_nanos() as f64).max(1.0));
         let (mean, mean_at_work) = (latency_ns / count, latency_ns2 / latency_ns);
+        let rate = count / elapsed_ns;
         let (samples, least_ns) = match self.phase {
-            Phase::Measuring { level, .. } => {
-                let samples = MEASURE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
-                (samples.max(MEASURE_SAMPLES_PER_PLACE * level).max(MEASURE_SAMPLES), 2.0 * mean_at_work)
-            }
+            Phase::Measuring { level, .. } => (self.measure_samples(level), 2.0 * mean_at_work),
             Phase::Rising(_) => {
                 let samples = RISE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
                 (samples.max(SAMPLES_PER_PLACE * self.limit).max(MEASURE_SAMPLES), 2.0 * mean)
@@ -246,7 +266,6 @@ impl Adaptive {
             return None;
         }
         self.learn_spread(latency_ns2 / count / (mean * mean) - 1.0);
-        let rate = count / elapsed_ns;
         Some(Reading { count, mean, mean_at_work, rate, in_flight: rate * mean })
     }
 
@@ -282,7 +301,7 @@ impl Adaptive {
             if self.limit <= RISE * first {
                 // The first limit may have been too high already.
                 self.limit = first;
-                return self.measure(now, FIRST_SHARE * first, first, reading);
+                return self.measure(now, self.lower(first, STEP), first, reading);
             }
             self.learn_baseline(before);
         }
@@ -329,7 +348,7 @@ impl Adaptive {
             return self.measure(now, (fitting * self.limit).sqrt(), self.limit, reading);
         }
         if now >= self.remeasure_at {
-            return self.measure(now, MEASURE_SHARE * places, places, reading);
+            return self.measure(now, self.lower(places, STEP), places, reading);
         }
         self.set(now, fitting.min(2.0 * self.limit), mean);
     }
@@ -342,7 +361,8 @@ impl Adaptive {
     /// Lowers the limit for a while, to see the app without a queue. What was of use until now is `before`.
     fn measure(&mut self, now: Moment, level: f64, before: f64, reading: Reading) {
         let level = below(level, before);
-        self.phase = Phase::Measuring { level, before, rate: reading.rate, since: now };
+        let known = Rate { per_ns: reading.rate, of: reading.count };
+        self.phase = Phase::Measuring { level, before, known, since: now };
         self.settle(now, reading.mean_at_work);
     }
 
@@ -357,18 +377,19 @@ impl Adaptive {
         now: Moment,
         reading: Reading,
         level: f64,
-        (before, rate): (f64, f64),
+        (before, known): (f64, Rate),
         since: Moment,
     ) {
         self.learn_baseline(reading);
         // Less in flight than was allowed: it is a quiet time, and this is the latency of one.
         let is_saturated = reading.saturates(level);
-        let kept_share = reading.rate / rate;
+        let kept_share = reading.rate / known.per_ns;
         // Had all that was in flight been of use, the rate would have fallen as the limit did.
         if is_saturated && kept_share > f64::midpoint(1.0, level / before) && level > 1.0 {
-            let deeper = below(DEEPER_SHARE * level, level);
-            self.phase =
-                Phase::Measuring { level: deeper, before: level, rate: rate.max(reading.rate), since };
+            // As the app is no less busy than before, both are the same rate: the more requests, the less of it is chance.
+            let known = known.and(Rate { per_ns: reading.rate, of: reading.count });
+            let deeper = below(self.lower(level, DEEPER), level);
+            self.phase = Phase::Measuring { level: deeper, before: level, known, since };
             return self.settle(now, reading.mean);
         }
         self.phase = Phase::Cruising;
@@ -376,12 +397,24 @@ impl Adaptive {
         let lost = now.since(since).mul_f64((1.0 - kept_share).clamp(0.0, 1.0));
         self.measured_at = now;
         self.remeasure_at = now.plus(lost.mul_f64(1.0 / LOST_SHARE).max(REMEASURE));
+        let rate = known.per_ns.max(reading.rate);
         if is_saturated {
-            let places = rate.max(reading.rate) * reading.mean;
-            self.limit = self.with_room(places, reading).min(f64::from(LIMIT_MOST));
+            self.limit = self.with_room(rate * reading.mean, reading).min(f64::from(LIMIT_MOST));
         }
-        self.measured = (rate.max(reading.rate), self.limit);
+        self.measured = (rate, self.limit);
         self.settle(now, reading.mean);
+    }
+
+    /// A level a step below this one.
+    fn lower(&self, level: f64, step: Step) -> f64 {
+        let chance = self.spread / self.measure_samples(level).sqrt();
+        level * (1.0 - (step.per_chance * chance).clamp(step.least, step.most))
+    }
+
+    /// Requests of a window while the limit is lowered to this level.
+    fn measure_samples(&self, level: f64) -> f64 {
+        let samples = MEASURE_SAMPLES_PER_VARIANCE * self.spread * self.spread;
+        samples.max(MEASURE_SAMPLES_PER_PLACE * level).clamp(MEASURE_SAMPLES, SAMPLES_MOST)
     }
 
     fn set(&mut self, now: Moment, limit: f64, mean: f64) {
