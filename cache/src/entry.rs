@@ -4,15 +4,17 @@
 //! body included, and one allocation for both, moments as lapses of four bytes, validators as places in the head.
 //! [`Entry::terms`] unpacks without allocating.
 
+mod standing;
 mod whole;
 
 use core::any::Any;
 use core::fmt;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::Arc;
 
 use wire::Span;
 
+pub(crate) use self::whole::Held;
 use self::whole::{COUNTS_BYTES, whole};
 use crate::store::Budget;
 use crate::{Ask, Key, Storable, Terms, UnixMs, vary};
@@ -31,33 +33,52 @@ pub struct Entry {
     text: [u8],
 }
 
-/// What is in front of the text.
+/// What is in front of the text. What a look-up reads and counts comes first, beside the reference counts.
+#[repr(C)]
 struct Around {
-    born_ms: UnixMs,
     /// How long after `born_ms` it is fresh. Atomic for soft purges.
     fresh: AtomicU32,
     /// How long after that it may be served stale, so that a soft purge leaves it these windows.
     stale: u32,
     error: u32,
-    /// When it was stored, after `born_ms`.
-    stored: u32,
     key_len: u32,
-    url_len: u32,
-    head_len: u32,
     text_len: u32,
-    changed_s: u32,
-    etag_start: u16,
-    changed_start: u16,
-    etag_len: u16,
+    head_len: u32,
+    born_ms: UnixMs,
+    /// These four are the shard's, see [`standing`].
+    hits: AtomicU32,
+    slot: AtomicU32,
+    freq: AtomicU8,
+    in_main: AtomicBool,
+    flags: AtomicU8,
+    tags: u8,
     vary_len: u16,
     status: u16,
+    etag_start: u16,
+    etag_len: u16,
+    changed_s: u32,
+    changed_start: u16,
     changed_len: u8,
-    tags: u8,
-    flags: AtomicU8,
-    /// Any other body.
-    far: Option<Arc<Body>>,
+    /// When it was stored, after `born_ms`.
+    stored: u32,
+    beside: Option<Arc<Beside>>,
+}
+
+/// What an entry has elsewhere in memory. Those with small bodies share that of their store, so that each keeps one
+/// address and not two.
+#[derive(Debug)]
+pub(crate) struct Beside {
     /// Who accounts for it, once it is in a store.
     budget: Option<Arc<Budget>>,
+    /// Any body that does not lie behind its head.
+    far: Option<Body>,
+}
+
+impl Beside {
+    /// For entries with small bodies that this one accounts for.
+    pub(crate) const fn of(budget: Arc<Budget>) -> Self {
+        Self { budget: Some(budget), far: None }
+    }
 }
 
 /// Longest body that lies behind its head: so a small entry takes one allocation and not three, and those that are as
@@ -71,14 +92,14 @@ const PUBLIC: u8 = 4;
 const HAS_BODY: u8 = 8;
 /// It has left the budget before its last reference is gone.
 const LEFT: u8 = 16;
+/// Its body does not lie behind its head. Told here, since who gives a small one out need not look beside it.
+const FAR: u8 = 32;
 
 /// What an entry is made of.
 #[derive(Debug)]
 pub struct Parts<'a> {
     /// The key's bytes.
     pub key: &'a [u8],
-    /// How many of them are the URL.
-    pub url_len: u32,
     /// The status.
     pub status: u16,
     /// The prebuilt head, see [`Entry::head`].
@@ -132,16 +153,16 @@ impl Entry {
     /// Makes an entry. Nobody accounts for it before it is in a store.
     #[allow(clippy::new_ret_no_self)] // It has no size of its own.
     pub fn new(parts: Parts<'_>) -> Arc<Self> {
-        let Parts { key, url_len, status, head, body, storable, stored_ms } = parts;
+        let Parts { key, status, head, body, storable, stored_ms } = parts;
         let Storable { terms, vary, tags } = storable;
         let spec = vary.as_deref().unwrap_or_default();
         let is_near = body.place().is_none() && body.len_bytes() <= NEAR_BYTES;
         let near_len = if is_near { body.len_bytes() as usize } else { 0 };
-        let (near, far): (&[_], _);
+        let (near, beside): (&[_], _);
         if is_near {
-            (near, far) = (body.pieces(), None);
+            (near, beside) = (body.pieces(), None);
         } else {
-            (near, far) = (&[], Some(Arc::new(body)));
+            (near, beside) = (&[], Some(Arc::new(Beside { budget: None, far: Some(body) })));
         }
         let is_short = |span: Span| u16::try_from(span.start() as usize + span.len()).is_ok();
         let etag = terms.etag.filter(|etag| is_short(*etag)).unwrap_or_default();
@@ -159,7 +180,6 @@ impl Entry {
             error: pack(terms.error_until_ms.saturating_sub(terms.fresh_until_ms)),
             stored: pack(stored_ms.saturating_sub(terms.born_ms)),
             key_len: key.len() as u32,
-            url_len,
             head_len: head.len() as u32,
             text_len: (key.len() + head.len() + spec.len() + tags.len() * 8 + near_len) as u32,
             changed_s: changed_s as u32,
@@ -172,13 +192,17 @@ impl Entry {
             changed_len: changed.len() as u8,
             // No more than `storable::MAX_TAGS`.
             tags: tags.len() as u8,
+            hits: AtomicU32::new(0),
+            slot: AtomicU32::new(0),
+            freq: AtomicU8::new(0),
+            in_main: AtomicBool::new(false),
             flags: AtomicU8::new(
                 flag(terms.always_validate, ALWAYS_VALIDATE)
                     | flag(terms.never_stale, NEVER_STALE)
-                    | flag(terms.public, PUBLIC),
+                    | flag(terms.public, PUBLIC)
+                    | flag(!is_near, FAR),
             ),
-            far,
-            budget: None,
+            beside,
         };
         let tags: Vec<u8> = tags.iter().flat_map(|tag| tag.to_le_bytes()).collect();
         let front = [key, head, spec, &tags].into_iter();
@@ -190,7 +214,6 @@ impl Entry {
         let vary = self.vary().map(Box::from);
         Self::new(Parts {
             key: self.key(),
-            url_len: self.around.url_len,
             status: self.status(),
             head: self.head(),
             body,
@@ -207,7 +230,7 @@ impl Entry {
 
     /// The URL: what its key begins with.
     pub fn url(&self) -> &[u8] {
-        &self.text[..self.around.url_len as usize]
+        crate::key::url_of(self.key())
     }
 
     /// The status.
@@ -226,7 +249,7 @@ impl Entry {
     /// The body.
     #[inline]
     pub fn body(&self) -> Stored<'_> {
-        match &self.around.far {
+        match self.around.far() {
             Some(body) => Stored::Far(body),
             None => Stored::Near(&self.text[self.tags_start() + usize::from(self.around.tags) * 8..]),
         }
@@ -293,7 +316,7 @@ impl Entry {
     /// Whether it answers this key (two keys may share a hash).
     #[inline]
     pub fn is_for(&self, key: &Key<'_>) -> bool {
-        self.around.url_len == key.url_len && self.key() == key.bytes
+        self.key() == key.bytes
     }
 
     /// Whether it is the variant that a request gets.
@@ -319,14 +342,20 @@ impl Entry {
         }
     }
 
-    /// From now on `budget` has reserved [`Entry::cost_bytes`], or only [`Entry::own_bytes`] if the body is another
+    /// From now on the budget has reserved [`Entry::cost_bytes`], or only [`Entry::own_bytes`] if the body is another
     /// entry's to account for. Of what others have already it makes a copy.
-    pub(crate) fn accounted(mut self: Arc<Self>, budget: &Arc<Budget>, with_body: bool) -> Arc<Self> {
+    pub(crate) fn accounted(mut self: Arc<Self>, by: &Arc<Beside>, with_body: bool) -> Arc<Self> {
         if Arc::get_mut(&mut self).is_none() {
             self = self.with_body(self.body().to_body());
         }
         let own = Arc::get_mut(&mut self).expect("a copy is nobody else's");
-        own.around.budget = Some(Arc::clone(budget));
+        match &mut own.around.beside {
+            Some(beside) if beside.far.is_some() => {
+                let beside = Arc::get_mut(beside).expect("one with a large body is one entry's");
+                beside.budget.clone_from(&by.budget);
+            }
+            beside => *beside = Some(Arc::clone(by)),
+        }
         if with_body {
             *own.around.flags.get_mut() |= HAS_BODY;
         }
@@ -356,13 +385,18 @@ impl Entry {
 
 impl Around {
     fn own_bytes(&self) -> u64 {
-        let around_far = if self.far.is_some() { allocated(size_of::<Body>() + COUNTS_BYTES) } else { 0 };
-        allocated((COUNTS_BYTES + size_of::<Self>() + self.text_len as usize).next_multiple_of(8))
-            + around_far
+        let beside = if self.far().is_some() { allocated(size_of::<Beside>() + COUNTS_BYTES) } else { 0 };
+        allocated((COUNTS_BYTES + size_of::<Self>() + self.text_len as usize).next_multiple_of(8)) + beside
+    }
+
+    #[inline]
+    fn far(&self) -> Option<&Body> {
+        let beside = self.beside.as_ref().filter(|_| self.flags.load(Relaxed) & FAR != 0);
+        beside.and_then(|beside| beside.far.as_ref())
     }
 
     fn far_bytes(&self) -> u64 {
-        self.far.as_ref().map_or(0, |body| body.allocated_bytes())
+        self.far().map_or(0, Body::allocated_bytes)
     }
 
     fn leave_body(&self) -> bool {
@@ -370,7 +404,7 @@ impl Around {
     }
 
     fn leave(&self) {
-        if let Some(budget) = &self.budget
+        if let Some(budget) = self.beside.as_ref().and_then(|beside| beside.budget.as_ref())
             && self.flags.fetch_or(LEFT, Relaxed) & LEFT == 0
         {
             let body_bytes = if self.leave_body() { self.far_bytes() } else { 0 };
@@ -545,7 +579,6 @@ mod tests {
         let head = vec![b'h'; 70_000];
         let parts = |storable| Parts {
             key: b"k",
-            url_len: 1,
             status: 200,
             head: &head,
             body: Body::Empty,
@@ -578,15 +611,8 @@ mod tests {
         };
         let storable = Storable { terms, vary: Some(Box::from(*b"vary")), tags: Box::new([7, 8]) };
         let make = |body: Body| {
-            let parts = Parts {
-                key: b"key",
-                url_len: 2,
-                status: 200,
-                head: b"head",
-                body,
-                storable: &storable,
-                stored_ms: 0,
-            };
+            let parts =
+                Parts { key: b"key", status: 200, head: b"head", body, storable: &storable, stored_ms: 0 };
             Entry::new(parts)
         };
         let piece = |len: usize| -> Arc<[u8]> { vec![b'x'; len].into() };
@@ -612,6 +638,45 @@ mod tests {
             assert_eq!(entry.body().pieces().map(<[u8]>::len).sum::<usize>() as u64, bytes);
             assert_eq!(entry.body().to_body().len_bytes(), bytes);
             assert!(entry.cost_bytes() > bytes + 100 && entry.own_bytes() > 100);
+        }
+    }
+
+    #[test]
+    fn what_is_held_by_its_address_alone_is_the_same_entry_and_counted() {
+        let terms = Terms {
+            born_ms: 1,
+            fresh_until_ms: 2,
+            stale_until_ms: 2,
+            error_until_ms: 2,
+            always_validate: false,
+            never_stale: false,
+            public: false,
+            etag: None,
+            last_modified: None,
+        };
+        let storable = Storable { terms, vary: None, tags: Box::default() };
+        let make = |key: &[u8], body| {
+            Entry::new(Parts { key, status: 200, head: b"head", body, storable: &storable, stored_ms: 1 })
+        };
+        for len in [0, 1, NEAR_BYTES as usize + 1] {
+            let entry = make(b"http://a/\0=b", Body::from_pieces([vec![b'x'; len].into()]));
+            let held = Held::from(Arc::clone(&entry));
+            assert_eq!(
+                (held.key(), held.url(), held.head()),
+                (&b"http://a/\0=b"[..], &b"http://a/"[..], &b"head"[..])
+            );
+            assert_eq!(held.body().len_bytes(), len as u64);
+            let shared = held.share();
+            assert!(Arc::ptr_eq(&shared, &entry) && Arc::strong_count(&entry) == 3);
+            let back: Arc<Entry> = held.into();
+            assert!(Arc::ptr_eq(&back, &entry) && Arc::strong_count(&entry) == 3);
+            drop((shared, Held::from(back)));
+            assert_eq!(Arc::strong_count(&entry), 1);
+            let other = make(b"http://a/", Body::Empty);
+            entry.count_hit();
+            entry.set_slot(7);
+            other.stand_as(&entry);
+            assert_eq!((other.hits(), other.freq(), other.slot(), other.in_main()), (1, 1, 7, false));
         }
     }
 

@@ -97,6 +97,11 @@ impl<'b> Key<'b> {
     }
 }
 
+/// The URL that a key's bytes begin with.
+pub fn url_of(key: &[u8]) -> &[u8] {
+    &key[..memchr::memchr(0, key).unwrap_or(key.len())]
+}
+
 /// Appends the bytes of a URL as keys begin with them: what a purge or an invalidation has to ask for.
 #[inline]
 pub fn write_url(out: &mut Vec<u8>, url: &Url<'_>, rules: &Rules) {

@@ -7,6 +7,7 @@
 
 mod budget;
 mod ghost;
+mod index;
 mod notes;
 mod queue;
 mod shard;
@@ -26,6 +27,7 @@ pub use tier::{Purge, Tier};
 use usage::Tally;
 pub use usage::Usage;
 
+use crate::entry::{Beside, Held};
 use crate::filling::{Filling, Limits};
 use crate::key::Seed;
 use crate::{Ask, Body, Bypass, Entry, Key, Rules, UnixMs};
@@ -53,6 +55,8 @@ pub struct Store {
 struct Shared {
     lanes: Box<[Lane]>,
     budget: Arc<Budget>,
+    /// That of the entries whose bodies are small.
+    beside: Arc<Beside>,
     seed: Seed,
     below: OnceLock<Arc<dyn Tier>>,
     /// Memory that the tier below takes for itself.
@@ -147,8 +151,9 @@ impl Store {
         };
         let lanes = (0..shards).map(|_| lane()).collect();
         let budget = Arc::new(Budget::new(memory_bytes));
-        let below_bytes = AtomicU64::new(0);
-        Self { shared: Arc::new(Shared { lanes, budget, seed, below: OnceLock::new(), below_bytes }) }
+        let beside = Arc::new(Beside::of(Arc::clone(&budget)));
+        let (below, below_bytes) = (OnceLock::new(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { lanes, budget, beside, seed, below, below_bytes }) }
     }
 
     /// Changes how many bytes it may take. With fewer than it has, what was used least goes at once; what is on its way
@@ -171,9 +176,13 @@ impl Store {
         let mut shard = lane.lock();
         let seen = shard.see(key, ask, now);
         match seen {
-            Seen::Fresh(at) => Found::Hit(shard.hit(at, now)),
-            Seen::Stale { at, refresh: false, .. } => {
-                Found::Stale { entry: shard.hit(at, now), refresh: None }
+            Seen::Fresh(entry) => {
+                shard.hit(&entry, now);
+                Found::Hit(entry)
+            }
+            Seen::Stale { entry, refresh: false, .. } => {
+                shard.hit(&entry, now);
+                Found::Stale { entry, refresh: None }
             }
             Seen::Follow(filling) => {
                 shard.tally.collapsed += 1;
@@ -183,6 +192,8 @@ impl Store {
             Seen::NotHere => Found::NotHere,
             Seen::Stale { .. } | Seen::Fill { .. } => {
                 drop(shard);
+                // What is seen here is looked at anew, and may have to leave for the filling.
+                drop(seen);
                 self.look_to_fill(key, ask, rules, now)
             }
         }
@@ -191,8 +202,7 @@ impl Store {
     /// What a request would find, without any effect.
     pub fn peek(&self, key: &Key<'_>, ask: &Ask<'_>, now: UnixMs) -> Peek {
         let shard = self.lane(key.url_hash).lock();
-        let (entry, hits) =
-            shard.stored(key, ask).map_or((None, 0), |(entry, hits)| (Some(Arc::clone(entry)), hits));
+        let (entry, hits) = shard.stored(key, ask).unzip();
         let outcome = match shard.see(key, ask, now) {
             Seen::Fresh(_) => Foreseen::Hit,
             Seen::Stale { refresh, .. } => Foreseen::Stale { refresh },
@@ -201,7 +211,7 @@ impl Store {
             Seen::Pass(why) => Foreseen::Pass(why),
             Seen::NotHere => Foreseen::NotHere,
         };
-        Peek { entry, hits, outcome }
+        Peek { entry, hits: hits.unwrap_or(0), outcome }
     }
 
     /// Removes entries, or makes them stale, here and below; and what is being filled meanwhile is not kept if it may be
@@ -278,7 +288,7 @@ impl Store {
         if !self.make_room(url_hash, entry.cost_bytes()) {
             return false;
         }
-        let entry = entry.accounted(&self.shared.budget, true);
+        let entry = entry.accounted(&self.shared.beside, true);
         self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, Some(&entry), leaving))
     }
 
@@ -334,9 +344,13 @@ impl Store {
         let reserved = self.make_room_to_grow(key.url_hash, 0) && self.make_room(key.url_hash, cost);
         let found = self.change(key.url_hash, |shard, _| {
             let (hash, stored, stale) = match shard.see(key, ask, now) {
-                Seen::Fresh(at) => return Ok(Found::Hit(shard.hit(at, now))),
-                Seen::Stale { at, refresh, .. } if !refresh || !reserved => {
-                    return Ok(Found::Stale { entry: shard.hit(at, now), refresh: None });
+                Seen::Fresh(entry) => {
+                    shard.hit(&entry, now);
+                    return Ok(Found::Hit(entry));
+                }
+                Seen::Stale { entry, refresh, .. } if !refresh || !reserved => {
+                    shard.hit(&entry, now);
+                    return Ok(Found::Stale { entry, refresh: None });
                 }
                 Seen::Follow(filling) => {
                     shard.tally.collapsed += 1;
@@ -348,7 +362,10 @@ impl Store {
                     shard.tally.refuse(Bypass::NoRoom);
                     return Ok(Found::Pass(Bypass::NoRoom));
                 }
-                Seen::Stale { at, hash, .. } => (hash, Some(at), true),
+                Seen::Stale { entry, hash, .. } => {
+                    shard.hit(&entry, now);
+                    (hash, Some(entry), true)
+                }
                 Seen::Fill { hash, stored, probe } => {
                     if probe {
                         shard.notes.probing(hash, now);
@@ -358,8 +375,6 @@ impl Store {
             };
             // With a tier below it is not known yet whether the origin is asked.
             shard.tally.fills += u64::from(self.shared.below.get().is_none());
-            let stored =
-                stored.map(|at| if stale { shard.hit(at, now) } else { Arc::clone(shard.slots.entry(at)) });
             let mut filling = Filling::new(key, Limits::of(rules), stored.clone(), &self.shared.budget);
             filling.varies = hash != key.hash;
             let filling = Arc::new(filling);
@@ -387,13 +402,8 @@ impl Store {
     fn each(&self, mut take: impl FnMut(&Listed) -> bool) {
         for lane in &self.shared.lanes {
             let shard = lane.lock();
-            for at in 0..shard.slots.end() {
-                let slot = shard.slots.get(at);
-                if let Some(entry) = &slot.entry
-                    && !take(&Listed { entry: Arc::clone(entry), hits: slot.hits })
-                {
-                    return;
-                }
+            if !shard.entries().all(|entry| take(&Listed { entry: entry.share(), hits: entry.hits() })) {
+                return;
             }
         }
     }
@@ -574,7 +584,7 @@ impl Store {
             return Err(Bypass::NoRoom);
         }
         self.shared.budget.release(reserved.saturating_sub(cost));
-        let entry = entry.accounted(&self.shared.budget, true);
+        let entry = entry.accounted(&self.shared.beside, true);
         let kept = self.keep(hash, filling, &entry, From::Origin);
         Ok((entry, kept))
     }
@@ -584,7 +594,7 @@ impl Store {
         let cost = entry.cost_bytes();
         let roomy = cost <= self.largest_bytes() && self.make_room(filling.url_hash, cost);
         if roomy {
-            entry = entry.accounted(&self.shared.budget, true);
+            entry = entry.accounted(&self.shared.beside, true);
         }
         self.keep_if(roomy, hash, filling, entry, From::Below)
     }
@@ -604,7 +614,7 @@ impl Store {
         let roomy = self.make_room(filling.url_hash, cost);
         if roomy {
             let takes_body = is_in_use || old.leave_body();
-            entry = entry.accounted(&self.shared.budget, takes_body);
+            entry = entry.accounted(&self.shared.beside, takes_body);
         }
         self.keep_if(roomy, hash, filling, entry, From::Origin)
     }
@@ -697,7 +707,7 @@ impl Store {
     pub fn swap(&self, old: &Arc<Entry>, new: Option<Arc<Entry>>) -> bool {
         let new = new.map(|entry| {
             self.shared.budget.force(entry.cost_bytes());
-            entry.accounted(&self.shared.budget, true)
+            entry.accounted(&self.shared.beside, true)
         });
         let (key_hash, url_hash) = (self.shared.seed.hash(old.key()), self.shared.seed.hash(old.url()));
         self.change(url_hash, |shard, leaving| shard.swap(key_hash, old, new.as_ref(), leaving))
@@ -711,11 +721,7 @@ impl Store {
     /// Every entry, one after the other, as long as `take` says so: what is to be kept below before the process ends.
     pub fn each_entry(&self, mut take: impl FnMut(&Arc<Entry>) -> bool) {
         for lane in &self.shared.lanes {
-            let entries: Vec<_> = {
-                let shard = lane.lock();
-                let slots = (0..shard.slots.end()).filter_map(|at| shard.slots.get(at).entry.clone());
-                slots.collect()
-            };
+            let entries: Vec<_> = lane.lock().entries().map(Held::share).collect();
             if !entries.iter().all(&mut take) {
                 return;
             }

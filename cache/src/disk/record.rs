@@ -13,6 +13,7 @@ use wire::Span;
 
 use super::Sum;
 use crate::entry::{Body, Parts};
+use crate::key::url_of;
 use crate::storable::MAX_TAGS;
 use crate::{Entry, Storable, Terms, UnixMs, vary};
 
@@ -214,8 +215,6 @@ pub fn front(bytes: &[u8], at: Position) -> Result<(Head, Text<'_>), Corrupt> {
 pub struct Text<'a> {
     /// The key's bytes.
     pub key: &'a [u8],
-    /// How many of them are the URL.
-    pub url_len: u32,
     /// The status.
     pub status: u16,
     /// The prebuilt head, see [`Entry::head`].
@@ -311,8 +310,8 @@ impl<'a> Text<'a> {
         let spec = fields.slice(spec_len)?;
         let varies = flags & VARIES != 0;
         let ordered = born_ms <= fresh_until_ms && fresh_until_ms <= stale_until_ms.min(error_until_ms);
-        let sound = url_len <= key_len
-            && url_len > 0
+        let sound = url_len > 0
+            && url_of(key).len() == url_len as usize
             && (100..600).contains(&status)
             && flags < 2 * CHANGED
             && pad == [0; 3]
@@ -325,12 +324,12 @@ impl<'a> Text<'a> {
             return Err(Corrupt::Sense);
         }
         let vary = varies.then_some(spec);
-        Ok(Self { key, url_len, status, head, terms, stored_ms, vary, tags: fields.0 })
+        Ok(Self { key, status, head, terms, stored_ms, vary, tags: fields.0 })
     }
 
     /// The URL.
     pub fn url(&self) -> &'a [u8] {
-        &self.key[..self.url_len as usize]
+        url_of(self.key)
     }
 
     /// The entry with this text.
@@ -343,7 +342,6 @@ impl<'a> Text<'a> {
         };
         Entry::new(Parts {
             key: self.key,
-            url_len: self.url_len,
             status: self.status,
             head: self.head,
             body,

@@ -1,5 +1,7 @@
 //! Who was sent away from the small queue a short while ago.
 
+use super::index::{grown, place};
+
 /// Fingerprints that share a place.
 const WAYS: usize = 8;
 
@@ -8,7 +10,7 @@ const WAYS: usize = 8;
 /// not where they leave. Two with one fingerprint cost a place in the wrong queue, nothing else.
 #[derive(Debug, Default)]
 pub(super) struct Ghost {
-    /// A power of two of them, the newest fingerprint first in each. Zero is none.
+    /// In the order of the fingerprints, the newest one first in each. Zero is none.
     places: Vec<[u32; WAYS]>,
 }
 
@@ -19,22 +21,22 @@ impl Ghost {
             return;
         }
         let before = core::mem::take(&mut self.places);
-        self.places = vec![[0; WAYS]; wanted(entries)];
+        self.places = vec![[0; WAYS]; wanted(entries).max(grown(before.len()))];
         for mark in before.iter().flat_map(|place| place.iter().rev()).filter(|mark| **mark != 0) {
             self.remember(*mark);
         }
     }
 
     /// Remembers it.
-    pub fn insert(&mut self, hash: u64) {
-        let mark = fingerprint(hash);
+    pub fn insert(&mut self, mark: u32) {
+        let mark = fingerprint(mark);
         self.forget(mark);
         self.remember(mark);
     }
 
     /// Whether it was remembered; it no longer is.
-    pub fn take(&mut self, hash: u64) -> bool {
-        self.forget(fingerprint(hash))
+    pub fn take(&mut self, mark: u32) -> bool {
+        self.forget(fingerprint(mark))
     }
 
     fn remember(&mut self, mark: u32) {
@@ -53,13 +55,15 @@ impl Ghost {
     }
 
     fn place(&mut self, mark: u32) -> Option<&mut [u32; WAYS]> {
-        let last = self.places.len().wrapping_sub(1);
-        self.places.get_mut(mark as usize & last)
+        let at = place(mark, self.places.len());
+        self.places.get_mut(at)
     }
 
     /// Bytes that it would grow by to remember so many.
     pub fn growth(&self, entries: usize) -> usize {
-        wanted(entries).saturating_sub(self.places.len()) * size_of::<[u32; WAYS]>()
+        let places = self.places.len();
+        let more = if wanted(entries) > places { wanted(entries).max(grown(places)) - places } else { 0 };
+        more * size_of::<[u32; WAYS]>()
     }
 
     pub fn allocated_bytes(&self) -> u64 {
@@ -68,27 +72,27 @@ impl Ghost {
 }
 
 const fn wanted(entries: usize) -> usize {
-    entries.div_ceil(WAYS).next_power_of_two()
+    entries.div_ceil(WAYS)
 }
 
-const fn fingerprint(hash: u64) -> u32 {
-    let mark = (hash >> 32) as u32;
-    if mark == 0 { 1 } else { mark }
+/// Zero is none.
+fn fingerprint(mark: u32) -> u32 {
+    mark.max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn remembered(ghost: &mut Ghost, of: impl Iterator<Item = u64>) -> Vec<u64> {
-        of.filter(|at| ghost.take(at << 32)).collect()
+    fn remembered(ghost: &mut Ghost, of: impl Iterator<Item = u32>) -> Vec<u32> {
+        of.filter(|at| ghost.take(*at)).collect()
     }
 
     #[test]
     fn the_oldest_is_forgotten_first_and_each_is_taken_once() {
         let mut ghost = Ghost::default();
         ghost.fit(8);
-        (1..=11_u64).for_each(|at| ghost.insert(at << 32));
+        (1..=11_u32).for_each(|at| ghost.insert(at));
         assert_eq!(remembered(&mut ghost, 1..=11), [4, 5, 6, 7, 8, 9, 10, 11]);
         assert!(remembered(&mut ghost, 1..=11).is_empty());
     }
@@ -97,17 +101,17 @@ mod tests {
     fn one_that_comes_again_is_the_newest_then() {
         let mut ghost = Ghost::default();
         ghost.fit(8);
-        (1..=8_u64).chain([1, 9]).for_each(|at| ghost.insert(at << 32));
+        (1..=8_u32).chain([1, 9]).for_each(|at| ghost.insert(at));
         assert_eq!(remembered(&mut ghost, 1..=9), [1, 3, 4, 5, 6, 7, 8, 9]);
     }
 
     #[test]
     fn nothing_is_forgotten_when_it_grows() {
         let mut ghost = Ghost::default();
-        assert!(!ghost.take(1 << 32), "there is none at first");
+        assert!(!ghost.take(1), "there is none at first");
         ghost.fit(8);
-        (1..=8_u64).for_each(|at| ghost.insert(at << 32));
-        assert_eq!((ghost.growth(8), ghost.growth(9), ghost.growth(33)), (0, 32, 7 * 32));
+        (1..=8_u32).for_each(|at| ghost.insert(at));
+        assert_eq!((ghost.growth(8), ghost.growth(9), ghost.growth(33)), (0, 32, 4 * 32));
         ghost.fit(33);
         assert_eq!(remembered(&mut ghost, 1..=8).len(), 8);
     }

@@ -1,8 +1,4 @@
-//! Slots, each with an entry, and the queues that they stand in.
-
-use std::sync::Arc;
-
-use crate::Entry;
+//! Slots, each with an entry's place in the queues and the queues themselves.
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -10,31 +6,17 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Slots of one allocation: the slab grows by so many, so that little of it is unused.
 const CHUNK: usize = 64;
 
-/// What a shard knows of an entry. What a hit looks at and counts comes first, so that it is beside each other.
+/// Where an entry stands. A hit does not look here: what it counts is in the entry.
 #[derive(Debug)]
-#[repr(C)]
 pub(super) struct Slot {
-    /// `None`: it is free, and `next` is the next free one.
-    pub entry: Option<Arc<Entry>>,
-    pub hash: u64,
-    pub hits: u32,
-    /// Hits since it entered its queue, at most [`Slot::MOST`].
-    pub freq: u8,
-    pub in_main: bool,
-    pub has_kin: bool,
+    /// Finds the entry in the index.
+    pub mark: u32,
     prev: u32,
+    /// Of a free one: the next free one.
     next: u32,
-    /// Its neighbours among the entries of one URL, if their hash is not the URL's own.
+    /// Its neighbours in the ring of those entries of one URL whose hash is not the URL's own, or [`NONE`].
     pub kin_prev: u32,
     pub kin_next: u32,
-}
-
-impl Slot {
-    pub const MOST: u8 = 3;
-
-    pub fn weight(&self) -> u64 {
-        self.entry.as_ref().map_or(0, |entry| entry.cost_bytes())
-    }
 }
 
 /// The slots of a shard.
@@ -67,33 +49,24 @@ impl Slots {
         &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
     }
 
-    /// The entry of a slot that is in use.
-    pub fn entry(&self, at: u32) -> &Arc<Entry> {
-        self.get(at).entry.as_ref().expect("tables and queues name slots that are in use")
-    }
-
-    pub fn add(&mut self, entry: Arc<Entry>, hash: u64) -> u32 {
+    pub fn add(&mut self, mark: u32) -> u32 {
         if self.free == NONE {
             self.grow();
         }
         let at = self.free;
         let slot = self.get_mut(at);
         let next_free = slot.next;
-        *slot = Slot { entry: Some(entry), hash, ..FREE };
+        *slot = Slot { mark, ..FREE };
         self.free = next_free;
         self.len += 1;
         at
     }
 
     /// Takes a slot back that stands in no queue any more.
-    pub fn remove(&mut self, at: u32) -> Arc<Entry> {
-        let free = self.free;
-        let slot = self.get_mut(at);
-        let entry = slot.entry.take().expect("a slot in use is removed once");
-        slot.next = free;
+    pub fn remove(&mut self, at: u32) {
+        self.get_mut(at).next = self.free;
         self.free = at;
         self.len -= 1;
-        entry
     }
 
     fn grow(&mut self) {
@@ -118,18 +91,7 @@ impl Slots {
     }
 }
 
-const FREE: Slot = Slot {
-    entry: None,
-    hash: 0,
-    prev: NONE,
-    next: NONE,
-    kin_prev: NONE,
-    kin_next: NONE,
-    hits: 0,
-    freq: 0,
-    in_main: false,
-    has_kin: false,
-};
+const FREE: Slot = Slot { mark: 0, prev: NONE, next: NONE, kin_prev: NONE, kin_next: NONE };
 
 /// A queue of slots, linked through them: in at the front, out at the back.
 #[derive(Debug)]
@@ -151,10 +113,10 @@ impl Queue {
         (self.back != NONE).then_some(self.back)
     }
 
-    pub fn push(&mut self, slots: &mut Slots, at: u32) {
+    pub fn push(&mut self, slots: &mut Slots, at: u32, bytes: u64) {
         let slot = slots.get_mut(at);
         (slot.prev, slot.next) = (NONE, self.front);
-        self.bytes += slot.weight();
+        self.bytes += bytes;
         self.len += 1;
         match self.front {
             NONE => self.back = at,
@@ -163,10 +125,10 @@ impl Queue {
         self.front = at;
     }
 
-    pub fn remove(&mut self, slots: &mut Slots, at: u32) {
+    pub fn remove(&mut self, slots: &mut Slots, at: u32, bytes: u64) {
         let slot = slots.get(at);
         let (prev, next) = (slot.prev, slot.next);
-        self.bytes -= slot.weight();
+        self.bytes -= bytes;
         self.len -= 1;
         match prev {
             NONE => self.front = next,

@@ -4,15 +4,17 @@
 //! least twice moves to the main queue, the rest leaves and is remembered as a ghost; what comes while its ghost is
 //! remembered goes to the main queue at once. There, who was hit goes round again. A hit only counts.
 
+use core::{mem, ptr};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use super::ghost::Ghost;
+use super::index::{Index, mark};
 use super::notes::Notes;
-use super::queue::{NONE, Queue, Slot, Slots};
+use super::queue::{NONE, Queue, Slots};
 use super::usage::Tally;
-use crate::entry::allocated;
+use crate::entry::{Held, allocated};
 use crate::freshness::{Cause, Use, decide, may_stand_in};
 use crate::key::Seed;
 use crate::{Ask, Bypass, Entry, Filling, Key, UnixMs, vary};
@@ -28,8 +30,8 @@ pub(super) type Gone = Vec<Arc<Entry>>;
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    /// By full hash: of the key, or of the variant.
-    table: HashTable<u32>,
+    /// By hash: of the key, or of the variant.
+    index: Index<Held>,
     pub slots: Slots,
     small: Queue,
     main: Queue,
@@ -68,10 +70,10 @@ struct Registered {
 
 /// What a request would find.
 pub(super) enum Seen {
-    Fresh(u32),
-    Stale { at: u32, hash: u64, refresh: bool },
+    Fresh(Arc<Entry>),
+    Stale { entry: Arc<Entry>, hash: u64, refresh: bool },
     Follow(Arc<Filling>),
-    Fill { hash: u64, stored: Option<u32>, probe: bool },
+    Fill { hash: u64, stored: Option<Arc<Entry>>, probe: bool },
     Pass(Bypass),
     NotHere,
 }
@@ -79,7 +81,7 @@ pub(super) enum Seen {
 impl Shard {
     pub fn new(most_notes: usize, seed: Seed) -> Self {
         Self {
-            table: HashTable::new(),
+            index: Index::new(),
             slots: Slots::new(),
             small: Queue::new(),
             main: Queue::new(),
@@ -98,22 +100,23 @@ impl Shard {
     #[inline]
     pub fn see(&self, key: &Key<'_>, ask: &Ask<'_>, now: UnixMs) -> Seen {
         let (hash, found) = self.find(key, ask);
-        if let Some(at) = found {
-            let terms = self.slots.entry(at).terms();
+        if let Some(entry) = found {
+            let terms = entry.terms();
+            let stale = |refresh| Seen::Stale { entry: entry.share(), hash, refresh };
             match decide(&terms, ask, now) {
-                Use::Fresh => return Seen::Fresh(at),
-                Use::StaleWanted => return Seen::Stale { at, hash, refresh: false },
+                Use::Fresh => return Seen::Fresh(entry.share()),
+                Use::StaleWanted => return stale(false),
                 Use::StaleWhileRevalidate => {
                     let refresh =
                         self.filling(hash, key.bytes).is_none() && !self.notes.is_backing_off(hash, now);
-                    return Seen::Stale { at, hash, refresh };
+                    return stale(refresh);
                 }
                 Use::Pass(why) => return Seen::Pass(why),
                 // The origin failed a moment ago: what would stand in for it does so without asking.
                 Use::Validate(Cause::Expired)
                     if may_stand_in(&terms, now) && self.notes.is_backing_off(hash, now) =>
                 {
-                    return Seen::Stale { at, hash, refresh: false };
+                    return stale(false);
                 }
                 Use::Validate(_) => {}
             }
@@ -121,11 +124,19 @@ impl Shard {
         self.see_missing(key, ask, now, hash, found)
     }
 
-    fn see_missing(&self, key: &Key<'_>, ask: &Ask<'_>, now: UnixMs, hash: u64, stored: Option<u32>) -> Seen {
+    fn see_missing(
+        &self,
+        key: &Key<'_>,
+        ask: &Ask<'_>,
+        now: UnixMs,
+        hash: u64,
+        stored: Option<&Held>,
+    ) -> Seen {
         if ask.only_if_cached() {
             return Seen::NotHere;
         }
         let filling = self.filling(hash, key.bytes);
+        let stored = stored.map(Held::share);
         if let Some(probe) = self.notes.marked(hash, now) {
             return match filling {
                 None if probe => Seen::Fill { hash, stored, probe },
@@ -150,36 +161,36 @@ impl Shard {
 
     /// The entry for a request, and the hash under which it is or would be.
     #[inline]
-    fn find(&self, key: &Key<'_>, ask: &Ask<'_>) -> (u64, Option<u32>) {
-        let at = |hash: u64| {
-            self.table.find(hash, |&at| {
-                let entry = self.slots.get(at);
-                entry.hash == hash
-                    && entry.entry.as_ref().is_some_and(|entry| entry.is_for(key) && entry.fits(ask))
-            })
-        };
-        if let Some(&found) = at(key.hash) {
+    fn find(&self, key: &Key<'_>, ask: &Ask<'_>) -> (u64, Option<&Held>) {
+        let at = |hash| self.index.find(mark(hash), |entry| entry.is_for(key) && entry.fits(ask));
+        if let Some(found) = at(key.hash) {
             return (key.hash, Some(found));
         }
         match self.varying(key.hash) {
             None => (key.hash, None),
             Some(varying) => {
                 let hash = vary::hash(&varying.spec, ask, key.hash, &self.seed);
-                (hash, at(hash).copied())
+                (hash, at(hash))
             }
         }
     }
 
-    /// Counts a hit and hands out the entry.
+    /// Counts a hit.
     #[inline]
-    pub fn hit(&mut self, at: u32, now: UnixMs) -> Arc<Entry> {
-        let slot = self.slots.get_mut(at);
-        slot.hits = slot.hits.saturating_add(1);
-        slot.freq = (slot.freq + 1).min(Slot::MOST);
-        let entry = self.slots.entry(at);
+    pub fn hit(&mut self, entry: &Entry, now: UnixMs) {
+        entry.count_hit();
         self.tally.hits += 1;
         self.tally.hit_age_ms = self.tally.hit_age_ms.saturating_add(entry.age_ms(now));
-        Arc::clone(entry)
+    }
+
+    /// All entries, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = &Held> {
+        self.index.iter()
+    }
+
+    /// What stands in a slot that is in use.
+    fn entry(&self, at: u32) -> &Held {
+        standing(&self.index, &self.slots, at).expect("queues and families name slots that are in use")
     }
 
     fn varying(&self, hash: u64) -> Option<&Varying> {
@@ -280,8 +291,8 @@ impl Shard {
     fn remove_variants(&mut self, key: &[u8], url_hash: u64, key_hash: u64, gone: &mut Gone) {
         let mut at = self.first_kin(url_hash);
         while at != NONE {
-            let next = self.slots.get(at).kin_next;
-            let entry = self.slots.entry(at);
+            let next = self.next_kin(at, url_hash);
+            let entry = self.entry(at);
             if entry.vary().is_some() && entry.key() == key {
                 gone.push(self.remove(at));
             }
@@ -299,18 +310,15 @@ impl Shard {
         spec.map_or(key_hash, |spec| vary::hash_of(spec, key_hash, &self.seed))
     }
 
-    /// Where the entry with this hash and key is.
+    /// The slot of the entry with this hash and key.
     fn position(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        let is = |&at: &u32| {
-            let slot = self.slots.get(at);
-            slot.hash == hash && slot.entry.as_ref().is_some_and(|entry| entry.key() == key)
-        };
-        self.table.find(hash, is).copied()
+        let is = |entry: &Held| entry.key() == key && self.hash_of(self.seed.hash(key), entry.vary()) == hash;
+        self.index.find(mark(hash), is).map(|entry| entry.slot())
     }
 
     /// What is stored for a request, whether it may be used or not, and how often it was hit.
-    pub fn stored(&self, key: &Key<'_>, ask: &Ask<'_>) -> Option<(&Arc<Entry>, u32)> {
-        self.find(key, ask).1.map(|at| (self.slots.entry(at), self.slots.get(at).hits))
+    pub fn stored(&self, key: &Key<'_>, ask: &Ask<'_>) -> Option<(Arc<Entry>, u32)> {
+        self.find(key, ask).1.map(|entry| (entry.share(), entry.hits()))
     }
 
     /// Fills in work that others may follow.
@@ -352,27 +360,29 @@ impl Shard {
             varying.variants += 1;
         }
         self.tally.add(&entry);
-        let at = self.slots.add(entry, hash);
-        let Self { table, slots, .. } = self;
-        table.insert_unique(hash, at, |&at| slots.get(at).hash);
+        let at = self.slots.add(mark(hash));
+        self.ghost.fit(self.slots.len() as usize);
+        let in_main = self.ghost.take(mark(hash));
+        entry.set_slot(at);
+        entry.set_in_main(in_main);
+        let queue = if in_main { &mut self.main } else { &mut self.small };
+        queue.push(&mut self.slots, at, entry.cost_bytes());
+        self.index.insert(mark(hash), entry.into());
         if hash != url_hash {
             self.join_family(at, url_hash);
         }
-        self.ghost.fit(self.slots.len() as usize);
-        let in_main = self.ghost.take(hash);
-        self.slots.get_mut(at).in_main = in_main;
-        if in_main { &mut self.main } else { &mut self.small }.push(&mut self.slots, at);
         Ok(())
     }
 
     /// Another entry in the same place of its queue.
     fn replace(&mut self, at: u32, entry: Arc<Entry>) -> Arc<Entry> {
         self.tally.add(&entry);
-        let slot = self.slots.get_mut(at);
-        let queue = if slot.in_main { &mut self.main } else { &mut self.small };
-        queue.bytes -= slot.weight();
-        let old = slot.entry.replace(entry).expect("tables name slots that are in use");
-        queue.bytes += slot.weight();
+        let place = self.index.find_mut(self.slots.get(at).mark, |entry| entry.slot() == at);
+        let place = place.expect("who replaces has found it");
+        let queue = if place.in_main() { &mut self.main } else { &mut self.small };
+        queue.bytes = queue.bytes - place.cost_bytes() + entry.cost_bytes();
+        entry.stand_as(place);
+        let old: Arc<Entry> = Arc::from(mem::replace(place, Held::from(entry)));
         self.tally.remove(&old);
         old
     }
@@ -386,8 +396,8 @@ impl Shard {
         gone: &mut Gone,
     ) -> bool {
         let hash = self.hash_of(key_hash, old.vary());
-        let is = |&at: &u32| self.slots.get(at).entry.as_ref().is_some_and(|entry| Arc::ptr_eq(entry, old));
-        let Some(&at) = self.table.find(hash, is) else { return false };
+        let found = self.index.find(mark(hash), |entry| ptr::eq(&raw const **entry, &raw const **old));
+        let Some(at) = found.map(|entry| entry.slot()) else { return false };
         gone.push(match new {
             Some(new) => {
                 new.expire_as(old);
@@ -400,62 +410,62 @@ impl Shard {
 
     fn join_family(&mut self, at: u32, url_hash: u64) {
         let first = self.first_kin(url_hash);
-        if let Some(family) = self.families.find_mut(url_hash, |family| family.url_hash == url_hash) {
-            family.first = at;
-        } else {
+        if first == NONE {
             self.families.insert_unique(url_hash, Family { url_hash, first: at }, |one| one.url_hash);
-        }
-        let slot = self.slots.get_mut(at);
-        slot.has_kin = true;
-        (slot.kin_prev, slot.kin_next) = (NONE, first);
-        if first != NONE {
-            self.slots.get_mut(first).kin_prev = at;
+            self.link_kin(at, at);
+        } else {
+            self.link_kin(self.slots.get(first).kin_prev, at);
+            self.link_kin(at, first);
         }
     }
 
     fn leave_family(&mut self, at: u32, url_hash: u64) {
         let slot = self.slots.get(at);
         let (prev, next) = (slot.kin_prev, slot.kin_next);
-        if next != NONE {
-            self.slots.get_mut(next).kin_prev = prev;
-        }
-        if prev != NONE {
-            self.slots.get_mut(prev).kin_next = next;
-            return;
-        }
+        self.link_kin(prev, next);
         if let Ok(mut family) = self.families.find_entry(url_hash, |family| family.url_hash == url_hash) {
             match next {
-                NONE => drop(family.remove()),
-                next => family.get_mut().first = next,
+                _ if next == at => drop(family.remove()),
+                _ if family.get().first == at => family.get_mut().first = next,
+                _ => {}
             }
         }
     }
 
+    fn link_kin(&mut self, prev: u32, next: u32) {
+        self.slots.get_mut(prev).kin_next = next;
+        self.slots.get_mut(next).kin_prev = prev;
+    }
+
+    /// Who comes after that one in its family, if anybody does.
+    fn next_kin(&self, at: u32, url_hash: u64) -> u32 {
+        let next = self.slots.get(at).kin_next;
+        if next == self.first_kin(url_hash) { NONE } else { next }
+    }
+
     /// Takes an entry out of everything.
     fn remove(&mut self, at: u32) -> Arc<Entry> {
-        let queue = if self.slots.get(at).in_main { &mut self.main } else { &mut self.small };
-        queue.remove(&mut self.slots, at);
+        let entry = self.entry(at);
+        let (in_main, cost_bytes) = (entry.in_main(), entry.cost_bytes());
+        let queue = if in_main { &mut self.main } else { &mut self.small };
+        queue.remove(&mut self.slots, at, cost_bytes);
         self.remove_queued(at)
     }
 
     /// Takes an entry out of everything but its queue, which it has left.
     fn remove_queued(&mut self, at: u32) -> Arc<Entry> {
         let slot = self.slots.get(at);
-        let (hash, has_kin) = (slot.hash, slot.has_kin);
+        let (mark, has_kin) = (slot.mark, slot.kin_next != NONE);
+        let entry = self.index.remove(mark, |entry| entry.slot() == at);
+        let entry: Arc<Entry> = entry.expect("queues and families name slots that are in use").into();
         if has_kin {
             // Only variants and keys with more parts than the URL are hashed anew.
-            let entry = self.slots.entry(at);
-            let (url_hash, varies) = (self.seed.hash(entry.url()), entry.vary().is_some());
-            let key_hash = self.seed.hash(entry.key());
-            self.leave_family(at, url_hash);
-            if varies {
-                self.drop_variant(key_hash);
+            self.leave_family(at, self.seed.hash(entry.url()));
+            if entry.vary().is_some() {
+                self.drop_variant(self.seed.hash(entry.key()));
             }
         }
-        if let Ok(found) = self.table.find_entry(hash, |&found| found == at) {
-            found.remove();
-        }
-        let entry = self.slots.remove(at);
+        self.slots.remove(at);
         self.tally.remove(&entry);
         entry
     }
@@ -475,20 +485,18 @@ impl Shard {
             let from_small = self.small.bytes * 10 >= self.bytes() && self.small.len > 0;
             let queue = if from_small || self.main.len == 0 { &mut self.small } else { &mut self.main };
             let at = queue.back()?;
-            queue.remove(&mut self.slots, at);
-            let slot = self.slots.get_mut(at);
-            let was_in_main = slot.in_main;
-            let stays = rounds > 0 && slot.freq >= if was_in_main { 1 } else { PROVEN };
-            if stays {
+            let entry = standing(&self.index, &self.slots, at).expect("queues name slots that are in use");
+            let (freq, was_in_main, cost_bytes) = (entry.freq(), entry.in_main(), entry.cost_bytes());
+            queue.remove(&mut self.slots, at, cost_bytes);
+            if rounds > 0 && freq >= if was_in_main { 1 } else { PROVEN } {
                 rounds -= 1;
-                slot.freq = if was_in_main { slot.freq - 1 } else { 0 };
-                slot.in_main = true;
-                self.main.push(&mut self.slots, at);
+                entry.set_freq(if was_in_main { freq - 1 } else { 0 });
+                entry.set_in_main(true);
+                self.main.push(&mut self.slots, at, cost_bytes);
                 continue;
             }
-            let hash = slot.hash;
             if !was_in_main {
-                self.ghost.insert(hash);
+                self.ghost.insert(self.slots.get(at).mark);
             }
             self.tally.evictions += 1;
             return Some(self.remove_queued(at));
@@ -505,7 +513,8 @@ impl Shard {
     ) -> u64 {
         let mut count = 0;
         for at in range {
-            let Some(entry) = self.slots.get(at).entry.as_ref().filter(|entry| is(entry)) else { continue };
+            let entry = standing(&self.index, &self.slots, at);
+            let Some(entry) = entry.filter(|entry| is(entry)) else { continue };
             count += 1;
             match soft_at {
                 Some(now) => entry.expire(now),
@@ -521,12 +530,12 @@ impl Shard {
         let mut at = self.first_kin(url_hash);
         let mut count = 0;
         let mut drop_one = |shard: &mut Self, at: u32| {
-            if shard.slots.entry(at).url() == url {
+            if shard.entry(at).url() == url {
                 count += shard.purge(at..at + 1, soft_at, |_| true, gone);
             }
         };
         while at != NONE {
-            let next = self.slots.get(at).kin_next;
+            let next = self.next_kin(at, url_hash);
             drop_one(self, at);
             at = next;
         }
@@ -543,25 +552,31 @@ impl Shard {
 
     /// Bytes of the tables and queues.
     pub fn structure_bytes(&self) -> u64 {
-        let tables = self.table.allocation_size()
-            + self.varying.allocation_size()
+        let tables = self.varying.allocation_size()
             + self.families.allocation_size()
             + self.fillings.allocation_size();
-        let others =
-            self.slots.allocated_bytes() + self.ghost.allocated_bytes() + self.notes.allocated_bytes();
+        let others = self.index.allocated_bytes()
+            + self.slots.allocated_bytes()
+            + self.ghost.allocated_bytes()
+            + self.notes.allocated_bytes();
         tables as u64 + others + self.spec_bytes
     }
 
     /// Most bytes that they grow by when something is added to each.
     pub fn growth_bytes(&self, spec_len: usize) -> u64 {
-        let tables = table_growth(&self.table)
-            + table_growth(&self.varying)
-            + table_growth(&self.families)
-            + table_growth(&self.fillings);
-        let others =
-            self.slots.growth() + self.notes.growth() + self.ghost.growth(self.slots.len() as usize + 1);
+        let tables =
+            table_growth(&self.varying) + table_growth(&self.families) + table_growth(&self.fillings);
+        let others = self.index.growth()
+            + self.slots.growth()
+            + self.notes.growth()
+            + self.ghost.growth(self.slots.len() as usize + 1);
         (tables + others) as u64 + allocated(spec_len)
     }
+}
+
+/// What stands in a slot, unless that is free.
+fn standing<'a>(index: &'a Index<Held>, slots: &Slots, at: u32) -> Option<&'a Held> {
+    index.find(slots.get(at).mark, |entry| entry.slot() == at)
 }
 
 /// Bytes that a table grows by when one is added: it doubles.

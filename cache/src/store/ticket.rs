@@ -105,7 +105,6 @@ impl Ticket {
         let stored = Arc::clone(self.stored().expect("a 304 is about something that is stored"));
         let parts = |storable| Parts {
             key: stored.key(),
-            url_len: self.filling.url_len,
             status: stored.status(),
             head,
             body: stored.body().to_body(),
@@ -258,7 +257,6 @@ impl Writer {
         };
         let entry = Entry::new(Parts {
             key: &self.filling.key,
-            url_len: self.filling.url_len,
             status: self.head.status,
             head: &self.head.bytes,
             body: Body::from_pieces(pieces),

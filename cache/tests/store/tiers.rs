@@ -28,7 +28,6 @@ fn copy(entry: &Entry, body: Body) -> Arc<Entry> {
     let storable = Storable { terms: entry.terms(), vary, tags: entry.tags().collect() };
     Entry::new(Parts {
         key: entry.key(),
-        url_len: entry.url().len() as u32,
         status: entry.status(),
         head: entry.head(),
         body,
