@@ -112,7 +112,10 @@ impl<'a> Field<'a> {
         let mut rounds: Vec<Vec<(f64, f64)>> = vec![Vec::new(); runners.len()];
         let mut errors = vec![0; runners.len()];
         for round in 1..=self.plan.rounds {
-            for (at, running) in runners.iter().enumerate() {
+            // There and back, so that none always comes behind the same one.
+            let last = runners.len() - 1;
+            for at in (0..=last).map(|at| if round % 2 == 0 { last - at } else { at }) {
+                let running = &runners[at];
                 let load = Load { pace: Pace::PerSecond(rate), ..self.load(scene, running) };
                 let report = Generator::Tidegate.run(&load, self.built)?;
                 println!(
