@@ -91,7 +91,7 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// Makes the folders that a plan names findable from anywhere.
+/// Makes the folders and files that a plan names findable from anywhere.
 fn find_from(folder: &Path, plan: &mut Plan) {
     for route in &mut plan.routes {
         if let Action::Files(files) = &mut route.action {
@@ -103,6 +103,9 @@ fn find_from(folder: &Path, plan: &mut Plan) {
     }
     if let Some(disk) = &mut plan.cache.disk {
         disk.path = folder.join(&disk.path);
+    }
+    if let Some(path) = plan.server.access_log.as_mut().and_then(|log| log.path.as_mut()) {
+        *path = folder.join(&*path);
     }
 }
 

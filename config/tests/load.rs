@@ -34,7 +34,7 @@ fn error_pages_are_found_from_the_folder_of_the_file() {
 fn folders_are_found_from_the_folder_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tidegate.toml");
-    let text = "[cache]\ndisk = { path = \"kept\" }\n[[listener]]\naddress = \":8080\"\n\
+    let text = "server.access_log = { path = \"access.log\" }\n[cache]\ndisk = { path = \"kept\" }\n[[listener]]\naddress = \":8080\"\n\
                 [[route]]\nfiles = { root = \"public/\", fallback = \"index.html\" }\n";
     fs::write(&path, text).unwrap();
     let told = load(&path).unwrap_err().to_string();
@@ -57,6 +57,7 @@ fn folders_are_found_from_the_folder_of_the_file() {
     let Action::Files(files) = &plan.routes[0].action else { panic!("{:?}", plan.routes[0].action) };
     assert_eq!(files.root, folder.path().join("public"));
     assert_eq!(plan.cache.disk.unwrap().path, folder.path().join("kept"));
+    assert_eq!(plan.server.access_log.unwrap().path, Some(folder.path().join("access.log")));
 }
 
 #[test]

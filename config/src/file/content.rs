@@ -10,8 +10,8 @@ table! {
     /// Files of a folder that answer requests; GET and HEAD, others get 405. One value alone is its `root`.
     ///
     /// What the `*` of the route's path matched is the path in the folder: with `path = "/static/*"`, `/static/a.css` is
-    /// `a.css` there, unless `strip` or `rewrite` say otherwise. Names that begin with a dot, and whatever is outside of
-    /// the folder, are not found, by no spelling and no link.
+    /// `a.css` there, unless `strip` or `rewrite` say otherwise. Names that begin with a dot are not found, by no spelling,
+    /// and whatever is outside of the folder by no link either; a link to such a name inside of it is followed.
     pub struct Files {
         /// The folder, found from this file's folder.
         root: String => required("public/"),
@@ -19,7 +19,8 @@ table! {
         index: Switch<String> => default("index.html"),
         /// Answer `/about` with `about.html`, and redirect `/about.html` to `/about`.
         clean_urls: bool => default(false),
-        /// File that answers, with 200, for paths that are no file, as single-page apps want it: `"index.html"`.
+        /// File that answers, with 200, for paths that are no file, as single-page apps want it: `"index.html"`. Only
+        /// where a browser asks for a page: with text/html in Accept.
         fallback: String => absent("they are not found"),
         /// File that is the page for what is not found, found in the folder: `"404.html"`.
         not_found: String => absent("`error_pages`, or Tidegate's own page"),

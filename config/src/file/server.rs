@@ -126,7 +126,8 @@ table! {
 
     /// Where finished requests are written.
     pub struct AccessLog {
-        /// File to append to, or `"-"` for standard output. SIGUSR1 opens it again.
+        /// File to append to, found from this file's folder, or `"-"` for standard output. SIGUSR1 opens it
+        /// again.
         path: String => default("-"),
         /// Form of a line.
         format: Format => default("json"),
