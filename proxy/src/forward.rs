@@ -236,7 +236,7 @@ async fn finish(
             if reusable && !to.core.shared.is_draining() {
                 let pool = &to.upstream.plan.pool;
                 let mut pools = to.core.pools.borrow_mut();
-                let kept = pools.put(lease.endpoint().id(), link, to.upstream.slot, pool, to.core.now_ms());
+                let kept = pools.put(lease.endpoint(), link, to.upstream.slot, pool, to.core.now_ms());
                 if !kept {
                     to.core.shard.upstream_closed(to.upstream.slot, "pool_full");
                 }

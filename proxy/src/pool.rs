@@ -6,12 +6,16 @@
 //! oldest age at which a connection was still open before its endpoint closed it becomes the
 //! endpoint's learned idle timeout, and older connections are not used again. A request that must
 //! not be sent twice only goes on a connection that was used a moment ago.
+//!
+//! An endpoint that gets nothing new, because it is drained or no longer listed, finds its idle
+//! connections closed: many an app that is told to stop waits for that.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use signals::{Shard, UpstreamSlot};
-use traffic::endpoint::EndpointId;
+use traffic::endpoint::{Endpoint, EndpointId};
 
 use crate::stream::Stream;
 
@@ -35,6 +39,8 @@ pub struct Pools {
 struct Pool {
     idle: Vec<Idle>,
     learned: Option<Learned>,
+    /// Gone once nobody lists it any more.
+    endpoint: Weak<Endpoint>,
     /// Whose endpoint it is, for signals.
     upstream: Option<UpstreamSlot>,
     /// `idle_timeout` of the upstream when a connection was last put back.
@@ -80,13 +86,16 @@ impl Pools {
     /// Keeps a connection for the next request; false when enough are kept already.
     pub fn put(
         &mut self,
-        endpoint: EndpointId,
+        endpoint: &Arc<Endpoint>,
         stream: Stream,
         upstream: UpstreamSlot,
         settings: &config::Pool,
         now_ms: u64,
     ) -> bool {
-        let pool = self.endpoints.entry(endpoint).or_default();
+        let pool = self.endpoints.entry(endpoint.id()).or_default();
+        if pool.upstream.is_none() {
+            pool.endpoint = Arc::downgrade(endpoint);
+        }
         pool.idle_timeout_ms = settings.idle_timeout.as_millis() as u64;
         pool.upstream = Some(upstream);
         let kept = pool.idle.len() < settings.idle;
@@ -107,6 +116,9 @@ impl Pools {
     pub fn look_over(&mut self, now_ms: u64, shard: &Shard) {
         self.endpoints.retain(|_, pool| {
             pool.look_over(now_ms, shard);
+            if pool.endpoint.upgrade().is_none_or(|endpoint| endpoint.is_draining()) {
+                pool.leave(shard);
+            }
             if pool.learned.is_some_and(|learned| now_ms.saturating_sub(learned.at_ms) > FORGET_MS) {
                 pool.learned = None;
             }
@@ -143,6 +155,15 @@ impl Pool {
             most.min(RECENT_MS).min(self.learned.map_or(RECENT_MS, |l| l.timeout_ms / 2))
         } else {
             most
+        }
+    }
+
+    /// Closes every idle connection.
+    fn leave(&mut self, shard: &Shard) {
+        for _ in self.idle.drain(..) {
+            if let Some(upstream) = self.upstream {
+                shard.upstream_closed(upstream, "endpoint_left");
+            }
         }
     }
 
@@ -184,6 +205,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use traffic::endpoint::Address;
+
     use super::*;
 
     fn pair() -> (Stream, tokio::io::DuplexStream) {
@@ -195,60 +218,60 @@ mod tests {
         config::Pool { idle, idle_timeout: Duration::from_mins(1) }
     }
 
-    fn put(pools: &mut Pools, stream: Stream, idle: usize, now_ms: u64) -> bool {
+    fn put(pools: &mut Pools, endpoint: &Arc<Endpoint>, stream: Stream, idle: usize, now_ms: u64) -> bool {
         let upstream = signals::Signals::new(1).upstream("app");
-        pools.put(id(1), stream, upstream, &settings(idle), now_ms)
+        pools.put(endpoint, stream, upstream, &settings(idle), now_ms)
     }
 
-    fn id(n: u32) -> EndpointId {
-        EndpointId(n)
+    fn endpoint() -> Arc<Endpoint> {
+        Endpoint::new(Address::Unix("app".into()), 1, false)
     }
 
     #[tokio::test]
     async fn a_connection_that_its_endpoint_closed_is_not_given_out() {
-        let mut pools = Pools::default();
+        let (mut pools, app) = (Pools::default(), endpoint());
         let (ours, theirs) = pair();
-        put(&mut pools, ours, 8, 0);
+        put(&mut pools, &app, ours, 8, 0);
         drop(theirs);
-        assert!(pools.take(id(1), false, 10, &Shard::default()).is_none());
+        assert!(pools.take(app.id(), false, 10, &Shard::default()).is_none());
     }
 
     #[tokio::test]
     async fn the_idle_timeout_of_an_app_is_learned_from_its_close() {
-        let mut pools = Pools::default();
+        let (mut pools, app) = (Pools::default(), endpoint());
         let (ours, theirs) = pair();
-        put(&mut pools, ours, 8, 0);
+        put(&mut pools, &app, ours, 8, 0);
         for now in (100..=2_000).step_by(100) {
             pools.look_over(now, &Shard::default());
         }
         drop(theirs);
         pools.look_over(2_100, &Shard::default());
-        assert_eq!(pools.learned(id(1)), Some(Duration::from_secs(2)));
+        assert_eq!(pools.learned(app.id()), Some(Duration::from_secs(2)));
         let (ours, _theirs) = pair();
-        put(&mut pools, ours, 8, 3_000);
+        put(&mut pools, &app, ours, 8, 3_000);
         assert!(
-            pools.take(id(1), false, 4_900, &Shard::default()).is_none(),
+            pools.take(app.id(), false, 4_900, &Shard::default()).is_none(),
             "older than 90 % of the learned timeout"
         );
     }
 
     #[tokio::test]
     async fn a_request_that_must_not_repeat_gets_only_a_recent_connection() {
-        let mut pools = Pools::default();
+        let (mut pools, app) = (Pools::default(), endpoint());
         let (ours, _theirs) = pair();
-        put(&mut pools, ours, 8, 0);
-        assert!(pools.take(id(1), true, 1_500, &Shard::default()).is_none());
-        assert!(pools.take(id(1), false, 1_500, &Shard::default()).is_some());
+        put(&mut pools, &app, ours, 8, 0);
+        assert!(pools.take(app.id(), true, 1_500, &Shard::default()).is_none());
+        assert!(pools.take(app.id(), false, 1_500, &Shard::default()).is_some());
     }
 
     #[tokio::test]
     async fn no_more_connections_are_kept_than_allowed() {
-        let mut pools = Pools::default();
+        let (mut pools, app) = (Pools::default(), endpoint());
         let mut ends = Vec::new();
         for _ in 0..5 {
             let (ours, theirs) = pair();
             ends.push(theirs);
-            put(&mut pools, ours, 2, 0);
+            put(&mut pools, &app, ours, 2, 0);
         }
         assert_eq!(pools.len(), 2);
     }

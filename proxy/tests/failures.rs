@@ -408,6 +408,32 @@ fn a_drained_endpoint_finishes_its_work_and_gets_no_more() {
 }
 
 #[test]
+fn an_endpoint_that_gets_nothing_new_finds_its_idle_connections_closed() {
+    for is_drained in [true, false] {
+        let closed = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&closed);
+        let app = async move |mut conn: Conn| {
+            while conn.request().await.is_some() {
+                conn.send(ok("first")).await;
+            }
+            seen.set(true);
+        };
+        scene(APP).origin(FIRST, app).origin(SECOND, second).run(async |scene| {
+            scene.client().get("/").await;
+            scene.seconds(1).await;
+            assert!(!closed.get(), "it is kept");
+            if is_drained {
+                scene.endpoint(FIRST).drain(true, scene.shared.now());
+            } else {
+                scene.reload(&APP.replace(FIRST, SECOND));
+            }
+            scene.seconds(1).await;
+            assert!(closed.get(), "drained: {is_drained}");
+        });
+    }
+}
+
+#[test]
 fn a_client_that_never_reads_is_cut_off() {
     scene(format!("server.timeouts.write = \"10s\"\n{APP}"))
         .origin(FIRST, async |mut conn| {

@@ -181,7 +181,8 @@ impl Endpoint {
         gate.load(Relaxed) <= now.0
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
+    /// Whether the operator has taken it out of the traffic.
+    pub fn is_draining(&self) -> bool {
         self.open_from.load(Relaxed) == UNTIL_UNDRAINED.0
     }
 
