@@ -23,12 +23,6 @@ use crate::limits::{Limited, Nearest};
 /// Buffers grown past this are not kept for the next request.
 const KEEP_BYTES: usize = 128 * 1024;
 
-/// The same once [`KEEP_GROWN`] exchanges are ready: a burst must not leave its memory behind for good.
-const KEEP_FEW_BYTES: usize = 8 * 1024;
-
-/// Exchanges that are kept ready with buffers as they have grown.
-const KEEP_GROWN: usize = 64;
-
 /// Most exchanges kept ready per core.
 const KEEP_EXCHANGES: usize = 4096;
 
@@ -224,7 +218,7 @@ impl Exchange {
         self.asker.is_some_and(|asker| asker.is_trusted)
     }
 
-    fn clear(&mut self, keep_bytes: usize) {
+    fn clear(&mut self) {
         for buffer in [
             &mut self.input,
             &mut self.host,
@@ -237,7 +231,7 @@ impl Exchange {
             &mut self.key,
             &mut self.lines,
         ] {
-            if buffer.capacity() > keep_bytes {
+            if buffer.capacity() > KEEP_BYTES {
                 *buffer = Vec::new();
             }
             buffer.clear();
@@ -359,27 +353,9 @@ impl Drop for Held {
         if let Some(mut exchange) = self.exchange.take() {
             let mut store = self.store.0.borrow_mut();
             if store.len() < KEEP_EXCHANGES {
-                exchange.clear(if store.len() < KEEP_GROWN { KEEP_BYTES } else { KEEP_FEW_BYTES });
+                exchange.clear();
                 store.push(exchange);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_leaves_no_more_behind_than_a_few_grown_buffers() {
-        let store = Store::default();
-        let mut burst: Vec<_> = (0..1_000).map(|_| store.take()).collect();
-        for exchange in &mut burst {
-            exchange.upload.push(&vec![0; 100_000]);
-        }
-        drop(burst);
-        let kept: usize = store.0.borrow().iter().map(|exchange| exchange.upload.bytes.capacity()).sum();
-        assert!(kept <= KEEP_GROWN * KEEP_BYTES, "{kept}");
-        assert!(store.take().upload.bytes.is_empty());
     }
 }

@@ -409,7 +409,7 @@ fn a_drained_endpoint_finishes_its_work_and_gets_no_more() {
 
 #[test]
 fn an_endpoint_that_gets_nothing_new_finds_its_idle_connections_closed() {
-    for is_drained in [true, false] {
+    for listed in [APP.to_owned(), APP.replace(FIRST, SECOND), APP.replace("app", "other")] {
         let closed = Rc::new(Cell::new(false));
         let seen = Rc::clone(&closed);
         let app = async move |mut conn: Conn| {
@@ -422,13 +422,13 @@ fn an_endpoint_that_gets_nothing_new_finds_its_idle_connections_closed() {
             scene.client().get("/").await;
             scene.seconds(1).await;
             assert!(!closed.get(), "it is kept");
-            if is_drained {
+            if listed == APP {
                 scene.endpoint(FIRST).drain(true, scene.shared.now());
             } else {
-                scene.reload(&APP.replace(FIRST, SECOND));
+                scene.reload(&listed);
             }
             scene.seconds(1).await;
-            assert!(closed.get(), "drained: {is_drained}");
+            assert!(closed.get(), "{listed}");
         });
     }
 }

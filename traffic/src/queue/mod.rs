@@ -29,7 +29,7 @@ use core::task::{Poll, Waker};
 use core::time::Duration;
 use lines::Lines;
 use pace::Pace;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// How long it is from one knock at endpoints that take no connection to the next.
 const KNOCK_AGAIN: Duration = Duration::from_millis(200);
@@ -219,7 +219,7 @@ pub struct Queue {
 struct State {
     settings: Settings,
     /// The endpoints of the configuration in force.
-    current: Option<Arc<ArcSwap<Set>>>,
+    current: Weak<ArcSwap<Set>>,
     lines: Lines,
     rng: fastrand::Rng,
     /// Since when it has not been empty.
@@ -294,7 +294,7 @@ impl Queue {
             is_shut: AtomicBool::new(false),
             state: Mutex::new(State {
                 settings,
-                current: None,
+                current: Weak::new(),
                 lines: Lines::default(),
                 rng: fastrand::Rng::with_seed(0x7107),
                 stands_since: None,
@@ -311,7 +311,8 @@ impl Queue {
     pub(crate) fn configure(&self, settings: Settings, current: &Arc<ArcSwap<Set>>) {
         let mut state = self.state();
         state.settings = settings;
-        state.current = Some(Arc::clone(current));
+        // They hold on to the queue: the other way round too, neither would ever be gone.
+        state.current = Arc::downgrade(current);
     }
 
     /// Whether one of this priority has to wait behind others.
@@ -584,8 +585,9 @@ impl State {
         let set = waiting.source.load_full();
         let is_choosy = set.is_bound(&ask) || !ask.tried.is_empty();
         let mut picked = Set::pick(&set, &ask, &mut self.rng);
-        if let (Err(NoEndpoint::AllDown | NoEndpoint::Empty), Some(current)) = (&picked, &self.current)
-            && !Arc::ptr_eq(current, &waiting.source)
+        if let (Err(NoEndpoint::AllDown | NoEndpoint::Empty), Some(current)) =
+            (&picked, self.current.upgrade())
+            && !Arc::ptr_eq(&current, &waiting.source)
         {
             // What it began with is gone; what a reload has put in its place may be there.
             picked = Set::pick(&current.load_full(), &ask, &mut self.rng);
@@ -666,7 +668,7 @@ impl State {
 
     /// The shortest time from one slot to the next.
     fn gap(&self, queue: &Queue) -> Duration {
-        let slots = self.current.as_ref().and_then(|current| current.load().slots());
+        let slots = self.current.upgrade().and_then(|current| current.load().slots());
         slots.map_or(Duration::ZERO, |slots| pace::gap(queue.quick.load(Relaxed), slots))
     }
 
