@@ -13,8 +13,7 @@ use crate::setup;
 
 use super::field::Field;
 use super::goal;
-use super::measure::{Row, Sample, median};
-use super::page::CPU;
+use super::measure::{CPU, Row, Sample, median};
 use super::peer::{Peer, Role};
 use super::scene::Scene;
 use super::{Plan, build, correctness, keep, machine};

@@ -16,6 +16,9 @@ pub(crate) struct Sample {
     pub(crate) errors: u64,
 }
 
+/// CPU time per request.
+pub(crate) const CPU: fn(&Sample) -> f64 = |sample| sample.cpu_us;
+
 /// The rounds of one peer in one scene, and their medians.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use super::goal::{self, Bound, Goal};
 use super::machine::Machine;
-use super::measure::{Results, Row, Sample, median};
+use super::measure::{CPU, Results, Row, Sample, median};
 use super::peer::{Peer, Role};
 use super::process::{LOAD_CORE, SERVER_CORE};
 use super::route;
 use super::scene::Scene;
+use super::turns;
 
 /// The whole page.
 pub(crate) fn page(
@@ -147,9 +148,6 @@ fn middle(own: Option<&Row>, peer: &Row, of: fn(&Sample) -> f64) -> Option<f64> 
     median(own?.ratios(peer, of).into_iter())
 }
 
-/// CPU time per request.
-pub(crate) const CPU: fn(&Sample) -> f64 = |sample| sample.cpu_us;
-
 /// All promises of the reverse proxy.
 fn goals(results: &Results) -> Vec<Goal> {
     let mut goals = Vec::new();
@@ -195,20 +193,15 @@ pub(crate) fn compare(
     Goal::at_most(&format!("{}: {figure}, Tidegate / {}", scene.about(), peer.name()), limit, measured)
 }
 
-/// How the loads of a round take turns, for the pages.
-pub(crate) const TURNS: &str = "\
-- Within a round the peers' loads run at the same time, and all but one are stopped; every 50 ms (250 ms with 1,000
-  connections) it is another one's turn. What changes on the machine changes for all of them. What counts is the median of
-  the rounds' ratios, and beside it is what they were in each.";
-
 fn method(rounds: u32, seconds: u32) -> String {
+    let turns = turns::TOLD;
     format!(
         "## How it was measured\n
 The server runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`, one thread; `ab` for connections with
 one request) and the origin ([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Every figure is the
 median of {rounds} rounds, in each of which every peer is loaded for {seconds} seconds.
 
-{TURNS}
+{turns}
 - Before anything is timed, every peer has to pass on bodies of 0 to 64 KiB and a POST of 16 KiB byte by byte. The
   origin also checks every byte of every POST while the clock runs and answers 422 when one is wrong, which counts as an
   error.

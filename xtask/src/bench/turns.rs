@@ -25,6 +25,12 @@ const TURN_PER_CONNECTION: Duration = Duration::from_micros(250);
 /// The first turn of a load, in which it opens its connections.
 const FIRST_TURN: Duration = Duration::from_millis(200);
 
+/// How loads take turns, for the pages.
+pub(crate) const TOLD: &str = "\
+- Within a round the peers' loads run at the same time, and all but one are stopped; every 50 ms (250 ms with 1,000
+  connections) it is another one's turn. What changes on the machine changes for all of them. What counts is the median of
+  the rounds' ratios, and beside it is what they were in each.";
+
 /// One round: a load on each server, awake for the load's seconds, all together.
 pub(crate) fn round(loads: &[(&Running, Load<'_>)], built: &Built) -> Result<Vec<Sample>, Problem> {
     let mut players = Vec::new();

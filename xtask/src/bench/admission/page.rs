@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::super::goal::{self, Goal};
 use super::super::machine;
-use super::super::page::TURNS;
 use super::super::process::{LOAD_CORE, SERVER_CORE};
+use super::super::turns;
 use super::{LIMIT, LIMITED, Plan, Results, Setup};
 
 /// The whole page.
@@ -87,6 +87,7 @@ pub(super) fn tables(results: &Results) -> String {
 }
 
 fn method(rounds: u32, seconds: u32) -> String {
+    let turns = turns::TOLD;
     format!(
         "## How it was measured\n
 The proxy runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`, one thread) and the origin
@@ -94,7 +95,7 @@ The proxy runs on core {SERVER_CORE}, with one thread; the load generator (`wrk`
 anew and loads each for {seconds} seconds. `/ neither` is the median over the rounds of a setup's CPU time over that of the
 same round with neither; half of the rounds lie within the range beside it.
 
-{TURNS}
+{turns}
 - Before anything is timed, every setup has to pass on bodies of both directions byte by byte. While it is timed, every
   answer with another status than 200 is an error, so a limit that refused or a queue that shed would be seen.
 - CPU per request is the user and system time that the kernel accounts to the proxy, divided by the requests answered.

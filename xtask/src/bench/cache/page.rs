@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use super::super::goal::{self, Goal};
 use super::super::machine::Machine;
-use super::super::page::{CPU, TURNS, compare, rate_table, ratio, scene_table};
+use super::super::measure::CPU;
+use super::super::page::{compare, rate_table, ratio, scene_table};
 use super::super::peer::{Peer, Role};
 use super::super::process::{LOAD_CORE, SERVER_CORE};
 use super::super::scene::Scene;
+use super::super::turns;
 use super::entries::{BODY_BYTES, FEW, Kept};
 use super::stampede::{DELAY_MS, Seen};
 use super::{Plan, Results};
@@ -151,13 +153,14 @@ fn entries_tables(entries: &[Kept]) -> String {
 }
 
 fn method(rounds: u32, seconds: u32) -> String {
+    let turns = turns::TOLD;
     format!(
         "## How it was measured\n
 The server runs on core {SERVER_CORE}, with one thread (Varnish with one pool of them); the load generator (`wrk`, one
 thread) and the origin ([bench/origin](../../bench/origin/src/main.rs)) share core {LOAD_CORE}. Every figure of a hit is
 the median of {rounds} rounds, in each of which every peer is loaded for {seconds} seconds.
 
-{TURNS}
+{turns}
 - Before anything is timed, every peer has to pass on what it may not keep byte by byte, both ways, and to answer the
   second request for bodies of 0 bytes to 1 MiB byte by byte without a request to the origin.
 - Every timed request was a hit: the origin counts, and a request that reached it is an error.
