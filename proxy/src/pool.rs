@@ -116,9 +116,6 @@ impl Pools {
     pub fn look_over(&mut self, now_ms: u64, shard: &Shard) {
         self.endpoints.retain(|_, pool| {
             pool.look_over(now_ms, shard);
-            if pool.endpoint.upgrade().is_none_or(|endpoint| endpoint.is_draining()) {
-                pool.leave(shard);
-            }
             if pool.learned.is_some_and(|learned| now_ms.saturating_sub(learned.at_ms) > FORGET_MS) {
                 pool.learned = None;
             }
@@ -158,17 +155,9 @@ impl Pool {
         }
     }
 
-    /// Closes every idle connection.
-    fn leave(&mut self, shard: &Shard) {
-        for _ in self.idle.drain(..) {
-            if let Some(upstream) = self.upstream {
-                shard.upstream_closed(upstream, "endpoint_left");
-            }
-        }
-    }
-
     fn look_over(&mut self, now_ms: u64, shard: &Shard) {
         let most = self.most_age_ms(false);
+        let has_left = self.endpoint.upgrade().is_none_or(|endpoint| endpoint.is_draining());
         let mut learned_ms = None;
         let count = |why| {
             if let Some(upstream) = self.upstream {
@@ -183,6 +172,10 @@ impl Pool {
                 return false;
             }
             idle.seen_ms = now_ms;
+            if has_left {
+                count("endpoint_left");
+                return false;
+            }
             let stays = now_ms.saturating_sub(idle.since_ms) <= most;
             if !stays {
                 count("idle");
