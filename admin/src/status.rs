@@ -496,34 +496,17 @@ fn ms(duration: Duration) -> f64 {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use signals::{Finished, RouteSlot, Stage, Times, Who};
+    use signals::{Finished, RouteSlot};
 
     /// A plain request that ran to its end.
     pub(crate) fn finished(route: RouteSlot) -> Finished<'static> {
         Finished {
-            who: Who::Complete,
-            stage: Stage::Done,
             route: Some(route),
-            upstream: None,
-            endpoint: None,
             status: 200,
-            refusal: None,
-            tries: 0,
-            reused: false,
-            received_bytes: 0,
-            sent_bytes: 0,
-            times: Times::default(),
-            cached: None,
-            client: None,
             method: b"GET",
             target: b"/",
-            host: b"",
             version: 11,
-            referer: b"",
-            user_agent: b"",
-            request_id: b"",
-            limit: "",
-            trace_id: b"",
+            ..Finished::default()
         }
     }
 }

@@ -6,8 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use signals::{
-    EndpointReading, Finished, LimitedKey, Observed, QueueReading, Reload, Signals, Stage, SurgeReading,
-    Times, Who,
+    EndpointReading, Finished, LimitedKey, Observed, QueueReading, Reload, Signals, SurgeReading, Times,
 };
 use tidegate_admin::client::{self, AskError};
 use tidegate_admin::{
@@ -245,29 +244,19 @@ fn serve_one(signals: &Signals) {
     let (route, upstream) = (signals.route("/x/*"), signals.upstream("app"));
     let endpoint = signals.endpoint(upstream, "127.0.0.1:3001");
     signals.shard(0).finished(&Finished {
-        who: Who::Complete,
-        stage: Stage::Done,
         route: Some(route),
         upstream: Some(upstream),
         endpoint: Some(endpoint),
         status: 200,
-        refusal: None,
         tries: 1,
         reused: true,
-        received_bytes: 0,
         sent_bytes: 10,
         times: Times { total: Duration::from_millis(3), wait: Duration::from_millis(2), ..Times::default() },
-        cached: None,
-        client: None,
         method: b"GET",
         target: b"/x/1",
         host: b"localhost",
         version: 11,
-        referer: b"",
-        user_agent: b"",
-        request_id: b"",
-        limit: "",
-        trace_id: b"",
+        ..Finished::default()
     });
 }
 

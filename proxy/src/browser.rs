@@ -8,10 +8,11 @@ use std::iter;
 
 use config::{Cors, HeaderEdit, SecurityHeaders};
 use traffic::client::Proto;
+use wire::encode::field;
 use wire::{Field, Method, RequestHead};
 
 use crate::exchange::Exchange;
-use crate::outbound::{edited, field};
+use crate::outbound::edited;
 
 /// The method that a preflight asks for; `None`: the request is none.
 pub fn preflight<'b>(head: &RequestHead, buf: &'b [u8]) -> Option<&'b [u8]> {

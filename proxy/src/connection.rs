@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use signals::log::LogHandle;
 use signals::request::{Finished, Stage, Who};
 use traffic::Refusal;
 use wire::{Field, Version};
@@ -144,15 +145,6 @@ fn blame(refusal: Refusal) -> (Who, Stage) {
 /// Emits the one event of a request.
 fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stage) {
     let facts = &exchange.facts;
-    let parsed = facts.begun.is_some();
-    let input = &exchange.input[..];
-    // Only the log shows them, and finding them costs a look at every line.
-    let logged = core.log.borrow().is_some();
-    let value = |field| match exchange.head.headers.get(field) {
-        Some(header) => header.value.of(input),
-        None => &b""[..],
-    };
-    let shown = |field| if parsed && logged { value(field) } else { b"" };
     let event = Finished {
         who,
         stage,
@@ -167,34 +159,44 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
         sent_bytes: facts.sent_bytes,
         times: facts.times,
         cached: facts.cached,
-        limit: limits::name(live, exchange),
-        client: exchange.asker.map(|asker| asker.ip),
-        method: if parsed { exchange.head.method_name.of(input) } else { b"" },
-        target: if parsed { exchange.target() } else { first_line(input) },
-        host: if parsed { exchange.head.authority.of(input) } else { b"" },
-        version: if parsed && exchange.head.version == Version::Http10 { 10 } else { 11 },
-        referer: shown(Field::Referer),
-        user_agent: shown(Field::UserAgent),
-        request_id: &exchange.request_id,
-        trace_id: exchange.traceparent.get(3..35).unwrap_or_default(),
+        ..Finished::default()
     };
     core.shard.finished(&event);
     if let Some(log) = core.log.borrow_mut().as_mut() {
-        let route = facts.route_index.map_or("", |index| &live.plan.routes[index].name);
-        let upstream =
-            facts.upstream.and_then(|slot| live.upstreams.iter().find(|upstream| upstream.slot == slot));
-        let name = upstream.map_or("", |upstream| &upstream.plan.name);
-        let directory = upstream.map(|upstream| upstream.directory.load());
-        let endpoint =
-            directory.as_ref().and_then(|listed| listed.iter().find(|l| Some(l.slot) == facts.endpoint));
-        log.write(
-            &event,
-            route,
-            name,
-            endpoint.map_or("", |listed| &listed.address),
-            std::time::SystemTime::now(),
-        );
+        write_line(log, live, exchange, &event);
     }
+}
+
+/// Writes the line of a request into the access log, which is the only one to show its text.
+#[inline(never)]
+fn write_line(log: &mut LogHandle, live: &Live, exchange: &Exchange, event: &Finished<'_>) {
+    let facts = &exchange.facts;
+    let input = &exchange.input[..];
+    let head = facts.begun.is_some().then_some(&exchange.head);
+    let value =
+        |field| head.and_then(|head| head.headers.get(field)).map_or(&b""[..], |line| line.value.of(input));
+    let event = Finished {
+        limit: limits::name(live, exchange),
+        client: exchange.asker.map(|asker| asker.ip),
+        method: head.map_or(b"", |head| head.method_name.of(input)),
+        target: head.map_or_else(|| first_line(input), |head| head.target.of(input)),
+        host: head.map_or(b"", |head| head.authority.of(input)),
+        version: if head.is_some_and(|head| head.version == Version::Http10) { 10 } else { 11 },
+        referer: value(Field::Referer),
+        user_agent: value(Field::UserAgent),
+        request_id: &exchange.request_id,
+        trace_id: exchange.traceparent.get(3..35).unwrap_or_default(),
+        ..*event
+    };
+    let route = facts.route_index.map_or("", |index| &live.plan.routes[index].name);
+    let upstream =
+        facts.upstream.and_then(|slot| live.upstreams.iter().find(|upstream| upstream.slot == slot));
+    let name = upstream.map_or("", |upstream| &upstream.plan.name);
+    let directory = upstream.map(|upstream| upstream.directory.load());
+    let endpoint =
+        directory.as_ref().and_then(|listed| listed.iter().find(|l| Some(l.slot) == facts.endpoint));
+    let address = endpoint.map_or("", |listed| &listed.address);
+    log.write(&event, route, name, address, std::time::SystemTime::now());
 }
 
 /// What a malformed request began with, for the log.

@@ -16,7 +16,8 @@ use cache::status::{self, Forwarded, Outcome};
 use cache::{Ask, Entry, Rules, Stored, Terms, UnixMs, condition, freshness};
 use config::RouteCache;
 use signals::request::{Stage, Who};
-use wire::{Field, Method, Version, encode};
+use wire::encode::{self, field};
+use wire::{Field, Method, Version};
 
 use crate::client::Client;
 use crate::disk::Lying;
@@ -24,7 +25,6 @@ use crate::exchange::Exchange;
 use crate::forward::To;
 use crate::inbound;
 use crate::limits;
-use crate::outbound::field;
 use crate::pipeline::Stop;
 use crate::respond::settle_body;
 
@@ -318,9 +318,7 @@ fn write_whole_head(out: &mut Vec<u8>, version: Version, source: &Source<'_>) {
     match source.len {
         _ if matches!(source.status, 204 | 304) => {}
         Some(len) => {
-            out.extend_from_slice(b"Content-Length: ");
-            encode::decimal(out, len);
-            out.extend_from_slice(b"\r\n");
+            encode::content_length(out, len);
         }
         None if version == Version::Http11 => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         None => {}

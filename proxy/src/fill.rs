@@ -18,6 +18,7 @@ use cache::{Ask, Entry, Rules, UnixMs, condition, storable, vary};
 use config::{Action, RouteCache};
 use tokio::task::spawn_local;
 use traffic::Refusal;
+use wire::encode::field;
 use wire::{Field, Method, RequestHead, ResponseHead};
 
 use crate::breaker::forward;
@@ -29,7 +30,6 @@ use crate::exchange::{Exchange, Facts};
 use crate::forward::To;
 use crate::lines::Lines;
 use crate::live::Live;
-use crate::outbound::field;
 use crate::pipeline::Stop;
 use crate::stream::Stream;
 

@@ -55,7 +55,11 @@ pub async fn forward(to: To<'_>, client: &mut Client, exchange: &mut Exchange) -
     let mut stale = 0;
     let before = exchange.facts.tries;
     loop {
-        let lease = queue::acquire(to, client, exchange, last).await?;
+        let lease = match queue::enter(to, client, exchange, last)? {
+            Ok(lease) => lease,
+            // Few wait, and the others' connections need not have room for it.
+            Err(why) => Box::pin(queue::wait(to, client, exchange, last, why)).await?,
+        };
         exchange.facts.tries = exchange.facts.tries.saturating_add(1);
         let endpoint = lease.endpoint().id();
         let failed = match attempt(to, client, exchange, lease).await {
@@ -116,11 +120,16 @@ async fn attempt(
 ) -> Result<(), Failed> {
     let endpoint = lease.endpoint();
     exchange.facts.endpoint = to.upstream.endpoint_slot(endpoint.id());
-    let (mut link, reused) = connected(to, exchange, endpoint).await.map_err(|error| {
-        let refusal = connect_refusal(&error);
-        blame(to, exchange, &lease, failure(refusal, true));
-        Failed::Again(Again { refusal, unsent: true, replayable: true, stale: false })
-    })?;
+    let kept = kept(to, exchange, endpoint);
+    let reused = kept.is_some();
+    let mut link = match kept {
+        Some(link) => link,
+        None => connected(to, exchange, endpoint).await.map_err(|error| {
+            let refusal = connect_refusal(&error);
+            blame(to, exchange, &lease, failure(refusal, true));
+            Failed::Again(Again { refusal, unsent: true, replayable: true, stale: false })
+        })?,
+    };
     exchange.facts.reused = reused;
     // What everybody gets must not bind anybody to an endpoint.
     let cookie = match client.stream {
@@ -139,7 +148,21 @@ async fn attempt(
                 502..=504 => blame(to, exchange, &lease, Failure::Status5xx),
                 _ => control::note(&to.core.shard, to.upstream, lease.succeed(now, latency)),
             }
-            finish(to, client, exchange, link, lease, end).await.map_err(Failed::Stop)
+            if end == End::Switched {
+                return switch(to, client, exchange, link, lease).await.map_err(Failed::Stop);
+            }
+            // The endpoint is done with it, however long the client takes for the rest.
+            give_back(to, link, &lease, end);
+            drop(lease);
+            if exchange.download.is_empty() {
+                return Ok(());
+            }
+            exchange.facts.answered = None;
+            if client.flush(to.live, exchange).await {
+                Ok(())
+            } else {
+                Err(Failed::Stop(Stop::Cut(Who::Client, Stage::Deliver)))
+            }
         }
         Err(Broken::Early { refusal, unsent }) => {
             let stale = reused && refusal == Refusal::ResponseClosed;
@@ -194,18 +217,16 @@ async fn transfer(
     (result, transfer.is_replayable())
 }
 
-/// A connection to the endpoint: one that was kept, or a new one. True: it was kept.
-async fn connected(
-    to: To<'_>,
-    exchange: &mut Exchange,
-    endpoint: &Endpoint,
-) -> std::io::Result<(Stream, bool)> {
+/// A connection to the endpoint that was kept.
+fn kept(to: To<'_>, exchange: &Exchange, endpoint: &Endpoint) -> Option<Stream> {
     let once = !exchange.head.method.is_idempotent();
-    let kept = to.core.pools.borrow_mut().take(endpoint.id(), once, to.core.now_ms(), &to.core.shard);
-    if let Some(stream) = kept {
-        to.core.shard.upstream_reused(to.upstream.slot);
-        return Ok((stream, true));
-    }
+    let kept = to.core.pools.borrow_mut().take(endpoint.id(), once, to.core.now_ms(), &to.core.shard)?;
+    to.core.shard.upstream_reused(to.upstream.slot);
+    Some(kept)
+}
+
+/// A new connection to the endpoint.
+async fn connected(to: To<'_>, exchange: &mut Exchange, endpoint: &Endpoint) -> std::io::Result<Stream> {
     let began = to.core.now();
     let connecting = to.core.connect.connect(endpoint.address());
     let stream = tokio::time::timeout(to.route.timeouts.connect, connecting)
@@ -215,51 +236,36 @@ async fn connected(
     exchange.facts.times.connect = exchange.facts.sent.since(began);
     to.upstream.traffic.queue().open(exchange.facts.sent);
     to.core.shard.upstream_connected(to.upstream.slot);
-    Ok((stream, false))
+    Ok(stream)
 }
 
-/// After the response: the connection goes back to its pool, what the client has not taken yet is
-/// written, or a tunnel begins.
-async fn finish(
+/// After the response: the connection goes back to its pool, if it can carry another request.
+fn give_back(to: To<'_>, link: Stream, lease: &Lease, end: End) {
+    if end != (End::Complete { reusable: true }) || to.core.shared.is_draining() {
+        return to.core.shard.upstream_closed(to.upstream.slot, "not_reusable");
+    }
+    let pool = &to.upstream.plan.pool;
+    let mut pools = to.core.pools.borrow_mut();
+    if !pools.put(lease.endpoint(), link, to.upstream.slot, pool, to.core.now_ms()) {
+        to.core.shard.upstream_closed(to.upstream.slot, "pool_full");
+    }
+}
+
+/// After a 101: both sides speak another protocol from here on.
+async fn switch(
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,
     link: Stream,
     lease: Lease,
-    end: End,
 ) -> Result<(), Stop> {
-    if end == End::Switched || !exchange.download.is_empty() {
-        exchange.facts.answered = None;
+    exchange.facts.answered = None;
+    client.keep_alive = false;
+    if !client.flush(to.live, exchange).await {
+        return Err(Stop::Cut(Who::Client, Stage::Tunnel));
     }
-    match end {
-        End::Complete { reusable } => {
-            if reusable && !to.core.shared.is_draining() {
-                let pool = &to.upstream.plan.pool;
-                let mut pools = to.core.pools.borrow_mut();
-                let kept = pools.put(lease.endpoint(), link, to.upstream.slot, pool, to.core.now_ms());
-                if !kept {
-                    to.core.shard.upstream_closed(to.upstream.slot, "pool_full");
-                }
-            } else {
-                to.core.shard.upstream_closed(to.upstream.slot, "not_reusable");
-            }
-            // The endpoint is done with it, however long the client takes for the rest.
-            drop(lease);
-            if client.flush(to.live, exchange).await {
-                Ok(())
-            } else {
-                Err(Stop::Cut(Who::Client, Stage::Deliver))
-            }
-        }
-        End::Switched => {
-            client.keep_alive = false;
-            if !client.flush(to.live, exchange).await {
-                return Err(Stop::Cut(Who::Client, Stage::Tunnel));
-            }
-            lease.stream(to.core.now());
-            tunnel::carry(to.core, client, link, to.live.plan.server.timeouts.tunnel, exchange).await
-        }
-    }
+    lease.stream(to.core.now());
+    tunnel::carry(to.core, client, link, to.live.plan.server.timeouts.tunnel, exchange).await
 }
 
 /// What a refusal says about the endpoint.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cache::status::{self, Forwarded, Outcome};
 use config::HeaderEdit;
-use wire::{Field, Framing, Method, Version, encode};
+use wire::encode::{self, field};
+use wire::{Field, Framing, Method, Version};
 
 use crate::browser::{self, Varies};
 use crate::compress::{self, Shape};
@@ -14,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::limits;
 use crate::lines::Lines;
 use crate::live::Live;
-use crate::outbound::{edited, edits, field, via};
+use crate::outbound::{edited, edits, via};
 
 /// How a response's body goes to the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +76,7 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         Field::Other => hop.route.cors.is_none() || !browser::is_ours(name),
         field => !hop.shape.replaces(field),
     };
-    status_line(out, response.status, response.reason.of(buffer));
+    encode::status_line_as(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, hop.route, is_kept);
     let goes_on = response.headers.contains(Field::Date) && !response.ends_here(buffer, b"date");
     let has_date = goes_on || exchange.is_fill();
@@ -139,9 +140,7 @@ fn length(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
             out.extend_from_slice(b"Content-Length: 0\r\n");
         }
         Framing::Length(length) => {
-            out.extend_from_slice(b"Content-Length: ");
-            encode::decimal(out, length);
-            out.extend_from_slice(b"\r\n");
+            encode::content_length(out, length);
         }
         Framing::Chunked | Framing::Close if exchange.takes_chunks() => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -177,7 +176,7 @@ fn refreshing_edits(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route
 
 /// Writes an interim response (RFC 9110 section 15.2).
 pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
-    status_line(out, exchange.response.status, exchange.response.reason.of(buffer));
+    encode::status_line_as(out, exchange.response.status, exchange.response.reason.of(buffer));
     fields(out, exchange, buffer, route, |_, _| true);
     out.extend_from_slice(b"\r\n");
 }
@@ -185,7 +184,7 @@ pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &co
 /// Writes the 101 that opens a tunnel.
 pub fn switching(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let response = &exchange.response;
-    status_line(out, response.status, response.reason.of(buffer));
+    encode::status_line_as(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, route, |_, _| true);
     if let Some(upgrade) = response.headers.get(Field::Upgrade) {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
@@ -203,14 +202,6 @@ pub fn connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         _ => {}
     }
-}
-
-fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    encode::decimal(out, u64::from(status));
-    out.push(b' ');
-    out.extend_from_slice(reason);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The endpoint's fields that go on as they are: those that end here by HTTP's rules are left out, and those that are

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use wire::Header;
-
-use crate::outbound::field;
+use wire::encode::field;
 
 /// Writes the kept lines of a message into another. Lines that lie behind one another, spelt as
 /// they would be written anyway, go over in one piece.

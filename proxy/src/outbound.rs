@@ -6,7 +6,8 @@ use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Params;
 use traffic::trace::Trace;
-use wire::{Field, Framing, TargetForm, Version, encode};
+use wire::encode::{self, field, pieces};
+use wire::{Field, Framing, TargetForm, Version};
 
 use crate::core::{Core, Peer};
 use crate::exchange::Exchange;
@@ -24,21 +25,19 @@ pub fn head(
     endpoint: EndpointId,
 ) {
     let input = &exchange.input[..];
-    out.extend_from_slice(exchange.head.method_name.of(input));
-    out.push(b' ');
+    pieces(out, &[exchange.head.method_name.of(input), b" "]);
     target(out, live, exchange, route);
-    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    match &upstream.plan.host {
-        HostField::Client => out.extend_from_slice(exchange.head.authority.of(input)),
-        HostField::Fixed(host) => out.extend_from_slice(host.as_bytes()),
+    let directory;
+    let host = match &upstream.plan.host {
+        HostField::Client => exchange.head.authority.of(input),
+        HostField::Fixed(host) => host.as_bytes(),
         HostField::Endpoint => {
-            let directory = upstream.directory.load();
-            if let Some(listed) = directory.iter().find(|listed| listed.id == endpoint) {
-                out.extend_from_slice(listed.host.as_bytes());
-            }
+            directory = upstream.directory.load();
+            let listed = directory.iter().find(|listed| listed.id == endpoint);
+            listed.map_or(&b""[..], |listed| listed.host.as_bytes())
         }
-    }
-    out.extend_from_slice(b"\r\n");
+    };
+    pieces(out, &[b" HTTP/1.1\r\nHost: ", host, b"\r\n"]);
     kept_fields(out, live, exchange, route);
     framing(out, exchange);
     forwarded(out, live, exchange, peer);
@@ -48,7 +47,7 @@ pub fn head(
 }
 
 /// The target: the client's own bytes, unless the route rewrites the path.
-pub fn target(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &config::Route) {
+fn target(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &config::Route) {
     let head = &exchange.head;
     if head.form == TargetForm::Asterisk {
         out.push(b'*');
@@ -166,11 +165,7 @@ fn is_lookalike(name: &[u8]) -> bool {
 /// Content-Length or Transfer-Encoding, as the body will be framed, and the upgrade that is asked for.
 fn framing(out: &mut Vec<u8>, exchange: &Exchange) {
     match exchange.head.framing {
-        Framing::Length(length) => {
-            out.extend_from_slice(b"Content-Length: ");
-            encode::decimal(out, length);
-            out.extend_from_slice(b"\r\n");
-        }
+        Framing::Length(length) => encode::content_length(out, length),
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::None | Framing::Close => {}
     }
@@ -178,9 +173,7 @@ fn framing(out: &mut Vec<u8>, exchange: &Exchange) {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
     if let Some(upgrade) = upgrade_asked(exchange) {
-        out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
-        out.extend_from_slice(upgrade);
-        out.extend_from_slice(b"\r\n");
+        pieces(out, &[b"Connection: Upgrade\r\nUpgrade: ", upgrade, b"\r\n"]);
     }
 }
 
@@ -202,14 +195,10 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
 
     out.extend_from_slice(b"X-Forwarded-For: ");
     for value in values(Field::XForwardedFor) {
-        out.extend_from_slice(value);
-        out.extend_from_slice(b", ");
+        pieces(out, &[value, b", "]);
     }
-    out.extend_from_slice(peer.text());
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
     let proto = exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
-    out.extend_from_slice(proto.as_str().as_bytes());
-    out.extend_from_slice(b"\r\n");
+    pieces(out, &[peer.text(), b"\r\nX-Forwarded-Proto: ", proto.as_str().as_bytes(), b"\r\n"]);
     if let Some(host) = values(Field::XForwardedHost).next().or(Some(exchange.head.authority.of(input)))
         && !host.is_empty()
     {
@@ -218,19 +207,14 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
     if live.plan.server.marks.forwarded {
         out.extend_from_slice(b"Forwarded: ");
         for value in values(Field::Forwarded) {
-            out.extend_from_slice(value);
-            out.extend_from_slice(b", ");
+            pieces(out, &[value, b", "]);
         }
         let (open, close): (&[u8], &[u8]) =
             if peer.ip.is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
-        for part in [open, peer.text(), close, b";proto=http"] {
-            out.extend_from_slice(part);
-        }
+        pieces(out, &[open, peer.text(), close, b";proto=http"]);
         let host = exchange.head.authority.of(input);
         if !host.is_empty() {
-            out.extend_from_slice(b";host=\"");
-            out.extend_from_slice(host);
-            out.push(b'"');
+            pieces(out, &[b";host=\"", host, b"\""]);
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -252,12 +236,11 @@ fn marks(out: &mut Vec<u8>, live: &Live, exchange: &Exchange) {
 
 /// `Via: 1.1 name`, with the version that the message was received in.
 pub fn via(out: &mut Vec<u8>, version: Version, name: &str) {
-    out.extend_from_slice(match version {
+    let start = match version {
         Version::Http10 => b"Via: 1.0 ",
         Version::Http11 => b"Via: 1.1 ",
-    });
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\r\n");
+    };
+    pieces(out, &[start, name.as_bytes(), b"\r\n"]);
 }
 
 /// Whether a list of edits replaces or removes a field, so that what came is not passed on.
@@ -277,15 +260,6 @@ pub fn edits(out: &mut Vec<u8>, edits: &[HeaderEdit]) {
             field(out, name.as_bytes(), value.as_bytes());
         }
     }
-}
-
-/// One field line.
-pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Fills in the request's id and trace parent, before the first try.
@@ -311,8 +285,8 @@ pub fn identify(core: &Core, live: &Live, exchange: &mut Exchange) {
 
 /// 32 hex digits.
 fn hex(out: &mut Vec<u8>, number: u128) {
-    out.extend_from_slice(&encode::hexadecimal_digits((number >> 64) as u64));
-    out.extend_from_slice(&encode::hexadecimal_digits(number as u64));
+    let [high, low] = [(number >> 64) as u64, number as u64].map(encode::hexadecimal_digits);
+    pieces(out, &[&high, &low]);
 }
 
 #[cfg(test)]

@@ -23,14 +23,14 @@ use crate::sticky;
 /// How often one who waits looks at the state of the house, whether anybody wakes it or not.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Takes a slot at an endpoint, waiting for one if need be. When all endpoints have failed this request, the `last`
-/// failure is the answer.
-pub async fn acquire(
+/// Takes a slot at an endpoint where one is free; else says why none is, for [`wait`]. No future of its own, since
+/// nearly every request comes this way. `last` is the failure of the try before.
+pub fn enter(
     to: To<'_>,
-    client: &mut Client,
-    exchange: &mut Exchange,
+    client: &Client,
+    exchange: &Exchange,
     last: Refusal,
-) -> Result<Lease, Stop> {
+) -> Result<Result<Lease, NoEndpoint>, Stop> {
     if to.live.plan.sheds(priority(to.route, exchange)) {
         return Err(unserved(to, exchange, Unserved::Surge, last));
     }
@@ -40,17 +40,11 @@ pub async fn acquire(
     };
     // Who has knocked at as many endpoints as it can remember waits before it begins anew.
     let has_knocked = exchange.tried.is_full() && is_refused_connection(last) && is_held(to, exchange);
-    let picked = if has_knocked {
-        Err(NoEndpoint::AllTried)
-    } else {
-        let ask = ask(to, source(to, client, exchange), now);
-        to.upstream.traffic.admit(&ask, &mut to.core.rng.borrow_mut())
-    };
-    match picked {
-        Ok(lease) => Ok(lease),
-        // Few wait, and the others' connections need not have room for it.
-        Err(why) => Box::pin(wait(to, client, exchange, last, why)).await,
+    if has_knocked {
+        return Ok(Err(NoEndpoint::AllTried));
     }
+    let ask = ask(to, source(to, client, exchange), now);
+    Ok(to.upstream.traffic.admit(&ask, &mut to.core.rng.borrow_mut()))
 }
 
 /// Where the keys of a request are read from.
@@ -85,7 +79,9 @@ fn is_held(to: To<'_>, exchange: &Exchange) -> bool {
     exchange.facts.elapsed(to.core.now()) < to.upstream.plan.hold
 }
 
-async fn wait(
+/// Waits for a slot at an endpoint, `why` being why there was none. When all endpoints have failed this request, the
+/// `last` failure is the answer.
+pub async fn wait(
     to: To<'_>,
     client: &mut Client,
     exchange: &mut Exchange,

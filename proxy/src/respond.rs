@@ -11,7 +11,8 @@ use config::Action;
 use signals::request::{Stage, Who};
 use traffic::Refusal;
 use traffic::route::{NoRoute, Params};
-use wire::{Field, Framing, Method, Version, encode};
+use wire::encode::{self, field};
+use wire::{Field, Framing, Method, Version};
 
 use crate::browser::{self, Varies};
 use crate::client::Client;
@@ -22,7 +23,7 @@ use crate::files;
 use crate::inbound;
 use crate::limits;
 use crate::live::Live;
-use crate::outbound::{edited, edits, expand, field, via};
+use crate::outbound::{edited, edits, expand, via};
 use crate::pipeline::Stop;
 use crate::room;
 

@@ -13,11 +13,11 @@ use config::Action;
 use traffic::Refusal;
 use traffic::client::Proto;
 use traffic::room::{self, Answer, Key, Token, Turn, Visit};
+use wire::encode::field;
 
 use crate::core::{Core, unix_ms};
 use crate::exchange::{Asker, Exchange};
 use crate::live::Live;
-use crate::outbound::field;
 use crate::request_key;
 use keep::Kept;
 pub use page::{POLICY, members, write as page};

@@ -8,9 +8,10 @@ use traffic::Refusal;
 use crate::{EndpointSlot, RouteSlot, UpstreamSlot};
 
 /// Who ended a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub enum Who {
     /// Nobody: it ran to its end.
+    #[default]
     Complete,
     /// The client went away, or broke the rules.
     Client,
@@ -21,7 +22,7 @@ pub enum Who {
 }
 
 /// How far a request had come when it ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// Reading the request's head.
     Head,
@@ -38,6 +39,7 @@ pub enum Stage {
     /// Carrying a tunnel.
     Tunnel,
     /// Past the last byte.
+    #[default]
     Done,
 }
 
@@ -59,7 +61,7 @@ pub enum Cached {
 }
 
 /// One finished request. Borrowed from the connection's buffers: nothing is allocated to make one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Finished<'a> {
     /// Who ended it.
     pub who: Who,
@@ -97,7 +99,7 @@ pub struct Finished<'a> {
     pub target: &'a [u8],
     /// Host as sent.
     pub host: &'a [u8],
-    /// HTTP version of the request: 10 or 11.
+    /// HTTP version of the request: 10 or 11; 0 where nobody asks for it.
     pub version: u8,
     /// Referer as sent, or empty.
     pub referer: &'a [u8],
@@ -131,29 +133,15 @@ pub(crate) mod tests {
     /// A plain request that ran to its end.
     pub(crate) fn finished() -> Finished<'static> {
         Finished {
-            who: Who::Complete,
-            stage: Stage::Done,
-            route: None,
-            upstream: None,
-            endpoint: None,
             status: 200,
-            refusal: None,
             tries: 1,
             reused: true,
-            received_bytes: 0,
             sent_bytes: 1_200,
-            times: Times::default(),
-            cached: None,
-            client: None,
             method: b"GET",
             target: b"/x?y=1",
             host: b"example.com",
             version: 11,
-            referer: b"",
-            user_agent: b"",
-            request_id: b"",
-            limit: "",
-            trace_id: b"",
+            ..Finished::default()
         }
     }
 }

@@ -187,29 +187,18 @@ impl Observed for Scene {
 
 fn finished() -> Finished<'static> {
     Finished {
-        who: Who::Complete,
-        stage: Stage::Done,
-        route: None,
-        upstream: None,
-        endpoint: None,
         status: 200,
-        refusal: None,
         tries: 1,
         reused: true,
         received_bytes: 10,
         sent_bytes: 100,
         times: Times { total: Duration::from_millis(3), wait: Duration::from_millis(2), ..Times::default() },
-        cached: None,
         client: Some(IpAddr::from([127, 0, 0, 1])),
         method: b"GET",
         target: b"/",
         host: b"example.com",
         version: 11,
-        referer: b"",
-        user_agent: b"",
-        request_id: b"",
-        limit: "",
-        trace_id: b"",
+        ..Finished::default()
     }
 }
 

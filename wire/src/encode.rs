@@ -26,6 +26,26 @@ pub fn chunk_head(out: &mut Vec<u8>, len: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the pieces in their order. A head is written in few calls of this instead of many of its own copies: the
+/// code of a request is larger than the processor's nearest cache, and every line less is a wait less.
+#[inline(never)]
+pub fn pieces(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+}
+
+/// Appends a field line.
+pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    pieces(out, &[name, b": ", value, b"\r\n"]);
+}
+
+/// Appends the Content-Length line.
+pub fn content_length(out: &mut Vec<u8>, length: u64) {
+    field(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+}
+
 /// Appends a number in decimal.
 pub fn decimal(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
@@ -72,11 +92,13 @@ pub fn display(out: &mut Vec<u8>, value: impl fmt::Display) {
 /// Appends the status line of an HTTP/1.1 response. The space after the status is there even where there is no
 /// phrase (RFC 9112 section 4).
 pub fn status_line(out: &mut Vec<u8>, status: u16) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    decimal(out, u64::from(status));
-    out.push(b' ');
-    out.extend_from_slice(reason(status).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    status_line_as(out, status, reason(status).as_bytes());
+}
+
+/// The same with a phrase of somebody else's.
+pub fn status_line_as(out: &mut Vec<u8>, status: u16, phrase: &[u8]) {
+    let mut digits = itoa::Buffer::new();
+    pieces(out, &[b"HTTP/1.1 ", digits.format(status).as_bytes(), b" ", phrase, b"\r\n"]);
 }
 
 /// The reason phrase of a registered status (IANA HTTP Status Code Registry), else the empty string.

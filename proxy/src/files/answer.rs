@@ -5,7 +5,8 @@ use cache::condition::{self, Verdict};
 use cache::range::{self, Choice};
 use signals::request::{Stage, Who};
 use traffic::Refusal;
-use wire::{Method, Version, encode};
+use wire::encode::{self, field};
+use wire::{Method, Version};
 
 use super::coded::{self, How};
 use super::deliver::{Boundary, Parts, deliver};
@@ -14,7 +15,7 @@ use super::{ALLOW, At};
 use crate::browser::{self, Varies};
 use crate::client::Client;
 use crate::exchange::Exchange;
-use crate::outbound::{edited, edits, field, via};
+use crate::outbound::{edited, edits, via};
 use crate::pipeline::Stop;
 use crate::{inbound, limits, respond};
 

@@ -14,7 +14,8 @@ use config::{Algorithm, Coding};
 use rustix::io::Errno;
 use signals::request::{Stage, Who};
 use tokio::task::yield_now;
-use wire::{Field, Method, encode};
+use wire::encode::{self, field};
+use wire::{Field, Method};
 
 use super::At;
 use super::find::Found;
@@ -25,7 +26,6 @@ use crate::compress::encoder::Then;
 use crate::compress::{self, Held, Subject};
 use crate::core::Core;
 use crate::exchange::Exchange;
-use crate::outbound::field;
 use crate::pipeline::Stop;
 use crate::sending::{TURN_BYTES, gone};
 
@@ -115,9 +115,7 @@ pub fn write_fields(head: &[u8], algorithm: Algorithm, len: Option<u64>, out: &m
     }
     field(out, b"Content-Encoding", algorithm.token().as_bytes());
     if let Some(len) = len {
-        out.extend_from_slice(b"Content-Length: ");
-        encode::decimal(out, len);
-        out.extend_from_slice(b"\r\n");
+        encode::content_length(out, len);
     }
     field(out, b"Vary", b"Accept-Encoding");
 }

@@ -8,12 +8,11 @@ use cache::Terms;
 use cache::storable::locate_validators;
 use config::Files;
 use rustix::io::Errno;
-use wire::encode;
+use wire::encode::{self, field};
 
 use super::find::{Found, Stamp};
 use super::{Missing, coded, hashed, kind};
 use crate::core::Core;
-use crate::outbound::field;
 
 /// Longest body that is read into memory, in bytes. Longer ones are sent from the disk's cache.
 pub const MEMORY_BYTES: u64 = 64 * 1024;
@@ -142,9 +141,7 @@ impl Item {
         encode::status_line(out, 404);
         core.date(out);
         field(out, b"Content-Type", self.kind.as_bytes());
-        out.extend_from_slice(b"Content-Length: ");
-        encode::decimal(out, self.len);
-        out.extend_from_slice(b"\r\n");
+        encode::content_length(out, self.len);
         if let Some(coding) = self.coding {
             field(out, b"Content-Encoding", coding.as_bytes());
         }
