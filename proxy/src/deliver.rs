@@ -16,7 +16,7 @@ use cache::status::{self, Forwarded, Outcome};
 use cache::{Ask, Entry, Rules, Stored, Terms, UnixMs, condition, freshness};
 use config::RouteCache;
 use signals::request::{Stage, Who};
-use wire::encode::{self, field};
+use wire::encode;
 use wire::{Field, Method, Version};
 
 use crate::client::Client;
@@ -24,7 +24,6 @@ use crate::disk::Lying;
 use crate::exchange::Exchange;
 use crate::forward::To;
 use crate::inbound;
-use crate::limits;
 use crate::pipeline::Stop;
 use crate::respond::settle_body;
 
@@ -355,11 +354,7 @@ fn finish_head(
             (Said::Hit | Said::Found, None) => {}
         }
     }
-    if !exchange.request_id.is_empty() {
-        field(out, b"X-Request-Id", &exchange.request_id);
-    }
-    limits::fields(out, to.live, exchange);
-    out.extend_from_slice(&exchange.lines);
+    inbound::own_marks(out, to.live, exchange);
     inbound::connection(out, exchange.head.version, client.keep_alive);
     out.extend_from_slice(b"\r\n");
 }

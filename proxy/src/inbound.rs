@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::limits;
 use crate::lines::Lines;
 use crate::live::Live;
-use crate::outbound::{edited, edits, via};
+use crate::outbound::{edited, edits, request_id, via};
 
 /// How a response's body goes to the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,6 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         Field::Other => hop.route.cors.is_none() || !browser::is_ours(name),
         field => !hop.shape.replaces(field),
     };
-    encode::status_line_as(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, hop.route, is_kept);
     let goes_on = response.headers.contains(Field::Date) && !response.ends_here(buffer, b"date");
     let has_date = goes_on || exchange.is_fill();
@@ -86,7 +85,7 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         hop.core.date(out);
     }
     length(out, hop, exchange, buffer);
-    tail(out, hop.live, exchange, response.version);
+    marks(out, hop.live, exchange, response.version);
     if let Some(why) = exchange.says_bypass {
         let forwarded = Forwarded { why: why.into(), status: None, stored: false, collapsed: false };
         status::write(Outcome::Forwarded(forwarded), None, Some(why.code()), out);
@@ -176,7 +175,6 @@ fn refreshing_edits(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route
 
 /// Writes an interim response (RFC 9110 section 15.2).
 pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
-    encode::status_line_as(out, exchange.response.status, exchange.response.reason.of(buffer));
     fields(out, exchange, buffer, route, |_, _| true);
     out.extend_from_slice(b"\r\n");
 }
@@ -184,13 +182,12 @@ pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &co
 /// Writes the 101 that opens a tunnel.
 pub fn switching(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let response = &exchange.response;
-    encode::status_line_as(out, response.status, response.reason.of(buffer));
     fields(out, exchange, buffer, route, |_, _| true);
     if let Some(upgrade) = response.headers.get(Field::Upgrade) {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
         field(out, b"Upgrade", upgrade.value.of(buffer));
     }
-    tail(out, live, exchange, response.version);
+    marks(out, live, exchange, response.version);
     edits(out, &route.response_headers);
     out.extend_from_slice(b"\r\n");
 }
@@ -204,8 +201,21 @@ pub fn connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     }
 }
 
-/// The endpoint's fields that go on as they are: those that end here by HTTP's rules are left out, and those that are
-/// not kept.
+/// The status line, which goes over as it came where that is what would be written.
+fn status_line<'a>(out: &'a mut Vec<u8>, exchange: &Exchange, buffer: &'a [u8]) -> Lines<'a> {
+    let response = &exchange.response;
+    let reason = response.reason.range();
+    let end = reason.end + 2;
+    if buffer.starts_with(b"HTTP/1.1 ") && reason.start == 13 && buffer.get(reason.end..end) == Some(b"\r\n")
+    {
+        return Lines::behind(out, buffer, 0..end);
+    }
+    encode::status_line_as(out, response.status, &buffer[reason]);
+    Lines::new(out, buffer)
+}
+
+/// The status line, and the endpoint's fields that go on as they are: those that end here by HTTP's rules are left out,
+/// and those that are not kept.
 fn fields(
     out: &mut Vec<u8>,
     exchange: &Exchange,
@@ -214,7 +224,7 @@ fn fields(
     is_kept: impl Fn(Field, &[u8]) -> bool,
 ) {
     let response = &exchange.response;
-    let mut lines = Lines::new(out, buffer);
+    let mut lines = status_line(out, exchange, buffer);
     for header in &response.headers {
         let name = header.name.of(buffer);
         let keep = match header.field {
@@ -232,15 +242,18 @@ fn fields(
     }
 }
 
-/// The marks of this hop.
-fn tail(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
-    if let Some(name) = &live.plan.server.marks.via {
-        via(out, version, name);
+/// The marks of this hop on a response that came in `version`.
+pub fn marks(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, version: Version) {
+    via(out, live, version);
+    // What is stored gets those of each request that it answers.
+    if !exchange.is_fill() {
+        own_marks(out, live, exchange);
     }
-    // What is stored gets the id of each request that it answers.
-    if !exchange.request_id.is_empty() && !exchange.is_fill() {
-        field(out, b"X-Request-Id", &exchange.request_id);
-    }
+}
+
+/// The marks that belong to this request alone.
+pub fn own_marks(out: &mut Vec<u8>, live: &Live, exchange: &Exchange) {
+    request_id(out, exchange);
     limits::fields(out, live, exchange);
     out.extend_from_slice(&exchange.lines);
 }

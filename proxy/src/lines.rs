@@ -19,6 +19,11 @@ impl<'a> Lines<'a> {
         Self { out, buffer, run: 0..0 }
     }
 
+    /// The same behind a first line that goes over as it came.
+    pub fn behind(out: &'a mut Vec<u8>, buffer: &'a [u8], first: Range<usize>) -> Self {
+        Self { out, buffer, run: first }
+    }
+
     /// Keeps a line.
     #[inline]
     pub fn keep(&mut self, header: &Header) {

@@ -1,13 +1,15 @@
 //! The request as its endpoint gets it: every field written anew, hop-by-hop fields gone, the
 //! marks of this hop added.
 
+use std::ops::Range;
+
 use config::{HeaderEdit, HostField, Rewrite};
 use traffic::client::Proto;
 use traffic::endpoint::EndpointId;
 use traffic::route::Params;
 use traffic::trace::Trace;
 use wire::encode::{self, field, pieces};
-use wire::{Field, Framing, TargetForm, Version};
+use wire::{Field, Framing, Header, TargetForm, Version};
 
 use crate::core::{Core, Peer};
 use crate::exchange::Exchange;
@@ -25,25 +27,46 @@ pub fn head(
     endpoint: EndpointId,
 ) {
     let input = &exchange.input[..];
-    pieces(out, &[exchange.head.method_name.of(input), b" "]);
-    target(out, live, exchange, route);
-    let directory;
-    let host = match &upstream.plan.host {
-        HostField::Client => exchange.head.authority.of(input),
-        HostField::Fixed(host) => host.as_bytes(),
-        HostField::Endpoint => {
-            directory = upstream.directory.load();
-            let listed = directory.iter().find(|listed| listed.id == endpoint);
-            listed.map_or(&b""[..], |listed| listed.host.as_bytes())
-        }
+    let lines = if upstream.plan.host == HostField::Client
+        && route.rewrite == Rewrite::None
+        && let Some((start, host)) = verbatim(exchange)
+    {
+        let mut lines = Lines::behind(out, input, start);
+        lines.keep(host);
+        lines
+    } else {
+        pieces(out, &[exchange.head.method_name.of(input), b" "]);
+        target(out, live, exchange, route);
+        let directory;
+        let host = match &upstream.plan.host {
+            HostField::Client => exchange.head.authority.of(input),
+            HostField::Fixed(host) => host.as_bytes(),
+            HostField::Endpoint => {
+                directory = upstream.directory.load();
+                let listed = directory.iter().find(|listed| listed.id == endpoint);
+                listed.map_or(&b""[..], |listed| listed.host.as_bytes())
+            }
+        };
+        pieces(out, &[b" HTTP/1.1\r\nHost: ", host, b"\r\n"]);
+        Lines::new(out, input)
     };
-    pieces(out, &[b" HTTP/1.1\r\nHost: ", host, b"\r\n"]);
-    kept_fields(out, live, exchange, route);
+    kept_fields(lines, live, exchange, route);
     framing(out, exchange);
     forwarded(out, live, exchange, peer);
     marks(out, live, exchange);
     edits(out, &route.request_headers);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The request line and the Host behind it, where they came as they would be written.
+fn verbatim(exchange: &Exchange) -> Option<(Range<usize>, &Header)> {
+    let head = &exchange.head;
+    let host = head.headers.as_slice().first().filter(|first| first.field == Field::Host)?;
+    let (method, target) = (head.method_name.range(), head.target.range());
+    let is_plain = head.form == TargetForm::Origin
+        && method.end + 1 == target.start
+        && exchange.input.get(target.end..host.name.range().start) == Some(b" HTTP/1.1\r\n");
+    is_plain.then_some((method.start..host.name.range().start, host))
 }
 
 /// The target: the client's own bytes, unless the route rewrites the path.
@@ -119,12 +142,11 @@ fn rest<'a>(path: &'a [u8], pattern: &str) -> &'a [u8] {
 
 /// The client's fields that go on as they are.
 #[allow(clippy::match_same_arms)] // Each line is a reason of its own.
-fn kept_fields(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, route: &config::Route) {
+fn kept_fields(mut lines: Lines<'_>, live: &Live, exchange: &Exchange, route: &config::Route) {
     let input = &exchange.input[..];
     let marks = &live.plan.server.marks;
     let trusted = exchange.is_trusted();
     let named = exchange.head.names_fields;
-    let mut lines = Lines::new(out, input);
     for header in &exchange.head.headers {
         let name = header.name.of(input);
         let keep = match header.field {
@@ -193,15 +215,14 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
     let trusted = exchange.is_trusted();
     let values = |field| headers.all(field).map(|header| header.value.of(input)).filter(|_| trusted);
 
+    let proto = exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http).as_str().as_bytes();
     out.extend_from_slice(b"X-Forwarded-For: ");
     for value in values(Field::XForwardedFor) {
         pieces(out, &[value, b", "]);
     }
-    let proto = exchange.asker.and_then(|asker| asker.proto).unwrap_or(Proto::Http);
-    pieces(out, &[peer.text(), b"\r\nX-Forwarded-Proto: ", proto.as_str().as_bytes(), b"\r\n"]);
-    if let Some(host) = values(Field::XForwardedHost).next().or(Some(exchange.head.authority.of(input)))
-        && !host.is_empty()
-    {
+    pieces(out, &[peer.text(), b"\r\nX-Forwarded-Proto: ", proto, b"\r\n"]);
+    let host = values(Field::XForwardedHost).next().unwrap_or(exchange.head.authority.of(input));
+    if !host.is_empty() {
         field(out, b"X-Forwarded-Host", host);
     }
     if live.plan.server.marks.forwarded {
@@ -222,20 +243,25 @@ fn forwarded(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, peer: Peer) {
 
 /// Via (RFC 9110 section 7.6.3), X-Request-Id, traceparent.
 fn marks(out: &mut Vec<u8>, live: &Live, exchange: &Exchange) {
-    let marks = &live.plan.server.marks;
-    if let Some(name) = &marks.via {
-        via(out, exchange.head.version, name);
-    }
-    if !exchange.request_id.is_empty() {
-        field(out, b"X-Request-Id", &exchange.request_id);
-    }
+    via(out, live, exchange.head.version);
+    request_id(out, exchange);
     if !exchange.traceparent.is_empty() {
         field(out, b"traceparent", &exchange.traceparent);
     }
 }
 
-/// `Via: 1.1 name`, with the version that the message was received in.
-pub fn via(out: &mut Vec<u8>, version: Version, name: &str) {
+/// X-Request-Id, if requests have one.
+#[inline(never)]
+pub fn request_id(out: &mut Vec<u8>, exchange: &Exchange) {
+    if !exchange.request_id.is_empty() {
+        field(out, b"X-Request-Id", &exchange.request_id);
+    }
+}
+
+/// `Via: 1.1 name`, with the version that the message was received in, if this hop is to be named.
+#[inline(never)]
+pub fn via(out: &mut Vec<u8>, live: &Live, version: Version) {
+    let Some(name) = &live.plan.server.marks.via else { return };
     let start = match version {
         Version::Http10 => b"Via: 1.0 ",
         Version::Http11 => b"Via: 1.1 ",

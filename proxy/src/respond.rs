@@ -23,7 +23,7 @@ use crate::files;
 use crate::inbound;
 use crate::limits;
 use crate::live::Live;
-use crate::outbound::{edited, edits, expand, via};
+use crate::outbound::{edited, edits, expand};
 use crate::pipeline::Stop;
 use crate::room;
 
@@ -282,9 +282,7 @@ fn write(
     let body = if matches!(shape, Shape::Coded { .. }) { &coded } else { answer.body };
     let bodiless = matches!(answer.status, 100..=199 | 204 | 304);
     if !bodiless {
-        out.extend_from_slice(b"Content-Length: ");
-        encode::decimal(&mut out, body.len() as u64);
-        out.extend_from_slice(b"\r\n");
+        encode::content_length(&mut out, body.len() as u64);
     }
     own_fields(&mut out, route.map_or(&[], |route| &route.response_headers), answer, bodiless);
     match (route, &live.plan.server.security) {
@@ -292,14 +290,7 @@ fn write(
         (None, Some(security)) => browser::careful(&mut out, security, exchange, |_| false),
         (None, None) => {}
     }
-    if let Some(name) = &live.plan.server.marks.via {
-        via(&mut out, Version::Http11, name);
-    }
-    if !exchange.request_id.is_empty() {
-        field(&mut out, b"X-Request-Id", &exchange.request_id);
-    }
-    limits::fields(&mut out, live, exchange);
-    out.extend_from_slice(&exchange.lines);
+    inbound::marks(&mut out, live, exchange, Version::Http11);
     if let Some(route) = route {
         edits(&mut out, &route.response_headers);
     }

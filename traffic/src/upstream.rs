@@ -297,7 +297,7 @@ impl Upstream {
     /// Picks an endpoint that has a free slot, and takes the slot until the lease is dropped. Allocates nothing. Asks
     /// nobody who waits: see [`Upstream::admit`].
     pub fn pick(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Result<Lease, NoEndpoint> {
-        Set::pick(&self.set.load_full(), ask, rng)
+        Set::pick(&self.set.load(), ask, rng)
     }
 
     /// The same for a request that has just come: those who wait go first.

@@ -15,9 +15,9 @@ use super::{ALLOW, At};
 use crate::browser::{self, Varies};
 use crate::client::Client;
 use crate::exchange::Exchange;
-use crate::outbound::{edited, edits, via};
+use crate::outbound::{edited, edits};
 use crate::pipeline::Stop;
-use crate::{inbound, limits, respond};
+use crate::{inbound, respond};
 
 /// Answers with a file, or a part of it, or says that the client has it already. `fallback` says that it stands in for
 /// a path that is no file, which only browsers get.
@@ -174,14 +174,7 @@ fn head(at: At<'_>, client: &mut Client, exchange: &mut Exchange, write: impl Fn
     out.clear();
     write(&mut out);
     drop_edited(&mut out, changes);
-    if let Some(name) = &at.live.plan.server.marks.via {
-        via(&mut out, Version::Http11, name);
-    }
-    if !exchange.request_id.is_empty() {
-        field(&mut out, b"X-Request-Id", &exchange.request_id);
-    }
-    limits::fields(&mut out, at.live, exchange);
-    out.extend_from_slice(&exchange.lines);
+    inbound::marks(&mut out, at.live, exchange, Version::Http11);
     let varies = Varies::of(at.route, exchange, false);
     if varies.any() {
         varies.write(&mut out, std::iter::empty);
