@@ -80,25 +80,35 @@ impl Control {
         }
     }
 
-    /// Reads the configuration again and puts it in force; what has happened, for a person.
+    /// Reads the configuration again and puts it in force; what has happened, and what has no effect or none yet, for a
+    /// person. The log says it too.
     ///
     /// # Errors
     /// What is wrong with it, for a person; nothing has changed then.
     pub fn reload_now(&self) -> Result<String, String> {
         let result = self.try_reload();
         self.signals.reloaded(if result.is_ok() { Reload::Applied } else { Reload::Refused });
-        result
+        match &result {
+            Ok((text, warnings)) if warnings.is_empty() => tracing::info!("reload: {text}"),
+            Ok((text, warnings)) => tracing::warn!("reload: {text}\n{}", warnings.trim_end()),
+            Err(text) => tracing::error!("configuration refused, the old one stays in force\n{text}"),
+        }
+        result.map(|(text, warnings)| format!("{text}\n{warnings}"))
     }
 
-    fn try_reload(&self) -> Result<String, String> {
-        let mut plan = self.source.read(false)?;
+    /// What has happened, and the warnings.
+    fn try_reload(&self) -> Result<(String, String), String> {
+        let (mut plan, mut warnings) = self.source.read(false)?;
         let server = self.server();
         let Some(server) = server.as_ref() else { return Err("error: Tidegate is leaving\n".to_owned()) };
-        fit_connections(&mut plan);
+        let unfit = fit_connections(&mut plan);
         let before = self.shared.live();
-        for key in plan.keep(&before.plan) {
-            tracing::warn!("{key} stays as it is until the next start");
-        }
+        // Where nothing has changed, it was said before.
+        let is_news = plan.server.limits.connections != before.plan.server.limits.connections;
+        warnings.extend(unfit.filter(|_| is_news).map(|unfit| format!("warning: {unfit}\n")));
+        let waiting = plan.keep(&before.plan);
+        let waits = |key: &&str| format!("warning: {key} stays as it is until the next start\n");
+        warnings.extend(waiting.iter().map(waits));
         let ended = server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
         let surge = match (self.shared.live().surge_on(), ended) {
             (Some(on), _) => format!(", surge {} is still on", on.profile),
@@ -107,7 +117,7 @@ impl Control {
             }
             (None, None) => String::new(),
         };
-        Ok(format!("the configuration is in force{surge}"))
+        Ok((format!("the configuration is in force{surge}"), warnings))
     }
 
     fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {

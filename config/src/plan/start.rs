@@ -9,6 +9,14 @@ impl Plan {
         let mut waiting = Vec::new();
         keep("server.threads", &mut self.server.threads, &before.server.threads, &mut waiting);
         keep("server.admin", &mut self.server.admin, &before.server.admin, &mut waiting);
+        keep("server.state", &mut self.server.state, &before.server.state, &mut waiting);
+        keep("server.watch", &mut self.server.watch, &before.server.watch, &mut waiting);
+        if self.has_limits() && before.has_limits() {
+            // With the first limit the memory is taken, with the last one it is given back.
+            let (now, before) = (&mut self.server.limits, &before.server.limits);
+            let key = "server.limits.limit_memory";
+            keep(key, &mut now.limit_memory_bytes, &before.limit_memory_bytes, &mut waiting);
+        }
         if self.cache.shards_are_auto && before.cache.shards_are_auto {
             // Nobody has asked for another number; something else in the file has changed what is chosen.
             self.cache.shards = before.cache.shards;
@@ -20,6 +28,13 @@ impl Plan {
             keep("cache.disk", &mut self.cache.disk, &before.cache.disk, &mut waiting);
         }
         waiting
+    }
+
+    /// Whether any request or connection is counted.
+    pub fn has_limits(&self) -> bool {
+        !self.server.limit.is_empty()
+            || self.server.limits.connection_rate.is_some()
+            || self.routes.iter().any(|route| !route.limit.is_empty())
     }
 }
 
@@ -36,6 +51,9 @@ mod tests {
     use super::*;
     use crate::parse;
 
+    const LIMITED: &str = "server.limits.connection_rate = \"9/s\"";
+    const LIMITED_IN_LESS: &str = "server.limits = { connection_rate = \"9/s\", limit_memory = \"1 MiB\" }";
+
     fn plan(text: &str) -> Plan {
         let app = "[[listener]]\naddress = \":8080\"\n[upstream.app]\nendpoints = [\":3000\"]\n[[route]]\nupstream = \"app\"\n";
         let none = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
@@ -48,6 +66,9 @@ mod tests {
             ("", "", &[][..]),
             ("server.threads = 2", "server.threads = 3", &["server.threads"]),
             ("", "server.admin = \"off\"", &["server.admin"]),
+            ("", "server.state = \"/s\"", &["server.state"]),
+            ("server.state = \"/s\"", "server.watch = true", &["server.state", "server.watch"]),
+            (LIMITED, LIMITED_IN_LESS, &["server.limits.limit_memory"]),
             ("cache.shards = 4", "cache.shards = 8", &["cache.shards"]),
             ("cache.shards = 64", "", &["cache.shards"]),
             ("", "[cache.disk]\npath = \"/a\"", &["cache.disk"]),
@@ -69,6 +90,31 @@ mod tests {
         let (before, mut now) = (disk("1 GiB"), disk("2 GiB"));
         assert_eq!(now.keep(&before), [""; 0]);
         assert_eq!(now.cache.disk.map(|disk| disk.bytes), Some(2 << 30));
+    }
+
+    #[test]
+    fn memory_for_limits_may_change_while_there_are_none() {
+        let less = "server.limits.limit_memory = \"1 MiB\"";
+        for (before, wanted) in [("", LIMITED_IN_LESS), (less, LIMITED), ("", less), (LIMITED, less)] {
+            let (before, mut now) = (plan(before), plan(wanted));
+            let bytes = now.server.limits.limit_memory_bytes;
+            assert_eq!(now.keep(&before), [""; 0]);
+            assert_eq!(now.server.limits.limit_memory_bytes, bytes);
+        }
+    }
+
+    #[test]
+    fn the_reference_says_of_as_many_keys_that_they_wait() {
+        let (before, mut now) = (
+            plan(LIMITED),
+            plan(&format!(
+                "{LIMITED_IN_LESS}
+            server.threads = 77\nserver.admin = \"off\"\nserver.state = \"/s\"\nserver.watch = true
+            cache.shards = 1\ncache.disk.path = \"/a\""
+            )),
+        );
+        let told = now.keep(&before).len();
+        assert_eq!(crate::reference().matches("takes effect at the next start").count(), told);
     }
 
     #[test]
