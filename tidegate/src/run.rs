@@ -268,16 +268,18 @@ fn bind_admin(address: std::net::SocketAddr) -> Result<std::net::TcpListener, St
     })
 }
 
-/// Takes as many descriptors as the system gives, and holds no more connections than they allow. A
-/// connection at work needs two, an idle one needs one: three quarters of the descriptors go to clients. If that is fewer
-/// than configured, it is said, for a person.
+/// Takes as many descriptors as the system gives, but for a few that are kept back for the admin listener, and holds no
+/// more connections than they allow. A connection at work needs two, an idle one needs one: three quarters of the
+/// descriptors go to clients. If that is fewer than configured, it is said, for a person.
 pub(crate) fn fit_connections(plan: &mut Plan) -> Option<String> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = limit.maximum.map(|maximum| maximum - admin::kept_back(maximum));
     // Not being allowed to leaves the limit where it is.
-    let _ = setrlimit(Resource::Nofile, raised);
-    let descriptors = getrlimit(Resource::Nofile).current?;
+    let descriptors = match setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
+        Ok(()) => limit.maximum?,
+        Err(_) => limit.current?,
+    };
     let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / 4 * 3).max(16) as usize;
     let wanted = plan.server.limits.connections;
     plan.server.limits.connections = wanted.min(most);
