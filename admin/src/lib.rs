@@ -35,7 +35,7 @@ pub mod table;
 pub use control::{
     Control, Drain, DrainRefused, Explanation, NotReady, Question, Reloaded, Reloading, Step, SurgeOrder,
 };
-pub use server::serve;
+pub use server::{kept_back, serve};
 pub use status::{
     ConnectionStatus, EndpointStatus, HitStatus, LimitStatus, LimitedStatus, LimitsStatus, QueueStatus,
     RouteStatus, Status, SurgeStatus, UpstreamStatus,

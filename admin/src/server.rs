@@ -1,6 +1,9 @@
 //! Connections of the admin listener: accepted, bounded, ended.
 
+use core::future::poll_fn;
+use core::net::SocketAddr;
 use core::pin::pin;
+use core::task::Poll;
 use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +13,8 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::Signals;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -35,8 +40,18 @@ const LIFETIME: Duration = Duration::from_mins(10);
 /// How long requests in flight may take after the end was announced.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Most descriptors that are kept back: for those who scrape, and for somebody who looks what is wrong.
+const KEPT_BACK: u64 = 16;
+
 /// Pause after an accept that failed for want of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Descriptors that a process of so many keeps back for the admin listener. It sets itself a limit that is lower by them
+/// than the system's, and only who asks here goes past it.
+pub const fn kept_back(maximum: u64) -> u64 {
+    let share = maximum / 8;
+    if share < KEPT_BACK { share } else { KEPT_BACK }
+}
 
 /// Serves the admin listener until `shutdown` is ready, then finishes what is in flight. To be awaited on a tokio
 /// runtime with time and IO switched on.
@@ -87,7 +102,17 @@ async fn accept(
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
+        let accepted = match listener.accept().await {
+            Err(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+                match accept_all_the_same(&listener).await {
+                    Poll::Ready(accepted) => accepted,
+                    // The system looks for a descriptor before it looks whether anybody is there.
+                    Poll::Pending => continue,
+                }
+            }
+            accepted => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 let (router, ended) = (router.clone(), ended.clone());
                 connections.spawn(async move {
@@ -102,6 +127,17 @@ async fn accept(
         }
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// Accepts who is there with a descriptor that was kept back. The limit is that of the whole process, so it is raised for
+/// no longer than this call.
+async fn accept_all_the_same(listener: &TcpListener) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    let limit = getrlimit(Resource::Nofile);
+    // Where the limit cannot be changed, there is no descriptor, and that is said.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+    let _ = setrlimit(Resource::Nofile, limit);
+    accepted
 }
 
 async fn connection(stream: TcpStream, router: Router, mut ended: watch::Receiver<()>) {

@@ -8,6 +8,7 @@ mod content;
 mod key;
 mod limit;
 mod queue;
+mod start;
 mod store;
 mod surge;
 

@@ -359,6 +359,15 @@ fn a_breaker_and_a_fallback_have_to_make_sense() {
 }
 
 #[test]
+fn what_an_upstream_gives_stale_has_to_be_in_a_cache() {
+    let stale = |route: &str| told(&format!("{LISTENER}{UPSTREAM}fallback.stale = \"1h\"\n{ROUTE}{route}\n"));
+    insta::assert_snapshot!(stale(""));
+    assert!(stale("cache = true").is_empty());
+    assert!(stale("cache = true\n[[route]]\npath = \"/live/*\"\nupstream = \"app\"").is_empty());
+    assert_eq!(stale("cache = true\nfallback = \"off\"").items().len(), 1, "the route does without");
+}
+
+#[test]
 fn waiting_rooms_have_to_make_sense() {
     insta::assert_snapshot!(route(
         "waiting_room = { name = \"a b\", rate = \"50\", capacity = 0, hold = \"1s\", secret = \"short\", page = \"x.txt\" }"

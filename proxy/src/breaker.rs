@@ -37,9 +37,7 @@ fn enter<'a>(to: To<'a>, exchange: &mut Exchange) -> Result<Option<Pass<'a>>, Re
         }
         Err(short) => {
             exchange.facts.upstream = Some(to.upstream.slot);
-            // Whoever was told together does not come back together.
-            let least = short.wait.as_secs() as u32 + 1;
-            exchange.retry_after = Some(to.core.rng.borrow_mut().u32(least..=least + least / 4 + 2));
+            exchange.retry_after = Some(respond::at_least(to.core, short.wait));
             Err(Refusal::BreakerOpen)
         }
     }

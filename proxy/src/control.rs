@@ -1,7 +1,7 @@
 //! What goes on beside traffic, on a thread of its own: probes, name resolution, endpoints that
 //! return from their ejection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -221,6 +221,8 @@ async fn resolve(shared: Arc<Shared>, upstream: Arc<Upstream>) {
         }
     };
     let mut known: HashMap<(String, u16), Vec<Address>> = HashMap::new();
+    // Names that cannot be resolved: it is said when that begins and when it is over, and counted each time.
+    let mut lost: HashSet<String> = HashSet::new();
     loop {
         let mut wait = RESOLVE_MOST;
         let mut changed = false;
@@ -229,6 +231,9 @@ async fn resolve(shared: Arc<Shared>, upstream: Arc<Upstream>) {
             match resolver.lookup_ip(host.as_str()).await {
                 Ok(answer) => {
                     shard.resolved(upstream.slot, true);
+                    if lost.remove(host) {
+                        tracing::info!("upstream {name}: {host} can be resolved again");
+                    }
                     let left = answer.valid_until().saturating_duration_since(std::time::Instant::now());
                     wait = wait.min(left);
                     let mut addresses: Vec<Address> =
@@ -243,9 +248,11 @@ async fn resolve(shared: Arc<Shared>, upstream: Arc<Upstream>) {
                 }
                 Err(error) => {
                     shard.resolved(upstream.slot, false);
-                    tracing::warn!(
-                        "upstream {name}: {host} cannot be resolved, its last addresses stay: {error}"
-                    );
+                    if lost.insert(host.clone()) {
+                        tracing::warn!(
+                            "upstream {name}: {host} cannot be resolved, its last addresses stay: {error}"
+                        );
+                    }
                     wait = RESOLVE_LEAST;
                 }
             }

@@ -16,7 +16,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -56,8 +56,6 @@ struct Inner {
     /// Somebody may be interested in what the writer has done.
     done: Condvar,
     loads: AtomicUsize,
-    /// Closed while whoever reads has to wait: [`Disk::stall`].
-    gate: RwLock<()>,
     /// Held as long as the folder is ours.
     _lock: folder::Lock,
 }
@@ -103,7 +101,6 @@ impl Disk {
             wake: Condvar::new(),
             done: Condvar::new(),
             loads: AtomicUsize::new(0),
-            gate: RwLock::new(()),
             _lock: lock,
         });
         let folder = Folder::new(settings.path.clone(), Arc::clone(&inner), store.clone());
@@ -151,11 +148,6 @@ impl Disk {
         let found: Vec<_> = entries.filter(is_meant).take(most).collect();
         let is_cut = is_cut || found.len() == most;
         (found, is_cut)
-    }
-
-    /// Holds up whatever is read for as long as the guard lives, as a disk that does not answer does.
-    pub fn stall(&self) -> impl Drop + '_ {
-        self.inner.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads that are under way.

@@ -62,10 +62,8 @@ pub struct Nearest {
 
 /// Memory for keys: that of before a reload, or as much as the plan says, once there is a limit.
 pub fn store(plan: &Plan, before: Option<&Live>) -> Arc<Store> {
-    let has_limits = !plan.server.limit.is_empty()
-        || plan.server.limits.connection_rate.is_some()
-        || plan.routes.iter().any(|route| !route.limit.is_empty());
-    let kept = before.filter(|before| !has_limits || before.has_limits());
+    let has_limits = plan.has_limits();
+    let kept = before.filter(|before| !has_limits || before.plan.has_limits());
     kept.map_or_else(
         || {
             let memory_bytes = if has_limits { plan.server.limits.limit_memory_bytes } else { 0 };

@@ -162,11 +162,6 @@ impl Live {
         self.routes.iter().flat_map(|route| &route.limits).chain(&self.server_limits)
     }
 
-    /// Whether any request or connection is counted.
-    pub fn has_limits(&self) -> bool {
-        self.connection_rate.is_some() || self.all_limits().next().is_some()
-    }
-
     /// The upstream of this name.
     pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams.iter().find(|upstream| upstream.plan.name == name)

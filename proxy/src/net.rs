@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 
 use config::ListenAddress;
 use rustix::net::SocketFlags;
@@ -46,12 +47,14 @@ impl Connect for Sockets {
 pub struct Listening {
     socket: OwnedFd,
     is_unix: bool,
+    /// Let go of behind the socket: see [`Listening::open`].
+    open: Arc<()>,
 }
 
 /// Binds `address` once for each of `cores`. The kernel spreads TCP connections over the sockets
 /// (SO_REUSEPORT). Gives the address that was bound too, for port 0 means any free one.
 ///
-/// `ours` are the addresses that this process listens on already.
+/// `ours` are the addresses at which this process has a socket already.
 ///
 /// # Errors
 /// What the system says; an address that another process listens on is found out even though
@@ -73,17 +76,22 @@ pub fn bind<'a>(
             }
             let first = tcp(*address, Some(backlog), true)?;
             let bound = first.local_addr()?.as_socket().unwrap_or(*address);
-            let mut sockets = vec![Listening { socket: first.into(), is_unix: false }];
+            let open = Arc::default();
+            let listening =
+                |socket: Socket| Listening { socket: socket.into(), is_unix: false, open: Arc::clone(&open) };
+            let mut sockets = vec![listening(first)];
             for _ in 1..cores {
-                sockets.push(Listening { socket: tcp(bound, Some(backlog), true)?.into(), is_unix: false });
+                sockets.push(listening(tcp(bound, Some(backlog), true)?));
             }
             Ok((ListenAddress::Tcp(bound), sockets))
         }
         ListenAddress::Unix(path) => {
             let socket = unix(path, backlog)?;
             let mut sockets = Vec::new();
+            let open = Arc::default();
             for _ in 0..cores {
-                sockets.push(Listening { socket: socket.try_clone()?.into(), is_unix: true });
+                let socket = socket.try_clone()?.into();
+                sockets.push(Listening { socket, is_unix: true, open: Arc::clone(&open) });
             }
             Ok((address.clone(), sockets))
         }
@@ -140,6 +148,11 @@ impl std::os::fd::AsRawFd for Listening {
 }
 
 impl Listening {
+    /// Alive as long as a socket is open that was bound together with this one, on whatever core.
+    pub fn open(&self) -> Weak<()> {
+        Arc::downgrade(&self.open)
+    }
+
     /// Lets so many connections wait from here on.
     ///
     /// # Errors

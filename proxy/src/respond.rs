@@ -27,8 +27,7 @@ use crate::outbound::{edited, edits, expand};
 use crate::pipeline::Stop;
 use crate::room;
 
-/// Least and most seconds that a client is asked to wait; the spread keeps those who were refused
-/// together from coming back together.
+/// Least and most seconds that a client is asked to wait where nobody knows how long it will take.
 const RETRY_AFTER_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
 
 /// Error pages of a route.
@@ -132,10 +131,11 @@ fn retry_after(core: &Core, exchange: &Exchange) -> u32 {
     }
 }
 
-/// Seconds that a client is asked to wait whom a limit refuses for so long.
+/// Seconds that a client is asked to wait who has no chance before: as many, and up to a quarter more or 2 s, so that those
+/// who were refused together do not come back together.
 pub fn at_least(core: &Core, wait: Duration) -> u32 {
     let least = u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX).max(1);
-    least.saturating_add(core.rng.borrow_mut().u32(0..=(least / 10).max(1)))
+    least.saturating_add(core.rng.borrow_mut().u32(0..=(least / 4).max(2)))
 }
 
 /// Answers with a redirect.

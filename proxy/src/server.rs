@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ struct Running {
 /// What is open besides connections.
 struct Bound {
     listeners: Vec<(Listener, ListenAddress)>,
+    /// Where sockets are open, those included that a core has been told to close and has not come to yet.
+    sockets: Vec<(ListenAddress, Weak<()>)>,
     log: Option<(config::AccessLog, AccessLog)>,
 }
 
@@ -70,7 +72,7 @@ impl Server {
     /// See [`StartError`]; nothing stays behind then.
     pub fn start(plan: Plan, signals: Arc<Signals>) -> Result<Self, StartError> {
         let threads = plan.server.threads;
-        let sockets = bind(&plan.listeners, &[], threads)?;
+        let sockets = bind(&plan.listeners, &[], &[], threads)?;
         let log = open_log(plan.server.access_log.as_ref(), &signals)?;
         let kept = surge::kept(plan.server.state.as_deref());
         let live = surge::build(plan, kept.clone(), &signals, None).map_err(StartError::Routes)?;
@@ -86,7 +88,7 @@ impl Server {
             let thread = thread::start(index, Arc::clone(&shared), inbox).map_err(StartError::Thread)?;
             cores.push(Running { commands, thread });
         }
-        let bound = Mutex::new(Bound { listeners: Vec::new(), log: None });
+        let bound = Mutex::new(Bound { listeners: Vec::new(), sockets: Vec::new(), log: None });
         let server = Self { shared, cores, control, bound };
         server.listen(sockets);
         server.log_to(log);
@@ -102,7 +104,8 @@ impl Server {
     pub fn reload(&self, plan: Plan) -> Result<Option<On>, StartError> {
         let change = self.shared.change();
         let known = self.bound().listeners.clone();
-        let fresh = bind(&plan.listeners, &known, self.cores.len())?;
+        let ours = self.bound().open();
+        let fresh = bind(&plan.listeners, &known, &ours, self.cores.len())?;
         let log_before = self.bound().log.as_ref().map(|(settings, _)| settings.clone());
         let log = if log_before == plan.server.access_log {
             None
@@ -237,6 +240,7 @@ impl Server {
 
     fn listen(&self, sockets: Vec<Opened>) {
         for (listener, (address, sockets)) in sockets {
+            self.bound().sockets.extend(sockets.first().map(|socket| (address.clone(), socket.open())));
             for (core, socket) in self.cores.iter().zip(sockets) {
                 let rules = Rules { proxy_protocol: listener.proxy_protocol };
                 let _ = core.commands.send(Command::Listen(listener.address.clone(), socket, rules));
@@ -280,10 +284,19 @@ impl Server {
     }
 }
 
-/// Binds the listeners that are not known yet.
+impl Bound {
+    /// Addresses at which a socket is open.
+    fn open(&mut self) -> Vec<ListenAddress> {
+        self.sockets.retain(|(_, open)| open.strong_count() > 0);
+        self.sockets.iter().map(|(address, _)| address.clone()).collect()
+    }
+}
+
+/// Binds the listeners that are not known yet; `ours` is where sockets are open.
 fn bind(
     listeners: &[Listener],
     known: &[(Listener, ListenAddress)],
+    ours: &[ListenAddress],
     cores: usize,
 ) -> Result<Vec<Opened>, StartError> {
     let mut fresh: Vec<Opened> = Vec::new();
@@ -291,7 +304,7 @@ fn bind(
         if known.iter().any(|(known, _)| known.address == listener.address) {
             continue;
         }
-        let ours = known.iter().map(|(_, bound)| bound).chain(fresh.iter().map(|(_, (bound, _))| bound));
+        let ours = ours.iter().chain(fresh.iter().map(|(_, (bound, _))| bound));
         let opened = net::bind(&listener.address, listener.backlog, cores, ours)
             .map_err(|error| StartError::Bind(listener.address.clone(), error))?;
         fresh.push((listener.clone(), opened));

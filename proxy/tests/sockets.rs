@@ -241,6 +241,30 @@ fn a_reload_opens_and_closes_listeners_and_keeps_connections() {
 }
 
 #[test]
+fn a_listener_that_goes_and_comes_back_at_once_is_open() {
+    let app = origin(answer_all).to_string();
+    // No connection of another test begins at this address.
+    let free = TcpListener::bind("127.0.0.77:0").expect("a port").local_addr().expect("an address");
+    let (without, with) = (plan(&["127.0.0.1:0"], &app), plan(&["127.0.0.1:0", &free.to_string()], &app));
+    let server = start(with.clone());
+    for _ in 0..20 {
+        // No core need have come to close its socket by the time that the address is wanted again.
+        server.reload(without.clone()).unwrap_or_else(|error| panic!("{error}"));
+        server.reload(with.clone()).unwrap_or_else(|error| panic!("{error}"));
+    }
+    ask(&mut TcpStream::connect(free).expect("a connection"));
+    server.reload(without).unwrap_or_else(|error| panic!("{error}"));
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(free).is_ok() {
+        assert!(Instant::now() < end, "it is never closed");
+    }
+    let _taken = TcpListener::bind(free).expect("it is free again");
+    let error = server.reload(with).expect_err("another one has it");
+    assert!(error.to_string().contains("another process listens there"), "{error}");
+    assert_eq!(stop(server), 0);
+}
+
+#[test]
 fn one_port_is_listened_on_at_all_addresses_and_at_one_of_them() {
     let endpoint = origin(answer_all).to_string();
     let server = start(plan(&["127.0.0.1:0"], &endpoint));

@@ -332,7 +332,7 @@ metrics! {
         "Open file descriptors.",
         "Each client connection and each endpoint connection is one.";
     ProcessMaxFds = "process_max_fds" Gauge []
-        "Most file descriptors that the process may open.",
+        "Most file descriptors that the process may open, without the few that are kept back for the admin listener.",
         "Raise the limit well before process_open_fds comes near.";
     ProcessStart = "process_start_time_seconds" Gauge []
         "When the process began, in seconds since 1970.",

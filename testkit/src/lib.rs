@@ -42,7 +42,7 @@ mod transcript;
 pub use client::Client;
 pub use conn::Conn;
 pub use message::{Framing, Message};
-pub use scene::{Scene, Script, scene};
+pub use scene::{READERS, Scene, Script, scene};
 
 /// One endpoint, one route for everything. Keys written behind it belong to the route; further tables
 /// can follow.

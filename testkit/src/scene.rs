@@ -38,6 +38,9 @@ const LONGEST: Duration = Duration::from_hours(12);
 /// Once a play is over, Tidegate lets go of everything within this time.
 const CURTAIN: Duration = Duration::from_mins(10);
 
+/// Threads that may block, as few as a core of the product has: whoever keeps them busy plays a disk that hangs.
+pub const READERS: usize = 4;
+
 /// Where the environment says which seed to play.
 const SEED: &str = "TIDEGATE_SEED";
 
@@ -94,6 +97,7 @@ impl Script {
             .map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("TIDEGATE_SEED is a number"));
         let runtime = Builder::new_current_thread()
             .enable_time()
+            .max_blocking_threads(READERS)
             .start_paused(true)
             .build_local(LocalOptions::default())
             .expect("the system gives an event queue");

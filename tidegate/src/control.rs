@@ -11,7 +11,6 @@ use admin::{
 };
 use cache::UnixMs;
 use cache::store::Listed;
-use config::Cache;
 use proxy::Server;
 use proxy::control::note;
 use proxy::core::Shared;
@@ -81,31 +80,35 @@ impl Control {
         }
     }
 
-    /// Reads the configuration again and puts it in force; what has happened, for a person.
+    /// Reads the configuration again and puts it in force; what has happened, and what has no effect or none yet, for a
+    /// person. The log says it too.
     ///
     /// # Errors
     /// What is wrong with it, for a person; nothing has changed then.
     pub fn reload_now(&self) -> Result<String, String> {
         let result = self.try_reload();
         self.signals.reloaded(if result.is_ok() { Reload::Applied } else { Reload::Refused });
-        result
+        match &result {
+            Ok((text, warnings)) if warnings.is_empty() => tracing::info!("reload: {text}"),
+            Ok((text, warnings)) => tracing::warn!("reload: {text}\n{}", warnings.trim_end()),
+            Err(text) => tracing::error!("configuration refused, the old one stays in force\n{text}"),
+        }
+        result.map(|(text, warnings)| format!("{text}\n{warnings}"))
     }
 
-    fn try_reload(&self) -> Result<String, String> {
-        let mut plan = self.source.read(false)?;
+    /// What has happened, and the warnings.
+    fn try_reload(&self) -> Result<(String, String), String> {
+        let (mut plan, mut warnings) = self.source.read(false)?;
         let server = self.server();
         let Some(server) = server.as_ref() else { return Err("error: Tidegate is leaving\n".to_owned()) };
-        fit_connections(&mut plan);
+        let unfit = fit_connections(&mut plan);
         let before = self.shared.live();
-        if plan.server.threads != before.plan.server.threads {
-            tracing::warn!("[server] threads stays {} until the next start", before.plan.server.threads);
-            plan.server.threads = before.plan.server.threads;
-        }
-        if plan.server.admin != before.plan.server.admin {
-            tracing::warn!("[server] admin stays as it is until the next start");
-            plan.server.admin = before.plan.server.admin;
-        }
-        keep_store(&mut plan.cache, &before.plan.cache);
+        // Where nothing has changed, it was said before.
+        let is_news = plan.server.limits.connections != before.plan.server.limits.connections;
+        warnings.extend(unfit.filter(|_| is_news).map(|unfit| format!("warning: {unfit}\n")));
+        let waiting = plan.keep(&before.plan);
+        let waits = |key: &&str| format!("warning: {key} stays as it is until the next start\n");
+        warnings.extend(waiting.iter().map(waits));
         let ended = server.reload(plan).map_err(|error| format!("error: {error}\n"))?;
         let surge = match (self.shared.live().surge_on(), ended) {
             (Some(on), _) => format!(", surge {} is still on", on.profile),
@@ -114,7 +117,7 @@ impl Control {
             }
             (None, None) => String::new(),
         };
-        Ok(format!("the configuration is in force{surge}"))
+        Ok((format!("the configuration is in force{surge}"), warnings))
     }
 
     fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
@@ -363,19 +366,6 @@ fn fresh_ms(until: UnixMs, now: UnixMs) -> i64 {
     i64::try_from(i128::from(until) - i128::from(now)).unwrap_or(i64::MAX)
 }
 
-/// Keeps what the store cannot change while it runs: its parts, and where its tier on disk lies.
-fn keep_store(store: &mut Cache, before: &Cache) {
-    if store.shards != before.shards {
-        tracing::warn!("[cache] shards stays {} until the next start", before.shards);
-        store.shards = before.shards;
-    }
-    let path = |store: &Cache| store.disk.as_ref().map(|disk| disk.path.clone());
-    if path(store) != path(before) {
-        tracing::warn!("[cache] disk stays as it is until the next start");
-        store.disk.clone_from(&before.disk);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,22 +376,5 @@ mod tests {
             [(7, 5), (5, 7), (u64::MAX, 0)].map(|(until, now)| fresh_ms(until, now)),
             [2, -2, i64::MAX]
         );
-    }
-
-    #[test]
-    fn a_store_changes_its_size_but_neither_its_parts_nor_its_place() {
-        let store = |memory_bytes, shards, path: &str, bytes| {
-            let disk = (!path.is_empty()).then(|| config::Disk { path: path.into(), bytes });
-            Cache { memory_bytes, shards, disk }
-        };
-        for (mut wanted, before, kept) in [
-            (store(2, 8, "/a", 20), store(1, 4, "/a", 10), store(2, 4, "/a", 20)),
-            (store(2, 4, "/b", 20), store(1, 4, "/a", 10), store(2, 4, "/a", 10)),
-            (store(2, 4, "", 0), store(1, 4, "/a", 10), store(2, 4, "/a", 10)),
-            (store(2, 4, "/a", 20), store(1, 4, "", 0), store(2, 4, "", 0)),
-        ] {
-            keep_store(&mut wanted, &before);
-            assert_eq!(wanted, kept);
-        }
     }
 }

@@ -36,7 +36,8 @@ pub(crate) fn explain(args: &cli::Explain) -> ExitCode {
 
 /// Decides by a configuration that nothing runs on: every endpoint counts as never heard of.
 fn by_file(path: &Path, asked: &Asked) -> Result<Explanation, String> {
-    let plan = Source::File(path.to_owned()).read(false)?;
+    let (plan, warnings) = Source::File(path.to_owned()).read(false)?;
+    eprint!("{warnings}");
     let live = Live::build(plan, &Signals::new(1), None).map_err(|error| format!("error: {error}\n"))?;
     Ok(explanation(&live, None, asked))
 }

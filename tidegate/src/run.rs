@@ -35,18 +35,15 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads the configuration; warnings go to the log.
+    /// Reads the configuration. What in it has no effect comes with it, for a person.
     ///
     /// # Errors
     /// What is wrong with it, for a person.
-    pub fn read(&self, colour: bool) -> Result<Plan, String> {
+    pub fn read(&self, colour: bool) -> Result<(Plan, String), String> {
         match self {
             Self::File(path) => {
                 let loaded = config::load(path).map_err(|failure| failure.render(colour))?;
-                if !loaded.warnings.is_empty() {
-                    eprint!("{}", loaded.warnings.render(colour));
-                }
-                Ok(loaded.plan)
+                Ok((loaded.plan, loaded.warnings.render(colour)))
             }
             Self::Addresses(listen, endpoints, admin) => {
                 let mut plan = Plan::simple(listen.clone(), endpoints.clone());
@@ -55,7 +52,7 @@ impl Source {
                     Some(AdminPlace::Off) => plan.server.admin = None,
                     Some(AdminPlace::At(address)) => plan.server.admin = Some(*address),
                 }
-                Ok(plan)
+                Ok((plan, String::new()))
             }
         }
     }
@@ -72,7 +69,8 @@ impl Source {
 pub(crate) fn check(args: &cli::File) -> ExitCode {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match Source::File(args.config.clone()).read(colour) {
-        Ok(plan) => {
+        Ok((plan, warnings)) => {
+            eprint!("{warnings}");
             println!(
                 "{}: good, {} listener(s), {} route(s), {} upstream(s)",
                 args.config.display(),
@@ -104,10 +102,11 @@ pub(crate) fn run(args: cli::Run) -> ExitCode {
         Ok(source) => source,
         Err(text) => return fail(&text),
     };
-    let plan = match source.read(colour) {
-        Ok(plan) => plan,
+    let (plan, warnings) = match source.read(colour) {
+        Ok(read) => read,
         Err(text) => return fail(&text),
     };
+    eprint!("{warnings}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(serve(source, plan)),
@@ -132,7 +131,9 @@ fn fail(text: &str) -> ExitCode {
 
 /// From a plan to the exit.
 async fn serve(source: Source, mut plan: Plan) -> ExitCode {
-    fit_connections(&mut plan);
+    if let Some(unfit) = fit_connections(&mut plan) {
+        tracing::warn!("{unfit}");
+    }
     // One shard for each thread, one for probes and names, one for what operators order.
     let signals = Signals::new(plan.server.threads + 2);
     let (admin, watch) = (plan.server.admin, plan.server.watch);
@@ -219,21 +220,14 @@ async fn until_told_to_stop(control: &Arc<Control>, asked: &mut mpsc::Receiver<(
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => report(control.reload_now()),
+            _ = hang_up.recv() => drop(control.reload_now()),
             _ = user1.recv() => control.reopen_log(),
             Some(()) = asked.recv() => {
                 tokio::time::sleep(SETTLE).await;
                 while asked.try_recv().is_ok() {}
-                report(control.reload_now());
+                drop(control.reload_now());
             }
         }
-    }
-}
-
-fn report(result: Result<String, String>) {
-    match result {
-        Ok(text) => tracing::info!("reload: {text}"),
-        Err(text) => tracing::error!("configuration refused, the old one stays in force\n{text}"),
     }
 }
 
@@ -274,23 +268,26 @@ fn bind_admin(address: std::net::SocketAddr) -> Result<std::net::TcpListener, St
     })
 }
 
-/// Takes as many descriptors as the system gives, and holds no more connections than they allow. A
-/// connection at work needs two, an idle one needs one: three quarters of the descriptors go to clients.
-pub(crate) fn fit_connections(plan: &mut Plan) {
+/// Takes as many descriptors as the system gives, but for a few that are kept back for the admin listener, and holds no
+/// more connections than they allow. A connection at work needs two, an idle one needs one: three quarters of the
+/// descriptors go to clients. If that is fewer than configured, it is said, for a person.
+pub(crate) fn fit_connections(plan: &mut Plan) -> Option<String> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = limit.maximum.map(|maximum| maximum - admin::kept_back(maximum));
     // Not being allowed to leaves the limit where it is.
-    let _ = setrlimit(Resource::Nofile, raised);
-    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
+    let descriptors = match setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
+        Ok(()) => limit.maximum?,
+        Err(_) => limit.current?,
+    };
     let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / 4 * 3).max(16) as usize;
-    if plan.server.limits.connections > most {
-        tracing::warn!(
-            "connections limited to {most} instead of {}: this process may open {descriptors} descriptors (ulimit -n)",
-            plan.server.limits.connections
-        );
-        plan.server.limits.connections = most;
-    }
+    let wanted = plan.server.limits.connections;
+    plan.server.limits.connections = wanted.min(most);
+    (wanted > most).then(|| {
+        format!(
+            "connections limited to {most} instead of {wanted}: this process may open {descriptors} descriptors (ulimit -n)"
+        )
+    })
 }
 
 fn describe(plan: &Plan) -> String {

@@ -248,15 +248,35 @@ fn a_truncated_answer_never_ends_cleanly() {
     assert!(matches!(new.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof), "{new}");
 }
 
+/// A Tidegate that may open so many descriptors.
+fn with_descriptors(most: u64, origin: &Origin) -> Tidegate {
+    Tidegate::start_by(&front("", &endpoints(&[origin.address])), |config| {
+        let mut command = std::process::Command::new("sh");
+        let program = tidegate().get_program().to_owned();
+        let script = format!("ulimit -n {most}; exec \"$0\" run -c \"$1\"");
+        command.args(["-c", &script]).arg(program).arg(config);
+        command
+    })
+}
+
+#[test]
+fn the_admin_listener_answers_when_clients_have_taken_all_descriptors() {
+    let origin = mirror();
+    let running = with_descriptors(40, &origin);
+    let crowd: Vec<Connection> = (0..40).map(|_| Connection::open(running.address).unwrap()).collect();
+    running.wait_for_log("out of descriptors");
+    for _ in 0..20 {
+        assert_eq!(running.ask(&["status"]).code, 0);
+    }
+    assert!(!running.log().contains("admin: cannot accept"), "{}", running.log());
+    drop(crowd);
+    wait_until("there is room again", || get(running.address, "/").is_ok_and(|a| a.status == 200));
+}
+
 #[test]
 fn few_descriptors_mean_few_connections_and_no_standstill() {
     let origin = mirror();
-    let running = Tidegate::start_by(&front("", &endpoints(&[origin.address])), |config| {
-        let mut command = std::process::Command::new("sh");
-        let program = tidegate().get_program().to_owned();
-        command.args(["-c", "ulimit -n 64; exec \"$0\" run -c \"$1\""]).arg(program).arg(config);
-        command
-    });
+    let running = with_descriptors(64, &origin);
     running.wait_for_log("connections limited to 16 instead of 16000");
     let mut crowd: Vec<Connection> = (0..60).map(|_| Connection::open(running.address).unwrap()).collect();
     let mut served = 0;

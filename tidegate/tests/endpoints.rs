@@ -191,12 +191,16 @@ fn a_name_stands_for_the_addresses_it_has() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_is_told_as_no_endpoint() {
+fn a_name_that_nobody_knows_is_told_as_no_endpoint_and_logged_once() {
     let running = Tidegate::start(&front("", "endpoints = [\"no-such-app.invalid:3000\"]"));
     let answer = get(running.address, "/").unwrap();
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("no_endpoint"), "{}", answer.text());
-    running.wait_for_log("no-such-app.invalid cannot be resolved");
+    let logged = "no-such-app.invalid cannot be resolved";
+    running.wait_for_log(logged);
+    let failed = || running.metric("tidegate_upstream_resolutions_total", "result=\"failed\"");
+    wait_until("it is asked for again and again", || failed() > 2.5);
+    assert_eq!(running.log().matches(logged).count(), 1);
 }
 
 #[test]

@@ -162,6 +162,27 @@ fn an_address_that_is_taken_refuses_the_reload_and_says_so() {
 }
 
 #[test]
+fn who_reloads_is_told_what_waits_for_a_restart_and_what_has_no_effect() {
+    let origin = app("well");
+    let text = |server: &str| front(server, &endpoints(&[origin.address]));
+    let running = Tidegate::start(&text("limits.connection_rate = \"1000/s\""));
+    let silent = running.ask(&["reload"]);
+    assert_eq!((silent.code, silent.out.as_str()), (0, "the configuration is in force\n"));
+    let wishes = "limits = { connection_rate = \"1000/s\", limit_memory = \"1 MiB\" }\nstate = \"${FOLDER}/state\"\n\
+                  watch = true\nclient_field = \"forwarded\"";
+    running.write_config(&text(wishes));
+    let said = running.ask(&["reload"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for key in ["server.state", "server.watch", "server.limits.limit_memory"] {
+        let waits = format!("warning: {key} stays as it is until the next start");
+        assert!(said.out.contains(&waits), "{waits} in {}", said.out);
+        running.wait_for_log(&waits);
+    }
+    assert!(said.out.contains("client_field has no effect"), "{}", said.out);
+    assert_eq!(said.out.matches("warning: ").count(), 4, "{}", said.out);
+}
+
+#[test]
 fn a_watched_file_is_reloaded_when_it_changes_and_a_broken_one_changes_nothing() {
     let (one, two) = (app("one"), app("two"));
     let running = Tidegate::start(&front("watch = true", &endpoints(&[one.address])));

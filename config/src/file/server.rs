@@ -9,10 +9,11 @@ use crate::value::{Count, Frequency, Rate, Share, Size, Time};
 table! {
     /// Process-wide settings.
     pub struct Server {
-        /// Threads that serve requests, or `"auto"` for one per processor core.
+        /// Threads that serve requests, or `"auto"` for one per processor core. A change takes effect at the next start.
         threads: Threads => default("auto"),
         /// Address of the admin listener (metrics, health, control), or `"off"`. Whoever reaches it
-        /// controls Tidegate, so it is on the loopback interface unless told otherwise.
+        /// controls Tidegate, so it is on the loopback interface unless told otherwise. A change takes effect at the next
+        /// start.
         admin: Switch<AdminAddress> => default("127.0.0.1:9900"),
         /// Networks whose X-Forwarded-For, Forwarded and PROXY preambles are believed. Nobody is trusted
         /// unless it is written here.
@@ -25,7 +26,7 @@ table! {
         /// Folder for what must outlive a restart: the lines in front of waiting rooms and what their cookies are signed
         /// with. Found from this file's folder; it is made if need be. A change takes effect at the next start.
         state: String => absent("nothing is kept"),
-        /// Reload by itself when this file changes.
+        /// Reload by itself when this file changes. A change of this key takes effect at the next start.
         watch: bool => default(false),
         /// How long a thread looks for events before it sleeps. About 50 µs answers a lone connection
         /// sooner, for more CPU when half idle.

@@ -46,7 +46,8 @@ impl Lowering<'_> {
             Shards::Exactly(count) => count as usize,
             Shards::Auto => auto_shards(threads, memory_bytes, rules.body_bytes),
         };
-        (Cache { memory_bytes, shards, disk: self.disk(written) }, rules)
+        let shards_are_auto = matches!(written.shards(), Shards::Auto);
+        (Cache { memory_bytes, shards, shards_are_auto, disk: self.disk(written) }, rules)
     }
 
     fn disk(&mut self, written: &file::Cache) -> Option<Disk> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Lowering;
 use super::route::Known;
 use crate::file::{self, File};
-use crate::plan::{ErrorPage, Fallback};
+use crate::plan::{ErrorPage, Fallback, Route};
 use crate::read::Switch;
 
 impl Lowering<'_> {
@@ -37,6 +37,28 @@ impl Lowering<'_> {
             self.error(span, "fallback.stale needs a cache on the route".to_owned(), help);
         }
         Some(self.fallback(known, upstream, fallback, written.span()))
+    }
+
+    /// What an upstream says of stale answers is for those of its routes that have a cache and say nothing else.
+    pub(super) fn stale_of_nothing(
+        &mut self,
+        file: &File,
+        fallbacks: &[Option<Arc<Fallback>>],
+        routes: &[Route],
+    ) {
+        let written = file.upstream.get().map(|named| named.0.as_slice()).unwrap_or_default();
+        for ((name, upstream), fallback) in written.iter().zip(fallbacks) {
+            let stale = upstream.get_ref().fallback.get().and_then(|fallback| fallback.stale.span());
+            let (Some(span), Some(fallback)) = (stale, fallback) else { continue };
+            let takes = |of: &Route| of.fallback.as_ref().is_some_and(|taken| Arc::ptr_eq(taken, fallback));
+            if !routes.iter().any(|route| route.cache.is_some() && takes(route)) {
+                let message = format!(
+                    "fallback.stale has no effect: no route with a cache takes it from upstream \"{}\"",
+                    name.get_ref()
+                );
+                self.warn(span, message, "add cache = true to a route, or take stale away");
+            }
+        }
     }
 
     fn fallback(

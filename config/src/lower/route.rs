@@ -74,10 +74,12 @@ impl Lowering<'_> {
         }
         self.distinct_names(&mut made);
         self.distinct_rules(&made);
-        if made.iter().all(|made| made.is_sound) {
-            self.unused_upstreams(file, written);
-        }
+        let are_sound = made.iter().all(|made| made.is_sound);
         let routes: Vec<Route> = made.into_iter().map(|made| made.route).collect();
+        if are_sound {
+            self.unused_upstreams(file, written);
+            self.stale_of_nothing(file, &fallbacks, &routes);
+        }
         self.not_too_many_limits(&routes);
         routes
     }

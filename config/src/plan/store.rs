@@ -14,6 +14,8 @@ pub struct Cache {
     /// Parts that the store is divided into, each with a lock of its own: a power of two, 1 to 1,024. The process keeps
     /// those that it began with.
     pub shards: usize,
+    /// Whether nobody has said how many.
+    pub shards_are_auto: bool,
     /// The tier on disk; `None` is none.
     pub disk: Option<Disk>,
 }

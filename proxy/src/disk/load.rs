@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use cache::disk::{Corrupt, Fault, HEAD_BYTES, Head, Lies, Sum, front, is_useful};
@@ -119,7 +119,6 @@ impl From<std::io::Error> for Unread {
 impl Inner {
     /// Reads what is found under a hash. What does not add up, and what was purged, is forgotten and never given out.
     pub(super) fn read(&self, key: &[u8], hash: u64) -> Option<Arc<Entry>> {
-        let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let lies = self.lock().find(hash)?;
         let segment = self.segments.get(lies.at.segment)?;
         let entry = match self.read_record(lies, &segment) {

@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use cache::disk::Fault;
 use cache::store::Purge;
 use tempfile::TempDir;
-use testkit::{Scene, scene};
+use testkit::{READERS, Scene, scene};
 use tidegate_proxy::disk::Disk;
+use tokio::task::spawn_blocking;
 
 use crate::support::{ORIGIN, answer, app, cached, get, not_modified, request, status};
 
@@ -302,6 +304,16 @@ fn purge_is_answered_when_the_disk_has_taken_note() {
     );
 }
 
+/// Keeps every thread waiting that would read, as a disk does that does not answer, for as long as what is given lives.
+fn stall() -> Vec<mpsc::Sender<()>> {
+    let keep_one = |_| {
+        let (open, gate) = mpsc::channel();
+        drop(spawn_blocking(move || gate.recv()));
+        open
+    };
+    (0..READERS).map(keep_one).collect()
+}
+
 /// Waits until so many reads are under way.
 async fn reading(disk: &Disk, loads: usize) {
     while disk.loads() < loads {
@@ -319,7 +331,7 @@ fn a_disk_that_does_not_answer_is_waited_for_two_seconds_and_then_the_origin_is_
             sink(scene);
             let disk = scene.shared.disk.get().unwrap();
             let mut client = scene.client();
-            let stall = disk.stall();
+            let stall = stall();
             client.send(get(&[])).await;
             reading(disk, 1).await;
             tokio::time::advance(Duration::from_millis(1_900)).await;
@@ -350,7 +362,7 @@ fn a_slow_disk_is_asked_for_64_at_once_and_the_origin_for_the_rest() {
             }
             sink(scene);
             let disk = scene.shared.disk.get().unwrap();
-            let stall = disk.stall();
+            let stall = stall();
             let mut clients: Vec<_> = (0..64).map(|_| scene.client()).collect();
             for (number, client) in clients.iter_mut().enumerate() {
                 client.send(request(&format!("GET /{number} HTTP/1.1"), &[])).await;
