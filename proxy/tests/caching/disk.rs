@@ -3,17 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use cache::disk::Fault;
 use cache::store::Purge;
 use tempfile::TempDir;
-use testkit::{READERS, Scene, scene};
+use testkit::{Scene, scene};
 use tidegate_proxy::disk::Disk;
-use tokio::task::spawn_blocking;
 
-use crate::support::{ORIGIN, answer, app, cached, get, not_modified, request, status};
+use crate::support::{ORIGIN, answer, app, cached, get, not_modified, request, stall, status};
 
 const FRESH: &str = "Cache-Control: max-age=600";
 
@@ -302,16 +300,6 @@ fn purge_is_answered_when_the_disk_has_taken_note() {
             assert_eq!(scene.client().get("/other").await.text(), "old");
         },
     );
-}
-
-/// Keeps every thread waiting that would read, as a disk does that does not answer, for as long as what is given lives.
-fn stall() -> Vec<mpsc::Sender<()>> {
-    let keep_one = |_| {
-        let (open, gate) = mpsc::channel();
-        drop(spawn_blocking(move || gate.recv()));
-        open
-    };
-    (0..READERS).map(keep_one).collect()
 }
 
 /// Waits until so many reads are under way.

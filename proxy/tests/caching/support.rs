@@ -1,8 +1,10 @@
 //! Origins whose answers tell which request they were for, and what clients see of the cache.
 
 use std::cell::Cell;
+use std::sync::mpsc;
 
-use testkit::{APP, Conn, Message};
+use testkit::{APP, Conn, Message, READERS};
+use tokio::task::spawn_blocking;
 
 pub const ORIGIN: &str = "127.0.0.1:3001";
 
@@ -23,6 +25,16 @@ pub fn answer_with(status: u16, fields: &[&str], body: &str) -> String {
 /// A 304 with these fields.
 pub fn not_modified(fields: &[&str]) -> String {
     format!("HTTP/1.1 304 Not Modified\r\n{}\r\n", lines(fields))
+}
+
+/// Keeps every thread waiting that would read from a disk or compress, for as long as what is given lives.
+pub fn stall() -> Vec<mpsc::Sender<()>> {
+    let keep_one = |_| {
+        let (open, gate) = mpsc::channel();
+        drop(spawn_blocking(move || gate.recv()));
+        open
+    };
+    (0..READERS).map(keep_one).collect()
 }
 
 /// An origin that gives to its requests, counted from 1 on over all connections, what `answer` says.
