@@ -10,10 +10,12 @@
 //! `GET /work/NAME?ms=M` keeps one of its workers busy: there are as many as the second argument says, and whoever finds
 //! none idle waits, however many do.
 //!
-//! Usage: `origin ADDRESS:PORT [WORKERS]`. Several may share a port.
+//! Usage: `origin ADDRESS:PORT [WORKERS]`. Several may share a port. With `origin ADDRESS:PORT --to ADDRESS:PORT` it passes
+//! bytes on instead, see [`relay`].
 
 mod connection;
 mod message;
+mod relay;
 mod socket;
 mod workers;
 
@@ -21,6 +23,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use rustix::event::Timespec;
@@ -39,18 +42,39 @@ const LARGEST_BODY_BYTES: usize = 1 << 20;
 const LISTENER: u64 = u64::MAX;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
     let address = arguments.next().and_then(|text| text.parse::<SocketAddr>().ok());
-    // Without a number, work never waits.
-    let workers = arguments.next().map_or(Some(usize::MAX), |text| text.parse::<usize>().ok());
-    let (Some(address), Some(workers)) = (address, workers.filter(|workers| *workers > 0)) else {
-        eprintln!("usage: origin ADDRESS:PORT [WORKERS]");
+    let relays = arguments.next_if(|text| text == "--to").is_some();
+    let more = arguments.next();
+    let run = match (address, more.as_deref(), relays) {
+        (Some(address), Some(to), true) => to.parse().ok().map(|to| (address, Job::Relay(to))),
+        // Without a number, work never waits.
+        (Some(address), None, false) => Some((address, Job::Serve(usize::MAX))),
+        (Some(address), Some(workers), false) => {
+            workers.parse().ok().filter(|workers| *workers > 0).map(|workers| (address, Job::Serve(workers)))
+        }
+        _ => None,
+    };
+    let Some((address, job)) = run else {
+        eprintln!("usage: origin ADDRESS:PORT [WORKERS | --to ADDRESS:PORT]");
         std::process::exit(2);
     };
-    if let Err(error) = serve(address, workers) {
+    let result = match job {
+        Job::Serve(workers) => serve(address, workers),
+        Job::Relay(to) => relay::relay(address, to),
+    };
+    if let Err(error) = result {
         eprintln!("error: serve {address}: {error}");
         std::process::exit(1);
     }
+}
+
+/// What it is here for.
+enum Job {
+    /// Answers, with so many workers.
+    Serve(usize),
+    /// Passes bytes on to this address.
+    Relay(SocketAddr),
 }
 
 /// Serves until the process is ended.
@@ -78,7 +102,7 @@ fn serve(address: SocketAddr, workers: usize) -> io::Result<()> {
         }
         for event in &events {
             if event.data.u64() == LISTENER {
-                accept(&listener, &epoll, &mut places)?;
+                accept(&listener, |stream| places.open(stream, &epoll))?;
                 continue;
             }
             let slot = event.data.u64() as usize;
@@ -104,18 +128,17 @@ struct Places {
 }
 
 impl Places {
-    /// Where the next connection will be.
-    fn next(&self) -> usize {
-        self.free.last().copied().unwrap_or(self.connections.len())
-    }
-
-    fn put(&mut self, stream: TcpStream) {
+    /// Edge-triggered interest in both directions is registered once and never changed.
+    fn open(&mut self, stream: TcpStream, epoll: &impl AsFd) -> io::Result<()> {
+        let next = self.free.last().copied().unwrap_or(self.connections.len());
+        register(epoll, &stream, next)?;
         self.opened += 1;
         let connection = Some(Connection::new(stream, self.opened));
         match self.free.pop() {
             Some(slot) => self.connections[slot] = connection,
             None => self.connections.push(connection),
         }
+        Ok(())
     }
 
     /// Does something with the connection in a slot, if there is one, and forgets it when that was its end.
@@ -196,8 +219,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
-/// Takes every connection that waits. Edge-triggered interest in both directions is registered once and never changed.
-fn accept(listener: &TcpListener, epoll: &impl std::os::fd::AsFd, places: &mut Places) -> io::Result<()> {
+/// Makes a socket known to the event loop, by the number of its place.
+fn register(epoll: &impl AsFd, stream: &TcpStream, place: usize) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+    Ok(epoll::add(epoll, stream, EventData::new_u64(place as u64), interest)?)
+}
+
+/// Takes every connection that waits.
+fn accept(listener: &TcpListener, mut open: impl FnMut(TcpStream) -> io::Result<()>) -> io::Result<()> {
     loop {
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -206,10 +237,6 @@ fn accept(listener: &TcpListener, epoll: &impl std::os::fd::AsFd, places: &mut P
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => return Err(error),
         };
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(epoll, &stream, EventData::new_u64(places.next() as u64), interest)?;
-        places.put(stream);
+        open(stream)?;
     }
 }

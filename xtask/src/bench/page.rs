@@ -209,6 +209,9 @@ median of {rounds} rounds, in each of which every peer is loaded for {seconds} s
   requests answered. It includes opening the connections of the round.
 - `core used` says how much of its core a server used. Where it is well below 100 %, the load generator and the origin
   were the limit, and requests/s says little about the server.
+- Bare sockets are no proxy: what comes from a client goes to the origin and back as it is, with one read and one write
+  each way. So their row says what part of a request is the kernel's, and what nobody who makes these four calls can go
+  below.
 - Latencies are those at a rate that is the same for all, half of what the slowest reached, measured by `tidegate load`
   from the moment that each request was due. Those of a closed loop at full speed are not shown: a faster server is
   asked for more there, and a pause of the server keeps the loop from asking.

@@ -23,6 +23,8 @@ pub(crate) enum Peer {
     /// No cache, but what none can be cheaper than: the origin by itself, on the server's core. It reads a request and
     /// writes an answer that lies ready, in two calls to the kernel.
     Sockets,
+    /// The same for a proxy: it reads from one socket and writes to another, both ways, in four calls.
+    Relay,
 }
 
 /// What a peer is set up as.
@@ -38,7 +40,9 @@ impl Role {
     /// Who is measured in this role, in the order of the report.
     pub(crate) const fn peers(self) -> &'static [Peer] {
         match self {
-            Self::Proxy => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Caddy, Peer::Pingora],
+            Self::Proxy => {
+                &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Caddy, Peer::Pingora, Peer::Relay]
+            }
             Self::Cache => &[Peer::Tidegate, Peer::Nginx, Peer::Haproxy, Peer::Varnish, Peer::Sockets],
         }
     }
@@ -54,7 +58,7 @@ impl Peer {
             Self::Caddy => "Caddy",
             Self::Pingora => "Pingora",
             Self::Varnish => "Varnish",
-            Self::Sockets => "bare sockets",
+            Self::Sockets | Self::Relay => "bare sockets",
         }
     }
 
@@ -71,12 +75,13 @@ impl Peer {
             (Self::Caddy, _) => "bench/peers/Caddyfile",
             (Self::Pingora, _) => "bench/pingora/src/main.rs",
             (Self::Sockets, _) => "bench/origin/src/main.rs",
+            (Self::Relay, _) => "bench/origin/src/relay.rs",
         }
     }
 
     /// Whether it keeps what it is told.
     pub(crate) fn is_cache(self) -> bool {
-        self != Self::Sockets
+        !matches!(self, Self::Sockets | Self::Relay)
     }
 
     /// The version that runs here, as the program or its lock file tells it.
@@ -88,7 +93,7 @@ impl Peer {
             Self::Caddy => (PathBuf::from(installed("caddy")?), "version"),
             Self::Pingora => return pingora_version(),
             Self::Varnish => (PathBuf::from(installed("varnishd")?), "-V"),
-            Self::Sockets => return Ok("–".to_owned()),
+            Self::Sockets | Self::Relay => return Ok("–".to_owned()),
         };
         let output = shell::capture(Command::new(program).arg(flag))?;
         let text = [output.stdout, output.stderr].concat();
@@ -119,7 +124,7 @@ impl Peer {
         let folder = scratch.join(name);
         std::fs::create_dir_all(&folder).problem("create a folder for a peer")?;
         let config = match self {
-            Self::Pingora | Self::Sockets => PathBuf::new(),
+            Self::Pingora | Self::Sockets | Self::Relay => PathBuf::new(),
             _ => write_config(setup_path, port, origin, &folder)?,
         };
         let command = self.command(built, &config, port, origin, &folder)?;
@@ -179,6 +184,11 @@ impl Peer {
             Self::Sockets => {
                 let mut command = on_core(&built.origin)?;
                 command.arg(format!("127.0.0.1:{port}"));
+                command
+            }
+            Self::Relay => {
+                let mut command = on_core(&built.origin)?;
+                command.args([&format!("127.0.0.1:{port}"), "--to", &format!("127.0.0.1:{origin}")]);
                 command
             }
         })
