@@ -88,21 +88,14 @@ impl<'a> Ask<'a> {
         matches!(self.head.method, Method::Get) && self.head.headers.contains(Field::Range)
     }
 
-    /// Every value of the field with this name, in order, as it was sent.
+    /// Every value of the field with this name, in order, as it was sent. What Connection names does not reach the
+    /// origin, so the request is one without it: else whoever asks so chooses what others with the field are given.
     pub(crate) fn values(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-        values(&self.head.headers, self.buf, name)
+        let (Self { head, buf, .. }, field) = (*self, Field::classify(name));
+        let ends_here = head.names_fields && head.headers.named_by_connection(buf, name);
+        let lines = (!ends_here).then(|| head.headers.all(field)).into_iter().flatten();
+        lines
+            .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
+            .map(|line| line.value.of(buf))
     }
-}
-
-/// Every value of the field with this name, in order, as it was sent.
-pub(crate) fn values<'a>(
-    headers: &'a wire::Headers,
-    buf: &'a [u8],
-    name: &[u8],
-) -> impl Iterator<Item = &'a [u8]> {
-    let field = Field::classify(name);
-    headers
-        .all(field)
-        .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
-        .map(|line| line.value.of(buf))
 }

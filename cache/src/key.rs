@@ -238,7 +238,7 @@ fn cookies<'a>(ask: &Ask<'a>, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
 /// The class of device that a request comes from, as far as it says.
 fn device(ask: &Ask<'_>) -> &'static str {
     let mut hints = ask.values(b"sec-ch-ua-mobile");
-    let agent = ask.head.headers.get(Field::UserAgent).map_or(b"".as_slice(), |line| line.value.of(ask.buf));
+    let agent = ask.values(b"user-agent").next().unwrap_or_default();
     let says = |word: &str| memmem::find(agent, word.as_bytes()).is_some();
     let tablet = ["iPad", "Tablet", "PlayBook", "Kindle", "Silk/"].into_iter().any(says)
         || (says("Android") && !says("Mobile"));

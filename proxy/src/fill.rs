@@ -118,7 +118,11 @@ fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, liv
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut lines = Lines::new(&mut out, &asked.input);
     for header in &asked.head.headers {
-        let left_out = condition::is_left_out(header.field) || header.field == Field::AcceptEncoding;
+        // What Connection names stays behind with it, so that it does not take away what is added here.
+        let left_out = condition::is_left_out(header.field)
+            || matches!(header.field, Field::AcceptEncoding | Field::Connection)
+            || (asked.head.names_fields
+                && asked.head.headers.named_by_connection(&asked.input, header.name.of(&asked.input)));
         if !left_out {
             lines.keep(header);
         }

@@ -350,3 +350,31 @@ fn unkeyed_fields_that_an_app_echoes_are_given_to_everybody() {
         assert_eq!(scene.client().get("/").await.text(), "a none");
     });
 }
+
+/// Poisoning: what Connection names goes no further (RFC 9110 section 7.6.1), so the answer is to a request without it,
+/// and for those who have the field it is none. Nor does it take away what the fill itself asks with.
+#[test]
+fn a_field_that_connection_names_is_not_there() {
+    let echo = |number: usize, request: &Message| {
+        let said = |name| request.header(name).unwrap_or("none").to_owned();
+        let body = format!("{number} {} {}", said("x-key"), said("accept-encoding"));
+        answer(&[FRESH, "Vary: X-Key"], &body)
+    };
+    for config in ["true", "{ key = { headers = [\"x-key\"] } }"] {
+        scene(cached(config)).origin(ORIGIN, app(echo)).run(async |scene| {
+            let named = get(&["X-Key: a", "Accept-Encoding: gzip", "Connection: x-key, accept-encoding"]);
+            assert_eq!(scene.client().ask(&named).await.text(), "1 none gzip");
+            let fields = ["X-Key: a", "Accept-Encoding: gzip"];
+            assert_eq!(scene.client().ask(&get(&fields)).await.text(), "2 a gzip");
+            assert_eq!(scene.client().ask(&get(&fields[1..])).await.text(), "1 none gzip");
+        });
+    }
+    let agent = |_: usize, request: &Message| {
+        answer(&[FRESH], if request.header("user-agent").is_some() { "phone" } else { "desk" })
+    };
+    scene(cached("{ key = { device = true } }")).origin(ORIGIN, app(agent)).run(async |scene| {
+        let named = get(&["User-Agent: iPhone", "Connection: user-agent"]);
+        assert_eq!(scene.client().ask(&named).await.text(), "desk");
+        assert_eq!(scene.client().ask(&get(&["User-Agent: iPhone"])).await.text(), "phone");
+    });
+}
