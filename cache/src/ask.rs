@@ -14,6 +14,7 @@ pub struct Ask<'a> {
     /// What it was parsed from.
     pub buf: &'a [u8],
     wishes: Wishes,
+    trusted: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -44,13 +45,26 @@ impl<'a> Ask<'a> {
                 return Err(Bypass::RequestNoStore);
             }
         }
-        Ok(Self { head, buf, wishes })
+        Ok(Self { head, buf, wishes, trusted: false })
     }
 
     /// Reads a request for something that is there whole and is nobody's stored response, such as a file: what it says
     /// about caches is not listened to.
     pub fn plain(head: &'a RequestHead, buf: &'a [u8]) -> Self {
-        Self { head, buf, wishes: Wishes::default() }
+        Self { head, buf, wishes: Wishes::default(), trusted: false }
+    }
+
+    /// The same request, from a peer that is believed or not: what it says of its client is passed on only if it is.
+    #[must_use]
+    pub const fn by(self, trusted: bool) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// The host that the origin is told of besides the one in the URL, where it is another one.
+    #[inline]
+    pub(crate) fn forwarded_host(&self) -> Option<&'a [u8]> {
+        let line = if self.trusted { self.head.headers.get(Field::XForwardedHost) } else { None };
+        line.map(|line| line.value.of(self.buf)).filter(|host| *host != self.head.authority.of(self.buf))
     }
 
     /// What its Cache-Control says, nothing where the route does not listen to that.

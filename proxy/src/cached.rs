@@ -142,6 +142,7 @@ fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found
     // The key is written into a buffer that the request keeps, while the rest of it is read.
     let mut buffer = std::mem::take(&mut exchange.key);
     let found = Ask::read(&exchange.head, &exchange.input, &cache.rules).map(|ask| {
+        let ask = ask.by(exchange.is_trusted());
         let key = Key::write(&mut buffer, &url(exchange), &ask, &cache.rules, store.seed());
         store.look(&key, &ask, &cache.rules, to.core.unix_ms())
     });

@@ -58,6 +58,23 @@ fn schemes_are_kept_apart() {
     );
 }
 
+/// What a trusted hop says of the host counts as well: an app that lives on several hosts goes by it, while Host is what
+/// the hop in front calls it.
+#[test]
+fn hosts_that_a_trusted_hop_names_are_kept_apart() {
+    let config = format!("server.trusted_proxies = [\"203.0.113.7\"]\n{}", cached("true"));
+    let hosts = ["one", "two", "one", "a"].map(|host| get(&[&format!("X-Forwarded-Host: {host}")]));
+    let asked = [&hosts[..], &[get(&[])]].concat();
+    assert_eq!(bodies_of(&config, &[FRESH], &asked), ["1", "2", "1", "3", "3"]);
+    assert_eq!(bodies("true", &asked), ["1"; 5], "what a stranger says is not passed on, and does not count");
+    scene(config).origin(ORIGIN, counting(&[FRESH])).run(async |scene| {
+        scene.client().ask(&hosts[0]).await;
+        scene.client().ask(&hosts[1]).await;
+        let purged = scene.shared.cache.purge(Purge::Url(b"http://a/"), false, scene.core.unix_ms());
+        assert_eq!(purged, 2, "they are one URL");
+    });
+}
+
 #[test]
 fn the_route_says_which_parameters_count() {
     let asked = ["/?page=1&utm_source=a", "/?page=1&utm_source=b", "/?page=2", "/?page=1", "/?utm_id=1", "/"];
