@@ -178,7 +178,11 @@ fn a_part_of_what_is_not_kept_comes_from_an_origin_that_sends_parts() {
         let film = move |_: usize, request: &Message| {
             let unit = if sends_parts { "Accept-Ranges: bytes" } else { "Accept-Ranges: none" };
             if sends_parts && request.header("range").is_some() {
-                return answer_with(206, &["Cache-Control: private", "Content-Range: bytes 0-1/10", unit], "01");
+                return answer_with(
+                    206,
+                    &["Cache-Control: private", "Content-Range: bytes 0-1/10", unit],
+                    "01",
+                );
             }
             answer(&["Cache-Control: private", unit], "0123456789")
         };
