@@ -60,11 +60,14 @@ impl<'a> Ask<'a> {
         Self { trusted, ..self }
     }
 
-    /// The host that the origin is told of besides the one in the URL, where it is another one.
+    /// The host that the origin is told of, where an app may write it into its links and the URL does not say it: the one
+    /// that a trusted peer names besides, and a name with a dot at its end.
     #[inline]
-    pub(crate) fn forwarded_host(&self) -> Option<&'a [u8]> {
+    pub(crate) fn told_host(&self) -> Option<&'a [u8]> {
+        let own = self.head.authority.of(self.buf);
         let line = if self.trusted { self.head.headers.get(Field::XForwardedHost) } else { None };
-        line.map(|line| line.value.of(self.buf)).filter(|host| *host != self.head.authority.of(self.buf))
+        let named = line.map(|line| line.value.of(self.buf)).filter(|host| *host != own);
+        named.or_else(|| self.head.host.of(self.buf).ends_with(b".").then_some(own))
     }
 
     /// What its Cache-Control says, nothing where the route does not listen to that.

@@ -16,8 +16,9 @@ pub const MAX_SORTED: usize = 64;
 /// A key: the bytes that are compared, and their hashes (seeded per process).
 ///
 /// The bytes are `scheme://host/path?query`, and for each part that the route adds a zero byte, which none of them
-/// can hold, and the part: `=` and its value, or `-` where the request has none. The last part is the host that a trusted
-/// peer names besides, where it is another one. The URL alone is what purges and invalidations speak of; both are hashed.
+/// can hold, and the part: `=` and its value, or `-` where the request has none. The last part is the host that the
+/// origin is told of, where the URL does not say it. The URL alone is what purges and invalidations speak of; both are
+/// hashed.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'b> {
     /// The bytes.
@@ -83,10 +84,10 @@ impl<'b> Key<'b> {
         let url_len = out.len();
         let url_hash = seed.hash(out);
         let mut hash = url_hash;
-        let forwarded_host = ask.forwarded_host();
-        if !rules.key.is_empty() || forwarded_host.is_some() {
+        let told_host = ask.told_host();
+        if !rules.key.is_empty() || told_host.is_some() {
             rules.key.iter().for_each(|part| write_part(out, part, ask));
-            if let Some(host) = forwarded_host {
+            if let Some(host) = told_host {
                 out.push(0);
                 write_values(out, [host].into_iter(), b',');
             }

@@ -35,12 +35,12 @@ fn urls_are_kept_apart_as_they_were_sent() {
 }
 
 /// Host in any spelling is one host; a port that is not the scheme's own is another place, for apps write it into
-/// their links.
+/// their links, and so is a dot at the end.
 #[test]
 fn hosts_are_kept_apart_with_their_ports() {
-    let hosts = ["a", "A", "b", "a:80", "a:8080", "A:8080", "a:443", "a"];
+    let hosts = ["a", "A", "b", "a:80", "a:8080", "A:8080", "a:443", "a", "a.", "a.", "a.:80", "a"];
     let asked = hosts.map(|host| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
-    assert_eq!(bodies("true", &asked), ["1", "1", "2", "1", "3", "3", "4", "1"]);
+    assert_eq!(bodies("true", &asked), ["1", "1", "2", "1", "3", "3", "4", "1", "5", "5", "6", "1"]);
     let absolute = ["GET http://a/x HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"];
     assert_eq!(bodies("true", &absolute.map(str::to_owned)), ["1", "1"]);
 }
