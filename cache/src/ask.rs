@@ -35,7 +35,7 @@ impl<'a> Ask<'a> {
             return Err(Bypass::Upgrade);
         }
         let has = |field| head.headers.contains(field);
-        if rules.cookies == Cookies::Bypass && has(Field::Cookie) {
+        if rules.cookies == Cookies::Bypass && has(Field::Cookie) && has_cookie_of_app(head, buf, rules) {
             return Err(Bypass::RequestCookie);
         }
         let mut wishes = Wishes::default();
@@ -115,4 +115,15 @@ impl<'a> Ask<'a> {
             .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
             .map(|line| line.value.of(buf))
     }
+}
+
+/// Whether a request has a cookie besides those that the rules call our own.
+fn has_cookie_of_app(head: &RequestHead, buf: &[u8], rules: &Rules) -> bool {
+    let is_own = |cookie: &[u8]| {
+        let name = cookie.split(|&byte| byte == b'=').next().unwrap_or_default();
+        rules.own_cookies.iter().any(|own| own.as_bytes() == name)
+    };
+    let mut lines = head.headers.all(Field::Cookie).map(|line| line.value.of(buf));
+    rules.own_cookies.is_empty()
+        || lines.any(|line| line.split(|&byte| byte == b';').any(|cookie| !is_own(cookie.trim_ascii())))
 }

@@ -119,7 +119,8 @@ words! {
     pub enum Cookies {
         /// Nothing: answers that depend on them have to say so.
         Ignore = "ignore",
-        /// A request with a cookie is neither answered from the cache, nor is its answer kept.
+        /// A request with a cookie is neither answered from the cache, nor is its answer kept. Those of Tidegate itself,
+        /// of `balance = "sticky"` and of waiting rooms, do not count.
         Bypass = "bypass",
     }
 }
