@@ -143,6 +143,11 @@ fn keys_are_headers_cookies_and_parameters() {
         let requests = ["/?user=a&x=1", "/?user=b", "/?y=2&user=a"].map(|target| get(target, ""));
         let requests = requests.each_ref().map(String::as_str);
         assert_eq!(statuses(&mut scene.client(), &requests).await, [200, 200, 429]);
+        let spelt = ["/?user=%61", "/?%75ser=a", "/?user=c+d", "/?user=c%20d", "/?user=1%", "/?user=2%"];
+        let spelt = spelt.map(|target| get(target, ""));
+        let requests = spelt.each_ref().map(String::as_str);
+        let told = statuses(&mut scene.client(), &requests).await;
+        assert_eq!(told, [429, 429, 200, 429, 200, 200], "as the app reads them");
     });
 }
 
