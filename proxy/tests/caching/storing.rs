@@ -260,6 +260,9 @@ fn a_targeted_field_wins_and_ends_here() {
         assert_eq!(response.header("tidegate-cache-control"), None);
         assert_eq!(response.header("cdn-cache-control"), Some("max-age=5"));
         assert_eq!(response.header("cache-control"), Some("no-store"), "browsers are told what is for them");
+        let own = scene.client().ask(&get(&["Cache-Control: no-store"])).await;
+        assert_eq!(status(&own), "fwd=bypass; detail=request-no-store");
+        assert_eq!(own.header("tidegate-cache-control"), None, "not past the cache either");
         assert_eq!(scene.client().get("/").await.text(), "1");
     });
 }
