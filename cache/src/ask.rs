@@ -14,6 +14,7 @@ pub struct Ask<'a> {
     /// What it was parsed from.
     pub buf: &'a [u8],
     wishes: Wishes,
+    trusted: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -34,7 +35,7 @@ impl<'a> Ask<'a> {
             return Err(Bypass::Upgrade);
         }
         let has = |field| head.headers.contains(field);
-        if rules.cookies == Cookies::Bypass && has(Field::Cookie) {
+        if rules.cookies == Cookies::Bypass && has(Field::Cookie) && has_cookie_of_app(head, buf, rules) {
             return Err(Bypass::RequestCookie);
         }
         let mut wishes = Wishes::default();
@@ -44,13 +45,29 @@ impl<'a> Ask<'a> {
                 return Err(Bypass::RequestNoStore);
             }
         }
-        Ok(Self { head, buf, wishes })
+        Ok(Self { head, buf, wishes, trusted: false })
     }
 
     /// Reads a request for something that is there whole and is nobody's stored response, such as a file: what it says
     /// about caches is not listened to.
     pub fn plain(head: &'a RequestHead, buf: &'a [u8]) -> Self {
-        Self { head, buf, wishes: Wishes::default() }
+        Self { head, buf, wishes: Wishes::default(), trusted: false }
+    }
+
+    /// The same request, from a peer that is believed or not: what it says of its client is passed on only if it is.
+    #[must_use]
+    pub const fn by(self, trusted: bool) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// The host that the origin is told of, where an app may write it into its links and the URL does not say it: the one
+    /// that a trusted peer names besides, and a name with a dot at its end.
+    #[inline]
+    pub(crate) fn told_host(&self) -> Option<&'a [u8]> {
+        let own = self.head.authority.of(self.buf);
+        let line = if self.trusted { self.head.headers.get(Field::XForwardedHost) } else { None };
+        let named = line.map(|line| line.value.of(self.buf)).filter(|host| *host != own);
+        named.or_else(|| self.head.host.of(self.buf).ends_with(b".").then_some(own))
     }
 
     /// What its Cache-Control says, nothing where the route does not listen to that.
@@ -88,21 +105,25 @@ impl<'a> Ask<'a> {
         matches!(self.head.method, Method::Get) && self.head.headers.contains(Field::Range)
     }
 
-    /// Every value of the field with this name, in order, as it was sent.
+    /// Every value of the field with this name, in order, as it was sent. What Connection names does not reach the
+    /// origin, so the request is one without it: else whoever asks so chooses what others with the field are given.
     pub(crate) fn values(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-        values(&self.head.headers, self.buf, name)
+        let (Self { head, buf, .. }, field) = (*self, Field::classify(name));
+        let ends_here = head.names_fields && head.headers.named_by_connection(buf, name);
+        let lines = (!ends_here).then(|| head.headers.all(field)).into_iter().flatten();
+        lines
+            .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
+            .map(|line| line.value.of(buf))
     }
 }
 
-/// Every value of the field with this name, in order, as it was sent.
-pub(crate) fn values<'a>(
-    headers: &'a wire::Headers,
-    buf: &'a [u8],
-    name: &[u8],
-) -> impl Iterator<Item = &'a [u8]> {
-    let field = Field::classify(name);
-    headers
-        .all(field)
-        .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
-        .map(|line| line.value.of(buf))
+/// Whether a request has a cookie besides those that the rules call our own.
+fn has_cookie_of_app(head: &RequestHead, buf: &[u8], rules: &Rules) -> bool {
+    let is_own = |cookie: &[u8]| {
+        let name = cookie.split(|&byte| byte == b'=').next().unwrap_or_default();
+        rules.own_cookies.iter().any(|own| own.as_bytes() == name)
+    };
+    let mut lines = head.headers.all(Field::Cookie).map(|line| line.value.of(buf));
+    rules.own_cookies.is_empty()
+        || lines.any(|line| line.split(|&byte| byte == b';').any(|cookie| !is_own(cookie.trim_ascii())))
 }

@@ -8,6 +8,7 @@ mod reader;
 pub(crate) mod state;
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::task::Waker;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -83,7 +84,9 @@ pub struct Filling {
     /// Of the key, without the variant.
     pub(crate) key_hash: u64,
     pub(crate) limits: Limits,
-    pub(crate) stored: Option<Arc<Entry>>,
+    stored: Option<Arc<Entry>>,
+    /// The origin does not know what is stored.
+    is_disowned: AtomicBool,
     /// What is stored for the key varies, and nothing of it was for the request that caused the filling, unless it is
     /// `stored`.
     pub(crate) varies: bool,
@@ -134,6 +137,7 @@ impl Filling {
             key_hash: key.hash,
             limits,
             stored,
+            is_disowned: AtomicBool::new(false),
             varies: false,
             begun: OnceLock::new(),
             budget: Arc::clone(budget),
@@ -160,7 +164,11 @@ impl Filling {
 
     /// What is stored, stale.
     pub fn stored(&self) -> Option<&Arc<Entry>> {
-        self.stored.as_ref()
+        self.stored.as_ref().filter(|_| !self.is_disowned.load(Relaxed))
+    }
+
+    pub(crate) fn disown(&self) {
+        self.is_disowned.store(true, Relaxed);
     }
 
     /// Why a request that waits for it is not answered with what is stored.

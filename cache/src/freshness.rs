@@ -178,6 +178,10 @@ pub(crate) fn lifetime_ms(
     if !said.targeted && headers.contains(Field::Expires) {
         return Ok(expires_ms(headers, buf, sent_ms));
     }
+    // It has no end, and is nearly always for one client.
+    if is_event_stream(headers, buf) {
+        return Err(Bypass::NoLifetime);
+    }
     let route = if storable::is_negative(status) { rules.negative_ttl_ms } else { rules.ttl_ms };
     let guessable = said.public || storable::is_heuristic(status);
     if let Some(ttl) = route.filter(|_| guessable) {
@@ -192,6 +196,13 @@ pub(crate) fn lifetime_ms(
     }
     let changed_s = date_s(headers, buf, Field::LastModified).ok_or(Bypass::NoLifetime)?;
     Ok((sent_ms.saturating_sub(changed_s * 1000) / 10).min(MAX_GUESS_MS))
+}
+
+/// Whether a response is a stream of server-sent events.
+fn is_event_stream(headers: &Headers, buf: &[u8]) -> bool {
+    let kind = headers.get(Field::ContentType).map(|line| line.value.of(buf));
+    let kind = kind.and_then(|kind| kind.split(|&byte| byte == b';').next());
+    kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Expires less Date, and less the moment of arrival where there is no Date (RFC 9111 section 4.2.1). What is no date

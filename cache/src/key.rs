@@ -16,8 +16,9 @@ pub const MAX_SORTED: usize = 64;
 /// A key: the bytes that are compared, and their hashes (seeded per process).
 ///
 /// The bytes are `scheme://host/path?query`, and for each part that the route adds a zero byte, which none of them
-/// can hold, and the part: `=` and its value, or `-` where the request has none. The URL alone is what purges and
-/// invalidations speak of; both are hashed.
+/// can hold, and the part: `=` and its value, or `-` where the request has none. The last part is the host that the
+/// origin is told of, where the URL does not say it. The URL alone is what purges and invalidations speak of; both are
+/// hashed.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'b> {
     /// The bytes.
@@ -83,8 +84,13 @@ impl<'b> Key<'b> {
         let url_len = out.len();
         let url_hash = seed.hash(out);
         let mut hash = url_hash;
-        if !rules.key.is_empty() {
+        let told_host = ask.told_host();
+        if !rules.key.is_empty() || told_host.is_some() {
             rules.key.iter().for_each(|part| write_part(out, part, ask));
+            if let Some(host) = told_host {
+                out.push(0);
+                write_values(out, [host].into_iter(), b',');
+            }
             hash = seed.hash(out);
         }
         Self { bytes: out, url_len: url_len as u32, url_hash, hash }
@@ -238,7 +244,7 @@ fn cookies<'a>(ask: &Ask<'a>, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
 /// The class of device that a request comes from, as far as it says.
 fn device(ask: &Ask<'_>) -> &'static str {
     let mut hints = ask.values(b"sec-ch-ua-mobile");
-    let agent = ask.head.headers.get(Field::UserAgent).map_or(b"".as_slice(), |line| line.value.of(ask.buf));
+    let agent = ask.values(b"user-agent").next().unwrap_or_default();
     let says = |word: &str| memmem::find(agent, word.as_bytes()).is_some();
     let tablet = ["iPad", "Tablet", "PlayBook", "Kindle", "Silk/"].into_iter().any(says)
         || (says("Android") && !says("Mobile"));

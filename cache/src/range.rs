@@ -61,6 +61,14 @@ pub fn choose(ask: &Ask<'_>, terms: &Terms, head: &[u8], status: u16, len: u64) 
     headers.get(Field::Range).map_or(Choice::Whole, |line| select(line.value.of(ask.buf), len))
 }
 
+/// Whether a request for a part is better put to the origin, which sends parts of what is not kept: this is the whole of
+/// it, and may be of any length. `head` is that of the response as it would be stored.
+pub fn is_for_origin(ask: &Ask<'_>, head: &[u8], status: u16) -> bool {
+    let sends_parts =
+        || stored_values(head, Field::AcceptRanges).any(|unit| unit.eq_ignore_ascii_case(b"bytes"));
+    ask.ranged() && status == 200 && sends_parts()
+}
+
 /// Whether the bytes of a body may be others the next time, although it means the same: it is coded, and has no tag that
 /// vouches for its bytes. Parts of one would not fit parts of the other.
 fn is_made_anew(terms: &Terms, head: &[u8]) -> bool {

@@ -17,6 +17,8 @@ pub struct Rules {
     pub ignore_request_directives: bool,
     /// What cookies of requests mean.
     pub cookies: Cookies,
+    /// Names of cookies that are not the app's: they mean nothing.
+    pub own_cookies: Vec<String>,
     /// What a Set-Cookie of a response means.
     pub set_cookie: SetCookie,
     /// Parts of the key besides scheme, host, path and query.
@@ -42,7 +44,7 @@ pub struct Rules {
 pub enum Cookies {
     /// Nothing: the standard's way, where a response that depends on them says so.
     Ignore,
-    /// A request with any is not answered from the cache: for apps with sessions.
+    /// A request with any of the app's is not answered from the cache: for apps with sessions.
     Bypass,
 }
 
@@ -92,6 +94,7 @@ impl Default for Rules {
             stale_if_error_ms: None,
             ignore_request_directives: false,
             cookies: Cookies::Ignore,
+            own_cookies: Vec::new(),
             set_cookie: SetCookie::Bypass,
             key: Vec::new(),
             query: QueryKey::All,

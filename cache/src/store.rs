@@ -540,15 +540,24 @@ impl Store {
                     shard.notes.mark(hash, now, filling.limits.hit_for_miss_ms);
                 }
                 // It has taken the place of what was there before.
-                shard.forget(hash, &filling.key, leaving);
-                if let Some(below) = self.shared.below.get() {
-                    below.replace(hash);
-                }
-            } else if filling.stored.is_some() && roomy {
+                self.forget_in(shard, leaving, hash, filling);
+            } else if filling.stored().is_some() && roomy {
                 shard.notes.back_off(hash, now);
             }
             shard.forget_unused_names(filling.key_hash);
         });
+    }
+
+    /// What is stored is not what the origin speaks of.
+    fn forget(&self, hash: u64, filling: &Filling) {
+        self.change(filling.url_hash, |shard, leaving| self.forget_in(shard, leaving, hash, filling));
+    }
+
+    fn forget_in(&self, shard: &mut Shard, leaving: &mut Leaving, hash: u64, filling: &Filling) {
+        shard.forget(hash, &filling.key, leaving);
+        if let Some(below) = self.shared.below.get() {
+            below.replace(hash);
+        }
     }
 
     /// It broke off.
@@ -564,7 +573,7 @@ impl Store {
         let roomy = self.make_room_to_grow(filling.url_hash, 0);
         self.change(filling.url_hash, |shard, _| {
             shard.detach(hash, filling);
-            if filling.stored.is_some() && roomy {
+            if filling.stored().is_some() && roomy {
                 shard.notes.back_off(hash, now);
             }
         });

@@ -11,7 +11,6 @@ use core::hash::Hasher;
 
 use wire::{Field, ResponseHead};
 
-use crate::ask::values;
 use crate::coding::Weights;
 use crate::key::Seed;
 use crate::{Ask, Bypass};
@@ -225,7 +224,7 @@ fn feed(name: &[u8], ask: &Ask<'_>, sink: &mut impl Sink) -> bool {
 /// 4.1).
 fn feed_lines(name: &[u8], ask: &Ask<'_>, sink: &mut impl Sink) -> bool {
     let mut present = false;
-    for line in values(&ask.head.headers, ask.buf, name) {
+    for line in ask.values(name) {
         if present {
             sink.put(b",");
         }

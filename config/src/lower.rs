@@ -63,9 +63,12 @@ pub(crate) fn lower(file: &File, text: &str, read: ReadFile<'_>) -> (Plan, Vec<D
     let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
     let mut lowering = Lowering { newlines, read, diagnostics: Vec::new(), tenant: None, has_jwt: false };
     let mut server = lowering.server(&file.server());
-    let shared = lowering.shared(file, &mut server);
+    let mut shared = lowering.shared(file, &mut server);
     let listeners = lowering.listeners(file, &server);
     let upstreams = lowering.upstreams(file);
+    // Browsers send them to every route of the host.
+    let sticky = upstreams.iter().filter_map(|upstream| upstream.sticky_cookie.as_ref());
+    shared.rules.own_cookies = sticky.map(|cookie| cookie.name.clone()).collect();
     let rooms = lowering.rooms(file, server.state.is_some());
     let routes = lowering.routes(file, &upstreams, &rooms, &server, &shared);
     let (cache, surges) = (shared.store, Vec::new());

@@ -16,7 +16,7 @@ use std::time::Duration;
 use cache::filling::{Begun, Head, Reader};
 use cache::freshness::{self, Use};
 use cache::status::{Forwarded, Why};
-use cache::{Ask, Bypass, Entry, Found, Key, Rules, UnixMs, invalidation, key::Url};
+use cache::{Ask, Bypass, Entry, Found, Key, Rules, UnixMs, invalidation, key::Url, range};
 use config::RouteCache;
 use signals::request::{Cached, Stage, Who};
 use traffic::Refusal;
@@ -142,6 +142,7 @@ fn find(to: To<'_>, cache: &RouteCache, exchange: &mut Exchange) -> Result<Found
     // The key is written into a buffer that the request keeps, while the rest of it is read.
     let mut buffer = std::mem::take(&mut exchange.key);
     let found = Ask::read(&exchange.head, &exchange.input, &cache.rules).map(|ask| {
+        let ask = ask.by(exchange.is_trusted());
         let key = Key::write(&mut buffer, &url(exchange), &ask, &cache.rules, store.seed());
         store.look(&key, &ask, &cache.rules, to.core.unix_ms())
     });
@@ -285,6 +286,11 @@ impl Part<'_> {
         let terms = || storable.ok().map(|storable| storable.terms);
         if deliver::origin_decides(exchange, rules, head.status, &head.bytes, terms) {
             return End::Pass(Bypass::Condition);
+        }
+        if let Err(why) = storable
+            && asks(exchange, rules, |ask| range::is_for_origin(ask, &head.bytes, head.status))
+        {
+            return End::Pass(*why);
         }
         let detail = storable.err().map(|why| why.code());
         let said = Said::Forwarded(self.forwarded(exchange, now, None, storable.is_ok()), detail);

@@ -118,7 +118,11 @@ fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, liv
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut lines = Lines::new(&mut out, &asked.input);
     for header in &asked.head.headers {
-        let left_out = condition::is_left_out(header.field) || header.field == Field::AcceptEncoding;
+        // What Connection names stays behind with it, so that it does not take away what is added here.
+        let left_out = condition::is_left_out(header.field)
+            || matches!(header.field, Field::AcceptEncoding | Field::Connection)
+            || (asked.head.names_fields
+                && asked.head.headers.named_by_connection(&asked.input, header.name.of(&asked.input)));
         if !left_out {
             lines.keep(header);
         }
@@ -158,7 +162,7 @@ fn own_limits(live: &Live) -> wire::Limits {
 /// ```text
 ///              head: storable, or for the leader alone
 ///   ( ticket ) ──────────────────────────────────────▶ ( writer ) ──▶ finished, or broken off
-///        │     304 about what is stored: refreshed
+///        │     304: refreshed, or about something else, and to be asked anew
 ///        ├─────────────────────────────────────────▶ ( neither ): what still comes is thrown away
 ///        │     failure that something stale stands in for
 ///        └─────────────────────────────────────────▶ ( neither )
@@ -294,13 +298,12 @@ fn refresh(
     times: Times,
 ) {
     let Some(stored) = ticket.stored().cloned() else { return };
-    let now = times.arrived_ms;
     if !condition::freshens(&stored.terms(), stored.head(), response, bytes) {
-        ticket.fail(code(Refusal::ResponseMalformed(wire::Malformed::BadStatus)), now);
+        ticket.disown();
         return;
     }
     let mut head = Vec::new();
     let stored_parts = (stored.head(), stored.vary());
     let storable = storable::refresh(ask, stored_parts, response, bytes, rules, times, &mut head);
-    ticket.refresh(storable, &head, now);
+    ticket.refresh(storable, &head, times.arrived_ms);
 }

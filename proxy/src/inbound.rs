@@ -74,6 +74,8 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
     let is_kept = |field, name: &[u8]| match field {
         Field::Vary => !varies.any(),
         Field::Other => hop.route.cors.is_none() || !browser::is_ours(name),
+        // It has come to whom it was meant for.
+        Field::TidegateCacheControl => hop.route.cache.is_none() || exchange.is_fill(),
         field => !hop.shape.replaces(field),
     };
     fields(out, exchange, buffer, hop.route, is_kept);

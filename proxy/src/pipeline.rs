@@ -67,6 +67,7 @@ pub async fn serve(
     }
 
     // 4. Is there room for one more, or do people wait in line?
+    room::hide(live, route.room, exchange);
     if let Some(index) = route.room {
         let told = room::enter(core, live, route, &live.rooms[index], exchange).map_err(Stop::Refused)?;
         if let Some(told) = told {

@@ -8,7 +8,7 @@ use config::RequestKey;
 use traffic::balance::hash_key;
 use traffic::client;
 use traffic::route::Params;
-use wire::Field;
+use wire::{Field, uri};
 
 use crate::exchange::Exchange;
 use crate::live::Live;
@@ -35,8 +35,8 @@ pub enum Value<'a> {
     Part(&'a [u8]),
     /// An address, and how long it is.
     Address([u8; ADDRESS_BYTES], usize),
-    /// A claim that was verified.
-    Claim(Rc<[u8]>),
+    /// What was made of it: a claim that was verified, a parameter that was decoded.
+    Made(Rc<[u8]>),
 }
 
 impl Deref for Value<'_> {
@@ -45,7 +45,7 @@ impl Deref for Value<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Part(bytes) => bytes,
-            Self::Claim(bytes) => bytes,
+            Self::Made(bytes) => bytes,
             Self::Address(bytes, len) => &bytes[..*len],
         }
     }
@@ -58,8 +58,8 @@ pub fn read<'a>(of: Source<'a>, key: &'a RequestKey) -> Option<Value<'a>> {
         RequestKey::Client => return Some(client(of)),
         RequestKey::Header(name) => exchange.header(name),
         RequestKey::Cookie(name) => cookie_value(exchange, name),
-        RequestKey::Query(name) => query_value(exchange, name),
-        RequestKey::Claim(name) => return token::claim(of.live, exchange, name).map(Value::Claim),
+        RequestKey::Query(name) => return query_value(exchange, name).filter(|value| !value.is_empty()),
+        RequestKey::Claim(name) => return token::claim(of.live, exchange, name).map(Value::Made),
         RequestKey::Path => Some(&exchange.path[..]),
         RequestKey::Parameter(name) => parameter(of, name),
         RequestKey::Route => {
@@ -106,10 +106,20 @@ pub fn cookie_value<'a>(exchange: &'a Exchange, name: &str) -> Option<&'a [u8]> 
     })
 }
 
-/// Value of a query parameter, as sent.
-fn query_value<'a>(exchange: &'a Exchange, name: &str) -> Option<&'a [u8]> {
+/// Value of a query parameter, as the app will read it: else whoever spells it in another way has another quota.
+fn query_value<'a>(exchange: &'a Exchange, name: &str) -> Option<Value<'a>> {
     let query = exchange.head.query?.of(&exchange.input);
-    wire::uri::query_pairs(query).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+    let (_, value) = uri::query_pairs(query).find(|(key, _)| *decoded(key) == *name.as_bytes())?;
+    Some(decoded(value))
+}
+
+/// A name or a value of a query without its escapes. What has one that is none stays as it was sent.
+fn decoded(text: &[u8]) -> Value<'_> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Value::Part(text);
+    }
+    let spaced: Vec<u8> = text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    uri::percent_decode(&spaced, &mut Vec::new()).map_or(Value::Part(text), |plain| Value::Made(plain.into()))
 }
 
 /// Value of a parameter of the route's path.

@@ -66,6 +66,17 @@ impl Room {
 /// What a request is told that only asks.
 pub type Told = String;
 
+/// Takes the cookies of all rooms but `own` out of a request: browsers send them to every route of the host, and neither
+/// the app nor the cache is to know of a room.
+pub fn hide(live: &Live, own: Option<usize>, exchange: &mut Exchange) {
+    let Exchange { head, input, lines, .. } = exchange;
+    for (at, room) in live.rooms.iter().enumerate() {
+        if own != Some(at) && head.headers.take_cookie(input, room.cookie.as_bytes(), lines) {
+            lines.clear();
+        }
+    }
+}
+
 /// Lets a request in, or finds it a place in line. Whoever only asks how it stands is told.
 pub fn enter(
     core: &Core,

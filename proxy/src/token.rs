@@ -119,7 +119,9 @@ fn verify(jwt: &Jwt, token: &[u8], now: u64) -> Token {
         }
         None => validation.validate_aud = false,
     }
-    let Ok(decoded) = decode::<Map<String, Value>>(token, &jwt.key, &validation) else {
+    let decoded = decode::<Map<String, Value>>(token, &jwt.key, &validation).ok();
+    // What has to be understood is not (RFC 7515 section 4.1.11).
+    let Some(decoded) = decoded.filter(|decoded| decoded.header.crit.is_none()) else {
         return Token { claims: Vec::new(), until: now + INVALID_SECONDS };
     };
     let ends = decoded.claims.get("exp").and_then(Value::as_f64).map_or(u64::MAX, |end| end as u64);

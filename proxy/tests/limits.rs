@@ -143,6 +143,11 @@ fn keys_are_headers_cookies_and_parameters() {
         let requests = ["/?user=a&x=1", "/?user=b", "/?y=2&user=a"].map(|target| get(target, ""));
         let requests = requests.each_ref().map(String::as_str);
         assert_eq!(statuses(&mut scene.client(), &requests).await, [200, 200, 429]);
+        let spelt = ["/?user=%61", "/?%75ser=a", "/?user=c+d", "/?user=c%20d", "/?user=1%", "/?user=2%"];
+        let spelt = spelt.map(|target| get(target, ""));
+        let requests = spelt.each_ref().map(String::as_str);
+        let told = statuses(&mut scene.client(), &requests).await;
+        assert_eq!(told, [429, 429, 200, 429, 200, 200], "as the app reads them");
     });
 }
 
@@ -203,8 +208,11 @@ fn requests_without_the_key_share_pass_or_are_refused() {
 }
 
 fn token(claims: &serde_json::Value, secret: &str, algorithm: Algorithm) -> String {
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    let token = encode(&Header::new(algorithm), claims, &key).expect("a token");
+    token_by(&Header::new(algorithm), claims, secret)
+}
+
+fn token_by(header: &Header, claims: &serde_json::Value, secret: &str) -> String {
+    let token = encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).expect("a token");
     format!("Authorization: Bearer {token}\r\n")
 }
 
@@ -230,6 +238,11 @@ fn a_claim_counts_only_if_the_token_is_valid() {
             token(&json!({ "sub": "eve", "iss": "us", "exp": future }), SECRET, Algorithm::HS384),
             token(&json!({ "sub": "eve", "iss": "them", "exp": future }), SECRET, Algorithm::HS256),
             token(&json!({ "iss": "us", "exp": future }), SECRET, Algorithm::HS256),
+            token_by(
+                &Header { crit: Some(vec!["x".to_owned()]), ..Header::new(Algorithm::HS256) },
+                &json!({ "sub": "eve", "iss": "us", "exp": future }),
+                SECRET,
+            ),
             "Authorization: Basic YTpi\r\n".to_owned(),
             "Authorization: Bearer nonsense\r\n".to_owned(),
             String::new(),

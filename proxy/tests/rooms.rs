@@ -359,6 +359,26 @@ fn nothing_of_the_room_gets_into_the_cache() {
     });
 }
 
+/// Browsers send a room's cookie everywhere, and most of all in a surge.
+#[test]
+fn routes_without_the_room_do_not_see_its_cookie_either() {
+    let config = format!(
+        "{ROOM}[[route]]\npath = \"/free/*\"\nupstream = \"app\"\ncache = {{ ttl = \"60s\", cookies = \"bypass\" }}\n\
+         [[route]]\npath = \"/sale\"\nupstream = \"app\"\nwaiting_room = {{ name = \"sale\" }}\n"
+    );
+    scene(config).origin(APP, app).run(async |scene| {
+        let mut visitor = Visitor::new("203.0.113.1");
+        visitor.get(scene, "/").await;
+        visitor.get(scene, "/free/a").await;
+        let hit = visitor.get(scene, "/free/a").await;
+        assert!(hit.header("cache-status").unwrap().contains("hit"));
+        visitor.ask(scene, "/sale", "Cookie: b=2\r\n").await;
+        let seen: Vec<_> = scene.requests();
+        assert_eq!(seen[1].header("cookie"), None);
+        assert_eq!(seen[2].header("cookie"), Some("b=2"));
+    });
+}
+
 #[test]
 fn a_page_of_ones_own_is_filled_in() {
     let config = ROOM.replace("rate =", "page = \"line.html\", rate =");

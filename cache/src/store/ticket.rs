@@ -47,7 +47,7 @@ impl Ticket {
 
     /// What is there, stale: to make the request conditional, and to stand in if the origin fails.
     pub fn stored(&self) -> Option<&Arc<Entry>> {
-        self.filling.stored.as_ref()
+        self.filling.stored()
     }
 
     /// What others follow.
@@ -133,6 +133,13 @@ impl Ticket {
                 entry
             }
         }
+    }
+
+    /// A 304 has come that is about something else ([`condition::freshens`](crate::condition::freshens)): nobody is given
+    /// what is stored any more, and somebody who waits asks anew, without a condition.
+    pub fn disown(self) {
+        self.filling.disown();
+        self.store.forget(self.hash, &self.filling);
     }
 
     /// The origin has failed. What is stale stands in for everybody who waits, if it may, and is handed out; else

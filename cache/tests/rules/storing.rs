@@ -241,6 +241,9 @@ fn the_routes_ttl_is_for_origins_that_say_nothing() {
         (302, &[], Err(Bypass::Status)),
         (500, &[], Err(Bypass::Status)),
         (503, &[], Err(Bypass::Status)),
+        (200, &["Content-Type: text/html"], Ok(30_000)),
+        (200, &["Content-Type: Text/Event-Stream ; charset=utf-8"], Err(Bypass::NoLifetime)),
+        (200, &["Content-Type: text/event-stream", "Cache-Control: max-age=1"], Ok(1_000)),
     ] {
         let judged = judge_by(&rules, status, fields).map(|kept| kept.terms.fresh_until_ms - NOW);
         assert_eq!(judged, wanted, "{status} {fields:?}");

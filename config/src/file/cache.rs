@@ -46,7 +46,8 @@ table! {
     pub struct RouteCache {
         /// What kind of app this is: what `cookies` is when it is left out.
         template: Template => default("standard"),
-        /// Lifetime of answers that say nothing about one: neither Cache-Control with a lifetime, nor Expires.
+        /// Lifetime of answers that say nothing about one: neither Cache-Control with a lifetime, nor Expires. Event streams
+        /// that say nothing are not kept.
         ttl: Time<1> => absent("the standard's guess from Last-Modified, or they are not kept"),
         /// The same for 404, 405, 410, 414 and 501.
         negative: Time<1> => absent("they are kept only if they say how long"),
@@ -119,7 +120,8 @@ words! {
     pub enum Cookies {
         /// Nothing: answers that depend on them have to say so.
         Ignore = "ignore",
-        /// A request with a cookie is neither answered from the cache, nor is its answer kept.
+        /// A request with a cookie is neither answered from the cache, nor is its answer kept. Those of Tidegate itself,
+        /// of `balance = "sticky"` and of waiting rooms, do not count.
         Bypass = "bypass",
     }
 }

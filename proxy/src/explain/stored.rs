@@ -147,7 +147,7 @@ impl Of<'_> {
 
     fn find_under(&self, proto: Proto, exchange: &mut Exchange, rules: &Rules) -> Result<Found, Bypass> {
         exchange.asker = Some(Asker::local(proto));
-        let ask = Ask::read(&exchange.head, &exchange.input, rules)?;
+        let ask = Ask::read(&exchange.head, &exchange.input, rules)?.by(exchange.is_trusted());
         // Without a process no hash is compared with another, so that any seed does.
         let seed = self.shared.map_or_else(|| cache::key::Seed::new(0), |shared| shared.cache.seed().clone());
         let mut bytes = Vec::new();

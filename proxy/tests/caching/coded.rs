@@ -68,7 +68,7 @@ fn what_is_kept_is_compressed_once_and_then_harder() {
                 assert_eq!(first.header(name), better.header(name));
             }
             assert_eq!(better.header("etag"), Some("W/\"v1\""));
-            assert_eq!(status(&better), "hit; ttl=59");
+            assert!(status(&better).starts_with("hit; "), "{}", status(&better));
         }
         assert_eq!(scene.requests().len(), 3, "one for each variant");
         let usage = scene.shared.cache.usage();

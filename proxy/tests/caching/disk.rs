@@ -411,6 +411,14 @@ fn a_file_that_is_cut_off_while_it_is_sent_from_cuts_the_client_off_and_is_not_u
         .run(async |scene| {
             scene.client().get("/").await;
             settle(scene);
+            // The store is told where a body lies a moment after that was written.
+            let mut is_told = false;
+            while !is_told {
+                scene.shared.cache.each_entry(|entry| {
+                    is_told = entry.body().place().is_some();
+                    true
+                });
+            }
             let file =
                 fs::File::options().write(true).open(folder.path().join("0000000001.segment")).unwrap();
             file.set_len(100_000).unwrap();

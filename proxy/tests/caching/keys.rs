@@ -35,12 +35,12 @@ fn urls_are_kept_apart_as_they_were_sent() {
 }
 
 /// Host in any spelling is one host; a port that is not the scheme's own is another place, for apps write it into
-/// their links.
+/// their links, and so is a dot at the end.
 #[test]
 fn hosts_are_kept_apart_with_their_ports() {
-    let hosts = ["a", "A", "b", "a:80", "a:8080", "A:8080", "a:443", "a"];
+    let hosts = ["a", "A", "b", "a:80", "a:8080", "A:8080", "a:443", "a", "a.", "a.", "a.:80", "a"];
     let asked = hosts.map(|host| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
-    assert_eq!(bodies("true", &asked), ["1", "1", "2", "1", "3", "3", "4", "1"]);
+    assert_eq!(bodies("true", &asked), ["1", "1", "2", "1", "3", "3", "4", "1", "5", "5", "6", "1"]);
     let absolute = ["GET http://a/x HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"];
     assert_eq!(bodies("true", &absolute.map(str::to_owned)), ["1", "1"]);
 }
@@ -56,6 +56,23 @@ fn schemes_are_kept_apart() {
         ["1", "1", "1"],
         "what a stranger says is not passed on, and does not count"
     );
+}
+
+/// What a trusted hop says of the host counts as well: an app that lives on several hosts goes by it, while Host is what
+/// the hop in front calls it.
+#[test]
+fn hosts_that_a_trusted_hop_names_are_kept_apart() {
+    let config = format!("server.trusted_proxies = [\"203.0.113.7\"]\n{}", cached("true"));
+    let hosts = ["one", "two", "one", "a"].map(|host| get(&[&format!("X-Forwarded-Host: {host}")]));
+    let asked = [&hosts[..], &[get(&[])]].concat();
+    assert_eq!(bodies_of(&config, &[FRESH], &asked), ["1", "2", "1", "3", "3"]);
+    assert_eq!(bodies("true", &asked), ["1"; 5], "what a stranger says is not passed on, and does not count");
+    scene(config).origin(ORIGIN, counting(&[FRESH])).run(async |scene| {
+        scene.client().ask(&hosts[0]).await;
+        scene.client().ask(&hosts[1]).await;
+        let purged = scene.shared.cache.purge(Purge::Url(b"http://a/"), false, scene.core.unix_ms());
+        assert_eq!(purged, 2, "they are one URL");
+    });
 }
 
 #[test]
@@ -348,5 +365,33 @@ fn unkeyed_fields_that_an_app_echoes_are_given_to_everybody() {
     scene(removed).origin(ORIGIN, app(echo)).run(async |scene| {
         scene.client().ask(&poison).await;
         assert_eq!(scene.client().get("/").await.text(), "a none");
+    });
+}
+
+/// Poisoning: what Connection names goes no further (RFC 9110 section 7.6.1), so the answer is to a request without it,
+/// and for those who have the field it is none. Nor does it take away what the fill itself asks with.
+#[test]
+fn a_field_that_connection_names_is_not_there() {
+    let echo = |number: usize, request: &Message| {
+        let said = |name| request.header(name).unwrap_or("none").to_owned();
+        let body = format!("{number} {} {}", said("x-key"), said("accept-encoding"));
+        answer(&[FRESH, "Vary: X-Key"], &body)
+    };
+    for config in ["true", "{ key = { headers = [\"x-key\"] } }"] {
+        scene(cached(config)).origin(ORIGIN, app(echo)).run(async |scene| {
+            let named = get(&["X-Key: a", "Accept-Encoding: gzip", "Connection: x-key, accept-encoding"]);
+            assert_eq!(scene.client().ask(&named).await.text(), "1 none gzip");
+            let fields = ["X-Key: a", "Accept-Encoding: gzip"];
+            assert_eq!(scene.client().ask(&get(&fields)).await.text(), "2 a gzip");
+            assert_eq!(scene.client().ask(&get(&fields[1..])).await.text(), "1 none gzip");
+        });
+    }
+    let agent = |_: usize, request: &Message| {
+        answer(&[FRESH], if request.header("user-agent").is_some() { "phone" } else { "desk" })
+    };
+    scene(cached("{ key = { device = true } }")).origin(ORIGIN, app(agent)).run(async |scene| {
+        let named = get(&["User-Agent: iPhone", "Connection: user-agent"]);
+        assert_eq!(scene.client().ask(&named).await.text(), "desk");
+        assert_eq!(scene.client().ask(&get(&["User-Agent: iPhone"])).await.text(), "phone");
     });
 }

@@ -2,7 +2,7 @@
 
 use testkit::{Framing, Message, scene};
 
-use crate::support::{ORIGIN, answer, app, cached, get, request, status};
+use crate::support::{ORIGIN, answer, answer_with, app, cached, get, request, status};
 
 const FIELDS: &[&str] = &[
     "Cache-Control: max-age=600",
@@ -169,4 +169,33 @@ fn any_range_of_a_large_body_is_what_it_says() {
             assert!(response.is_whole && has(&body[5..=99_999]) && has(&body[150_000..]));
             assert_eq!(scene.requests().len(), 1);
         });
+}
+
+/// A film that is too large to be kept is looked at by its parts: players that get the whole of it give up.
+#[test]
+fn a_part_of_what_is_not_kept_comes_from_an_origin_that_sends_parts() {
+    for sends_parts in [true, false] {
+        let film = move |_: usize, request: &Message| {
+            let unit = if sends_parts { "Accept-Ranges: bytes" } else { "Accept-Ranges: none" };
+            if sends_parts && request.header("range").is_some() {
+                return answer_with(
+                    206,
+                    &["Cache-Control: private", "Content-Range: bytes 0-1/10", unit],
+                    "01",
+                );
+            }
+            answer(&["Cache-Control: private", unit], "0123456789")
+        };
+        scene(cached("true")).origin(ORIGIN, app(film)).run(async |scene| {
+            for number in [1, 2] {
+                let response = scene.client().ask(&get(&["Range: bytes=0-1"])).await;
+                let wanted = if sends_parts { (206, "01") } else { (200, "0123456789") };
+                assert_eq!((response.status(), response.text()), wanted);
+                let asked = if sends_parts { number + 1 } else { number };
+                assert_eq!(scene.requests().len(), asked, "asked for the whole once, to see if it is kept");
+                let detail = if number == 1 { "private" } else { "recently-uncacheable" };
+                assert!(status(&response).ends_with(detail), "{}", status(&response));
+            }
+        });
+    }
 }

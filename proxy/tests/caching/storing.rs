@@ -207,6 +207,23 @@ fn requests_with_cookies_pass_where_the_route_says_so() {
         });
 }
 
+/// Browsers send the cookie that ties them to an endpoint to every route.
+#[test]
+fn a_sticky_cookie_is_no_cookie_of_the_app() {
+    let config = format!(
+        "upstream.other = {{ endpoints = [\"127.0.0.1:1\"], balance = {{ by = \"sticky\", cookie = \"seat\" }} }}\n{}",
+        cached("{ template = \"session-app\" }")
+    );
+    scene(config).origin(ORIGIN, counting(&["Cache-Control: max-age=60"])).run(async |scene| {
+        for (cookies, wanted) in
+            [("seat=1", "1"), ("seat=2", "1"), ("seats=1", "2"), ("seat=1; session=1", "3"), ("=seat", "4")]
+        {
+            let response = scene.client().ask(&get(&[&format!("Cookie: {cookies}")])).await;
+            assert_eq!(response.text(), wanted, "{cookies}");
+        }
+    });
+}
+
 /// RFC 9111 section 3.1 and RFC 9110 section 7.6.1: what is about one connection or one exchange is not kept.
 #[test]
 fn what_is_about_one_exchange_is_not_kept() {
@@ -243,6 +260,9 @@ fn a_targeted_field_wins_and_ends_here() {
         assert_eq!(response.header("tidegate-cache-control"), None);
         assert_eq!(response.header("cdn-cache-control"), Some("max-age=5"));
         assert_eq!(response.header("cache-control"), Some("no-store"), "browsers are told what is for them");
+        let own = scene.client().ask(&get(&["Cache-Control: no-store"])).await;
+        assert_eq!(status(&own), "fwd=bypass; detail=request-no-store");
+        assert_eq!(own.header("tidegate-cache-control"), None, "not past the cache either");
         assert_eq!(scene.client().get("/").await.text(), "1");
     });
 }

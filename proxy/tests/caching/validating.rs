@@ -73,6 +73,32 @@ fn a_304_makes_it_fresh_again() {
         });
 }
 
+/// RFC 9111 section 4.3.4: a 304 that names another validator is not about what is stored, so that the origin is asked
+/// for the whole; by one of those who wait, or by the next who comes where nobody does.
+#[test]
+fn a_304_about_something_else_has_the_whole_asked_for() {
+    for fields in ["Cache-Control: max-age=10", "Cache-Control: max-age=10, stale-while-revalidate=100"] {
+        let config = cached("{ stale_if_error = \"1h\" }");
+        let odd = move |number: usize, request: &testkit::Message| {
+            if request.header("if-none-match").is_some() {
+                return not_modified(&["ETag: \"other\""]);
+            }
+            answer(&[fields, &format!("ETag: \"{number}\"")], &number.to_string())
+        };
+        scene(config).origin(ORIGIN, app(odd)).run(async |scene| {
+            scene.client().get("/").await;
+            scene.seconds(11).await;
+            let is_behind = fields.contains("while");
+            let mut first = scene.client();
+            first.send(get(&[])).await;
+            assert_eq!(scene.client().get("/").await.text(), if is_behind { "1" } else { "3" });
+            assert_eq!(first.response().await.text(), if is_behind { "1" } else { "3" });
+            assert_eq!(scene.client().get("/").await.text(), "3");
+            assert_eq!(scene.requests().len(), 3);
+        });
+    }
+}
+
 #[test]
 fn a_new_answer_takes_the_place_of_the_old_one() {
     scene(cached("true"))
