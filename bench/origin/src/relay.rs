@@ -139,7 +139,7 @@ mod tests {
                 Err(_) => thread::yield_now(),
             }
         };
-        let sent: Vec<u8> = (0..16_u32 << 18).flat_map(|number| number.to_le_bytes()).collect();
+        let sent: Vec<u8> = (0..16_u32 << 18).flat_map(u32::to_le_bytes).collect();
         let (mut origin, _) = sink.accept().expect("the relay's own connection");
         let back = sent.clone();
         let writing = thread::spawn(move || {
