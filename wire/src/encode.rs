@@ -26,8 +26,7 @@ pub fn chunk_head(out: &mut Vec<u8>, len: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the pieces in their order. A head is written in few calls of this instead of many of its own copies: the
-/// code of a request is larger than the processor's nearest cache, and every line less is a wait less.
+/// Appends the pieces in their order, and makes room for all of them at once.
 #[inline(never)]
 pub fn pieces(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     out.reserve(pieces.iter().map(|piece| piece.len()).sum());
