@@ -40,7 +40,8 @@ table! {
     /// Leave it off where a page holds a secret, such as a CSRF token, beside text that came with the request: from the
     /// length of such pages others can guess the secret (BREACH).
     pub struct Compress {
-        /// What is offered, the most wanted first. The client's own wishes come before.
+        /// What is offered, the most wanted first. The client's own wishes come before, except where a route has a cache:
+        /// there, who takes the same codings is given the same.
         algorithms: List<Algorithm> => default(["zstd", "br", "gzip"]),
         /// Shorter bodies stay as they are.
         min: Size => default("1 KiB"),
