@@ -65,7 +65,8 @@ fn check_bytes(field: &Field<'_>) -> Result<(), Problem> {
 }
 
 fn measure_idle(field: &Field<'_>, connections: u32, results: &mut Results) -> Result<(), Problem> {
-    for &peer in &field.plan.peers {
+    // Sockets alone tell nothing of memory, and with one more for each client they would be more than a process may open.
+    for &peer in field.plan.peers.iter().filter(|peer| **peer != Peer::Relay) {
         // One at a time, since the clients of all of them would be more than one process may open.
         let bytes = idle::bytes_per_connection(&field.start(peer)?, connections)?;
         println!("  {:12} {:7.2} KiB per connection", peer.name(), bytes / 1024.0);
