@@ -33,19 +33,21 @@ pub(crate) fn page(
     text
 }
 
-/// What the README shows: CPU time per request of every peer, in the scenes that load a server fully.
+/// What the README shows: CPU time per request of everything that one may put there, in the scenes that load a server
+/// fully.
 pub(crate) fn short(results: &Results) -> String {
     let rows = || results.scenes.iter().filter(|(scene, _)| scene.shape().connections() > 1);
+    let is_shown = |row: &&Row| row.peer != Peer::Relay;
     let mut text = String::from("| CPU µs per request |");
     let mut line = String::from("| --- |");
-    for row in rows().next().map(|(_, rows)| rows).into_iter().flatten() {
+    for row in rows().next().map(|(_, rows)| rows).into_iter().flatten().filter(is_shown) {
         let _ = write!(text, " {} |", row.peer.name());
         line += " ---: |";
     }
     let _ = writeln!(text, " Tidegate / nginx |\n{line} ---: |");
     for (scene, rows) in rows() {
         let _ = write!(text, "| {} |", scene.about());
-        for row in rows {
+        for row in rows.iter().filter(is_shown) {
             let _ = write!(text, " {:.2} |", row.cpu_us);
         }
         let of = |peer| results.row(*scene, peer);
