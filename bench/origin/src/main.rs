@@ -42,39 +42,38 @@ const LARGEST_BODY_BYTES: usize = 1 << 20;
 const LISTENER: u64 = u64::MAX;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).peekable();
-    let address = arguments.next().and_then(|text| text.parse::<SocketAddr>().ok());
-    let relays = arguments.next_if(|text| text == "--to").is_some();
-    let more = arguments.next();
-    let run = match (address, more.as_deref(), relays) {
-        (Some(address), Some(to), true) => to.parse().ok().map(|to| (address, Job::Relay(to))),
-        // Without a number, work never waits.
-        (Some(address), None, false) => Some((address, Job::Serve(usize::MAX))),
-        (Some(address), Some(workers), false) => {
-            workers.parse().ok().filter(|workers| *workers > 0).map(|workers| (address, Job::Serve(workers)))
-        }
-        _ => None,
-    };
-    let Some((address, job)) = run else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Some(result) = run(&arguments) else {
         eprintln!("usage: origin ADDRESS:PORT [WORKERS | --to ADDRESS:PORT]");
         std::process::exit(2);
     };
-    let result = match job {
-        Job::Serve(workers) => serve(address, workers),
-        Job::Relay(to) => relay::relay(address, to),
-    };
     if let Err(error) = result {
-        eprintln!("error: serve {address}: {error}");
+        eprintln!("error: serve {}: {error}", arguments[0]);
         std::process::exit(1);
     }
 }
 
-/// What it is here for.
-enum Job {
-    /// Answers, with so many workers.
-    Serve(usize),
-    /// Passes bytes on to this address.
-    Relay(SocketAddr),
+/// Does what the arguments say until the process is ended; `None`: they make no sense.
+fn run(arguments: &[&str]) -> Option<io::Result<()>> {
+    let (address, more) = arguments.split_first()?;
+    let address = address.parse().ok()?;
+    match more {
+        // Without a number, work never waits.
+        [] => Some(serve(address, usize::MAX)),
+        ["--to", to] => Some(relay::relay(address, to.parse().ok()?)),
+        [workers] => Some(serve(address, workers.parse().ok().filter(|workers| *workers > 0)?)),
+        _ => None,
+    }
+}
+
+/// Waits for events, the old ones forgotten; there may be none.
+fn wait(epoll: &impl AsFd, events: &mut Vec<Event>, patience: Option<&Timespec>) -> io::Result<()> {
+    events.clear();
+    match epoll::wait(epoll, rustix::buffer::spare_capacity(events), patience) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Serves until the process is ended.
@@ -90,16 +89,11 @@ fn serve(address: SocketAddr, workers: usize) -> io::Result<()> {
     let mut timers: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
     let mut workers = Workers::new(workers);
     loop {
-        events.clear();
         let due = timers.peek().map(|Reverse((due, _))| *due);
         let due = [due, workers.due()].into_iter().flatten().min();
         let patience = due.map(|due| due.saturating_duration_since(Instant::now()));
         let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
-        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), patience.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
+        wait(&epoll, &mut events, patience.as_ref())?;
         for event in &events {
             if event.data.u64() == LISTENER {
                 accept(&listener, |stream| places.open(stream, &epoll))?;

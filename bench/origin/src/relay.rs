@@ -5,9 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::io::Errno;
 
-use crate::{LISTENER, accept, listen, register};
+use crate::{LISTENER, accept, listen, register, wait};
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 72 * 1024;
@@ -32,12 +31,7 @@ pub(crate) fn relay(address: SocketAddr, to: SocketAddr) -> io::Result<()> {
     let mut events: Vec<Event> = Vec::with_capacity(1024);
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        events.clear();
-        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
+        wait(&epoll, &mut events, None)?;
         for event in &events {
             if event.data.u64() == LISTENER {
                 accept(&listener, |client| {

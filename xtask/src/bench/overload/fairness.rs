@@ -21,14 +21,12 @@ pub(super) const MODEST: u32 = SHARE * 3 / 4;
 /// How often it is measured: the limit that the queue finds differs a little from time to time.
 const ROUNDS: usize = 5;
 
-/// The others, without and with the greedy one, in the round in the middle.
+/// The others, without and with the greedy one.
 pub(super) struct Shared {
     pub(super) without: OfStep,
     pub(super) with: OfStep,
     pub(super) greedy: OfStep,
     pub(super) seconds: u32,
-    /// [`Shared::ratio`] of every round, the least first.
-    pub(super) ratios: Vec<f64>,
 }
 
 impl Shared {
@@ -38,16 +36,20 @@ impl Shared {
     }
 }
 
-/// Measures some rounds of both.
-pub(super) fn measure(seconds: u32, built: &Built, scratch: &Path) -> Result<Shared, Problem> {
+/// Measures some rounds of both; those with the least [`Shared::ratio`] come first.
+pub(super) fn measure(seconds: u32, built: &Built, scratch: &Path) -> Result<Vec<Shared>, Problem> {
     let seconds = (seconds / 3).clamp(3, 20);
     let others = MODEST * (TENANTS - 1);
     println!("\n{others} requests per second by {} tenants, and {} by one", TENANTS - 1, GREED * SHARE);
     let mut rounds: Vec<Shared> =
         (0..ROUNDS).map(|_| round(seconds, built, scratch)).collect::<Result<_, _>>()?;
     rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-    let ratios = rounds.iter().map(Shared::ratio).collect();
-    Ok(Shared { ratios, ..rounds.swap_remove(ROUNDS / 2) })
+    Ok(rounds)
+}
+
+/// The round in the middle, if there were any.
+pub(super) fn middle(rounds: &[Shared]) -> Option<&Shared> {
+    rounds.get(rounds.len() / 2)
 }
 
 /// Measures both, each with an app of its own.
@@ -74,7 +76,6 @@ fn round(seconds: u32, built: &Built, scratch: &Path) -> Result<Shared, Problem>
         with: of(&with, "others"),
         greedy: of(&with, "greedy"),
         seconds,
-        ratios: Vec::new(),
     };
     println!(
         "  the others: p99 {:.1} ms without it, {:.1} ms with it, {} of {} failed",

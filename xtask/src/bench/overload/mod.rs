@@ -47,7 +47,7 @@ struct Results {
     seconds: u32,
     alone: Alone,
     fronts: Vec<(Front, Report)>,
-    fairness: Option<fairness::Shared>,
+    fairness: Vec<fairness::Shared>,
     down: Option<down::Held>,
 }
 
@@ -64,7 +64,10 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Problem> {
         seconds: plan.seconds,
         alone: alone(plan, &built, scratch)?,
         fronts: overload(plan, &built, scratch)?,
-        fairness: own.then(|| fairness::measure(plan.seconds, &built, scratch)).transpose()?,
+        fairness: own
+            .then(|| fairness::measure(plan.seconds, &built, scratch))
+            .transpose()?
+            .unwrap_or_default(),
         down: own.then(|| down::measure(plan.seconds, &built, scratch)).transpose()?,
     };
     println!("\n{}{}", goal::table(&page::goals(&results)), page::tables(&results));

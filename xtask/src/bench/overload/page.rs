@@ -9,7 +9,7 @@ use super::super::goal::{self, Goal};
 use super::super::machine;
 use super::super::process::{LOAD_CORE, SERVER_CORE};
 use super::ask::{CLASSES, PATIENCE_MS, Report, TIMEOUT_S, Times};
-use super::fairness::{GREED, MODEST, SHARE, Shared, TENANTS};
+use super::fairness::{self, GREED, MODEST, SHARE, Shared, TENANTS};
 use super::front::{CAPACITY, DOWN, FAIR, Front, SLOTS, WORK_MS};
 use super::{Alone, LIGHT, Plan, Results, TIMES, down};
 
@@ -59,11 +59,10 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
             own.and_then(|report| report.success("critical")).map(|share| share * 100.0),
         ),
     ];
-    let shared = results.fairness.as_ref();
     goals.push(Goal::at_most(
         &format!("the others' p99 with a tenant at {GREED} × its share / without"),
         1.5,
-        shared.map(Shared::ratio),
+        fairness::middle(&results.fairness).map(Shared::ratio),
     ));
     goals.push(Goal::at_most(
         "the app away: errors of requests that were never sent",
@@ -82,7 +81,7 @@ pub(super) fn tables(results: &Results) -> String {
         LIGHT * 100.0
     );
     text += &overloaded(results);
-    if let Some(shared) = &results.fairness {
+    if let Some(shared) = fairness::middle(&results.fairness) {
         let _ = writeln!(
             text,
             "## One greedy tenant of {TENANTS}\n\nEveryone's share is {SHARE}/s. Nine tenants ask for {MODEST}/s each, for {} s; \
@@ -91,8 +90,13 @@ pub(super) fn tables(results: &Results) -> String {
              greedy one, over that without, was {} in them.\n",
             shared.seconds,
             GREED * SHARE,
-            shared.ratios.len(),
-            shared.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect::<Vec<_>>().join(", ")
+            results.fairness.len(),
+            results
+                .fairness
+                .iter()
+                .map(|round| format!("{:.2}", round.ratio()))
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         text += "| who | requests | in time | p50 ms | p99 ms |\n| --- | ---: | ---: | ---: | ---: |\n";
         let rows = [
@@ -252,7 +256,7 @@ mod tests {
             seconds: 60,
             alone: Alone { peak: 400.0, p50_ms: 20.0, p99_ms: 21.0 },
             fronts: vec![(Front::Tidegate, report(392.0, 100)), (Front::Off, report(4.0, 1))],
-            fairness: None,
+            fairness: Vec::new(),
             down: None,
         }
     }

@@ -121,7 +121,7 @@ mod tests {
             seconds: 3,
             alone: Alone { peak: 400.0, p50_ms: 20.0, p99_ms: 21.0 },
             fronts: vec![(Front::Tidegate, report.clone()), (Front::Nginx, report)],
-            fairness: None,
+            fairness: Vec::new(),
             down: None,
         }
     }
