@@ -109,8 +109,7 @@ impl<'a> Ask<'a> {
     /// origin, so the request is one without it: else whoever asks so chooses what others with the field are given.
     pub(crate) fn values(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
         let (Self { head, buf, .. }, field) = (*self, Field::classify(name));
-        let ends_here = head.names_fields && head.headers.named_by_connection(buf, name);
-        let lines = (!ends_here).then(|| head.headers.all(field)).into_iter().flatten();
+        let lines = (!head.ends_here(buf, name)).then(|| head.headers.all(field)).into_iter().flatten();
         lines
             .filter(move |line| field != Field::Other || line.name.of(buf).eq_ignore_ascii_case(name))
             .map(|line| line.value.of(buf))

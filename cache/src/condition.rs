@@ -4,7 +4,7 @@
 use wire::{Field, Headers, ResponseHead, encode};
 
 use crate::freshness::{date_s, http_date_s};
-use crate::storable::{stored_lines, stored_values, write_line};
+use crate::storable::{stored_lines, stored_values};
 use crate::{Ask, Terms};
 
 /// What a request's conditions come to, for a stored response that it may be given.
@@ -63,10 +63,10 @@ pub const fn is_left_out(field: Field) -> bool {
 /// when it has no validator.
 pub fn write_validation(terms: &Terms, head: &[u8], out: &mut Vec<u8>) {
     if let Some(etag) = terms.etag {
-        write_line(out, b"If-None-Match", etag.of(head));
+        encode::field(out, b"If-None-Match", etag.of(head));
     }
     if let Some((_, changed)) = terms.last_modified {
-        write_line(out, b"If-Modified-Since", changed.of(head));
+        encode::field(out, b"If-Modified-Since", changed.of(head));
     }
 }
 
@@ -105,7 +105,7 @@ pub fn write_not_modified(head: &[u8], out: &mut Vec<u8>) {
             _ => false,
         };
         if sent {
-            write_line(out, name, value);
+            encode::field(out, name, value);
         }
     }
 }

@@ -4,7 +4,7 @@ use wire::{Field, encode};
 
 use crate::condition;
 use crate::freshness::http_date_s;
-use crate::storable::{stored_lines, stored_values, write_line};
+use crate::storable::{stored_lines, stored_values};
 use crate::{Ask, Terms};
 
 /// Most ranges that are looked at. A request with more gets the whole (RFC 9110 section 14.2 lets us, and section 17.15
@@ -126,7 +126,7 @@ pub fn write_part_head(head: &[u8], slice: Slice, len: u64, boundary: &[u8], fir
     out.extend_from_slice(boundary);
     out.extend_from_slice(b"\r\n");
     if let Some(value) = content_type(head) {
-        write_line(out, b"Content-Type", value);
+        encode::field(out, b"Content-Type", value);
     }
     write_content_range(slice, len, out);
     out.extend_from_slice(b"\r\n");
@@ -261,12 +261,10 @@ fn write_partial_head(head: &[u8], body_len: u64, several: bool, out: &mut Vec<u
         match Field::classify(name) {
             Field::ContentLength | Field::ContentRange => {}
             Field::ContentType if several => {}
-            _ => write_line(out, name, value),
+            _ => encode::field(out, name, value),
         }
     }
-    out.extend_from_slice(b"Content-Length: ");
-    encode::decimal(out, body_len);
-    out.extend_from_slice(b"\r\n");
+    encode::content_length(out, body_len);
 }
 
 fn write_content_range(slice: Slice, len: u64, out: &mut Vec<u8>) {

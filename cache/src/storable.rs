@@ -11,7 +11,7 @@ use crate::rules::SetCookie;
 use crate::{Ask, Bypass, Rules, UnixMs, vary};
 
 pub use head::{locate_validators, refresh, write_head};
-pub(crate) use head::{stored_lines, stored_values, write_line};
+pub(crate) use head::{stored_lines, stored_values};
 
 /// Most tags of one response.
 pub const MAX_TAGS: usize = 64;

@@ -121,8 +121,7 @@ fn ask(own: &mut Exchange, asked: &Exchange, ticket: &Ticket, rules: &Rules, liv
         // What Connection names stays behind with it, so that it does not take away what is added here.
         let left_out = condition::is_left_out(header.field)
             || matches!(header.field, Field::AcceptEncoding | Field::Connection)
-            || (asked.head.names_fields
-                && asked.head.headers.named_by_connection(&asked.input, header.name.of(&asked.input)));
+            || asked.head.ends_here(&asked.input, header.name.of(&asked.input));
         if !left_out {
             lines.keep(header);
         }

@@ -146,7 +146,6 @@ fn kept_fields(mut lines: Lines<'_>, live: &Live, exchange: &Exchange, route: &c
     let input = &exchange.input[..];
     let marks = &live.plan.server.marks;
     let trusted = exchange.is_trusted();
-    let named = exchange.head.names_fields;
     for header in &exchange.head.headers {
         let name = header.name.of(input);
         let keep = match header.field {
@@ -161,10 +160,7 @@ fn kept_fields(mut lines: Lines<'_>, live: &Live, exchange: &Exchange, route: &c
             Field::Other => !is_lookalike(name),
             field => !field.is_hop_by_hop(),
         };
-        if keep
-            && !(named && exchange.head.headers.named_by_connection(input, name))
-            && !edited(&route.request_headers, name)
-        {
+        if keep && !exchange.head.ends_here(input, name) && !edited(&route.request_headers, name) {
             lines.keep(header);
         }
     }
@@ -251,7 +247,6 @@ fn marks(out: &mut Vec<u8>, live: &Live, exchange: &Exchange) {
 }
 
 /// X-Request-Id, if requests have one.
-#[inline(never)]
 pub fn request_id(out: &mut Vec<u8>, exchange: &Exchange) {
     if !exchange.request_id.is_empty() {
         field(out, b"X-Request-Id", &exchange.request_id);
@@ -259,7 +254,6 @@ pub fn request_id(out: &mut Vec<u8>, exchange: &Exchange) {
 }
 
 /// `Via: 1.1 name`, with the version that the message was received in, if this hop is to be named.
-#[inline(never)]
 pub fn via(out: &mut Vec<u8>, live: &Live, version: Version) {
     let Some(name) = &live.plan.server.marks.via else { return };
     let start = match version {

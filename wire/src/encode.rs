@@ -27,7 +27,6 @@ pub fn chunk_head(out: &mut Vec<u8>, len: u64) {
 }
 
 /// Appends the pieces in their order, and makes room for all of them at once.
-#[inline(never)]
 pub fn pieces(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     out.reserve(pieces.iter().map(|piece| piece.len()).sum());
     for piece in pieces {

@@ -56,6 +56,12 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// Whether Connection says that a field is about this connection alone, so that it goes no further (RFC 9110
+    /// section 7.6.1).
+    pub fn ends_here(&self, buf: &[u8], name: &[u8]) -> bool {
+        self.names_fields && self.headers.named_by_connection(buf, name)
+    }
+
     /// A head to parse into. What it says before that is of no use.
     pub const fn new() -> Self {
         Self {

@@ -16,11 +16,11 @@ pub fn write_head(head: &ResponseHead, buf: &[u8], rules: &Rules, wall_ms: UnixM
         let name = line.name.of(buf);
         let dropped = line.field == Field::SetCookie && rules.set_cookie == SetCookie::Strip;
         if is_kept(line.field, name) && !dropped && !head.ends_here(buf, name) {
-            write_line(out, name, line.value.of(buf));
+            encode::field(out, name, line.value.of(buf));
         }
     }
     if let Some(date) = own_date(head, buf, wall_ms) {
-        write_line(out, b"Date", date.as_bytes());
+        encode::field(out, b"Date", date.as_bytes());
     }
 }
 
@@ -43,17 +43,17 @@ fn update_head(old: &[u8], head: &ResponseHead, buf: &[u8], wall_ms: UnixMs, out
         let is_said_anew = updates(field, name) && head.headers.find(buf, name).is_some()
             || field == Field::Date && date.is_some();
         if !is_said_anew {
-            write_line(out, name, value);
+            encode::field(out, name, value);
         }
     }
     for line in &head.headers {
         let name = line.name.of(buf);
         if updates(line.field, name) {
-            write_line(out, name, line.value.of(buf));
+            encode::field(out, name, line.value.of(buf));
         }
     }
     if let Some(date) = date {
-        write_line(out, b"Date", date.as_bytes());
+        encode::field(out, b"Date", date.as_bytes());
     }
 }
 
@@ -76,7 +76,7 @@ pub fn refresh(
     // A cookie that may not be dropped is for the one who asked, and then so is the whole.
     if rules.set_cookie == SetCookie::Bypass {
         for line in head.headers.all(Field::SetCookie) {
-            write_line(out, line.name.of(buf), line.value.of(buf));
+            encode::field(out, line.name.of(buf), line.value.of(buf));
         }
     }
     let len = out.len();
@@ -142,14 +142,6 @@ fn is_kept(field: Field, name: &[u8]) -> bool {
     // The length is that of what is sent, which may be a part: whoever delivers it writes it.
     let ours = matches!(field, Field::Age | Field::ContentLength | Field::TidegateCacheControl);
     !field.is_hop_by_hop() && !ours && !proxy_only
-}
-
-/// Appends a field line.
-pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The moment of arrival as Date, for a response that has none, or none that goes any further.

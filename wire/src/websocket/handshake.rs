@@ -220,9 +220,7 @@ pub fn write_response(
     out.extend_from_slice(accept);
     out.extend_from_slice(b"\r\n");
     if let Some(subprotocol) = subprotocol {
-        out.extend_from_slice(b"Sec-WebSocket-Protocol: ");
-        out.extend_from_slice(subprotocol);
-        out.extend_from_slice(b"\r\n");
+        encode::field(out, b"Sec-WebSocket-Protocol", subprotocol);
     }
     write_fields(out, fields);
 }
@@ -230,10 +228,7 @@ pub fn write_response(
 /// Appends header lines and the empty line after them.
 fn write_fields(out: &mut Vec<u8>, fields: &[(&str, &str)]) {
     for (name, value) in fields {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        encode::field(out, name.as_bytes(), value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
 }
