@@ -168,7 +168,6 @@ fn finished(core: &Core, live: &Live, exchange: &Exchange, who: Who, stage: Stag
 }
 
 /// Writes the line of a request into the access log, which is the only one to show its text.
-#[inline(never)]
 fn write_line(log: &mut LogHandle, live: &Live, exchange: &Exchange, event: &Finished<'_>) {
     let facts = &exchange.facts;
     let input = &exchange.input[..];

@@ -16,8 +16,7 @@ use cache::status::{self, Forwarded, Outcome};
 use cache::{Ask, Entry, Rules, Stored, Terms, UnixMs, condition, freshness};
 use config::RouteCache;
 use signals::request::{Stage, Who};
-use wire::encode;
-use wire::{Field, Method, Version};
+use wire::{Field, Method, Version, encode};
 
 use crate::client::Client;
 use crate::disk::Lying;
@@ -316,9 +315,7 @@ fn write_whole_head(out: &mut Vec<u8>, version: Version, source: &Source<'_>) {
     out.extend_from_slice(source.head);
     match source.len {
         _ if matches!(source.status, 204 | 304) => {}
-        Some(len) => {
-            encode::content_length(out, len);
-        }
+        Some(len) => encode::content_length(out, len),
         None if version == Version::Http11 => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         None => {}
     }

@@ -78,7 +78,7 @@ pub fn head(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8])
         Field::TidegateCacheControl => hop.route.cache.is_none() || exchange.is_fill(),
         field => !hop.shape.replaces(field),
     };
-    fields(out, exchange, buffer, hop.route, is_kept);
+    status_and_fields(out, exchange, buffer, hop.route, is_kept);
     let goes_on = response.headers.contains(Field::Date) && !response.ends_here(buffer, b"date");
     let has_date = goes_on || exchange.is_fill();
     if !has_date && !edited(&hop.route.response_headers, b"date") {
@@ -140,9 +140,7 @@ fn length(out: &mut Vec<u8>, hop: Hop<'_>, exchange: &Exchange, buffer: &[u8]) {
         Framing::None if response.status >= 200 && response.status != 204 => {
             out.extend_from_slice(b"Content-Length: 0\r\n");
         }
-        Framing::Length(length) => {
-            encode::content_length(out, length);
-        }
+        Framing::Length(length) => encode::content_length(out, length),
         Framing::Chunked | Framing::Close if exchange.takes_chunks() => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
@@ -177,14 +175,14 @@ fn refreshing_edits(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route
 
 /// Writes an interim response (RFC 9110 section 15.2).
 pub fn interim(out: &mut Vec<u8>, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
-    fields(out, exchange, buffer, route, |_, _| true);
+    status_and_fields(out, exchange, buffer, route, |_, _| true);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Writes the 101 that opens a tunnel.
 pub fn switching(out: &mut Vec<u8>, live: &Live, exchange: &Exchange, buffer: &[u8], route: &config::Route) {
     let response = &exchange.response;
-    fields(out, exchange, buffer, route, |_, _| true);
+    status_and_fields(out, exchange, buffer, route, |_, _| true);
     if let Some(upgrade) = response.headers.get(Field::Upgrade) {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
         field(out, b"Upgrade", upgrade.value.of(buffer));
@@ -218,7 +216,7 @@ fn status_line<'a>(out: &'a mut Vec<u8>, exchange: &Exchange, buffer: &'a [u8]) 
 
 /// The status line, and the endpoint's fields that go on as they are: those that end here by HTTP's rules are left out,
 /// and those that are not kept.
-fn fields(
+fn status_and_fields(
     out: &mut Vec<u8>,
     exchange: &Exchange,
     buffer: &[u8],

@@ -83,7 +83,9 @@ impl Histogram {
     pub(crate) fn observe(&self, duration: Duration) {
         let ns =
             duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
-        self.buckets[bucket(ns)].add(1);
+        // Comparing with every bound needs no branch that depends on the duration.
+        let bucket = BOUNDS_NS.iter().map(|&bound| usize::from(ns > bound)).sum::<usize>();
+        self.buckets[bucket].add(1);
         self.sum_ns.add(ns);
     }
 
@@ -93,12 +95,6 @@ impl Histogram {
         }
         total.sum_ns = total.sum_ns.saturating_add(self.sum_ns.get());
     }
-}
-
-/// Which bucket holds a duration. Comparing with every bound needs no branch that depends on the duration.
-#[inline(never)]
-fn bucket(ns: u64) -> usize {
-    BOUNDS_NS.iter().map(|&bound| usize::from(ns > bound)).sum()
 }
 
 impl Reset for Histogram {
